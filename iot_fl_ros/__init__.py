@@ -1,0 +1,1 @@
+"""Federated learning and split inference for fleets of robots and sensors over DDS."""

@@ -1,0 +1,151 @@
+"""Settings: dataclasses whose fields say what they are, and the reader that holds people to it.
+
+One description serves YAML validation, ROS parameter declaration and the README's table.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+import yaml
+
+from iot_fl_ros.core.errors import ConfigError
+
+T = TypeVar('T')
+
+
+def setting(
+    default: Any,
+    doc: str,
+    *,
+    minimum: float | None = None,
+    maximum: float | None = None,
+    choices: tuple[str, ...] = (),
+) -> Any:
+    """Declare a field of a settings dataclass; bounds are inclusive."""
+    metadata = {'doc': doc, 'minimum': minimum, 'maximum': maximum, 'choices': choices}
+    if isinstance(default, list):
+        return dataclasses.field(default_factory=lambda: list(default), metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    """One leaf of a settings class; `name` is dotted, `kind` its Python type."""
+
+    name: str
+    kind: type
+    default: Any
+    doc: str
+    minimum: float | None
+    maximum: float | None
+    choices: tuple[str, ...]
+
+    def check(self, value: Any) -> Any:
+        """Return `value` as this setting's type; ConfigError if it does not fit."""
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if self.kind is list:
+            if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+                raise ConfigError(f'{self.name} is {value!r}: a list of text is needed')
+            return [str(item) for item in value]
+        if not isinstance(value, self.kind) or (self.kind is int and isinstance(value, bool)):
+            raise ConfigError(f'{self.name} is {value!r}: {self.kind.__name__} is needed')
+        if self.choices and value not in self.choices:
+            raise ConfigError(f'{self.name} is {value!r}: choose {_or(self.choices)}')
+        low, high = self.minimum, self.maximum
+        if (low is not None and not value >= low) or (high is not None and not value <= high):
+            raise ConfigError(f'{self.name} is {value!r}: must be in {bounds_text(low, high)}')
+        return value
+
+
+def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:
+    """Yield every leaf setting of a settings dataclass, nested ones with dotted names."""
+    hints = get_type_hints(cls)
+    for field in dataclasses.fields(cls):
+        name = prefix + field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from settings_of(hints[field.name], name + '.')
+        else:
+            default = field.default
+            if default is dataclasses.MISSING:
+                default = field.default_factory()  # type: ignore[misc]
+            kind = list if isinstance(default, list) else type(default)
+            meta = field.metadata
+            yield Setting(
+                name, kind, default, meta['doc'], meta['minimum'], meta['maximum'], meta['choices']
+            )
+
+
+def read_settings(cls: type[T], flat: Mapping[str, Any], known: Iterable[str] = ()) -> T:
+    """Build a settings dataclass from dotted names; ConfigError names any unknown one.
+
+    `known` lists further names that may be present and are left alone.
+    """
+    settings = {item.name: item for item in settings_of(cls)}
+    refuse_unknown(flat, {*settings, *known})
+    values = {name: item.check(flat[name]) for name, item in settings.items() if name in flat}
+    return _build(cls, values, '')
+
+
+def refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
+    """Raise ConfigError for the first name that is not known, with the nearest right one."""
+    known = sorted(known)
+    for name in names:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            hint = f': did you mean {near[0]!r}?' if near else f'; known: {", ".join(known)}'
+            raise ConfigError(f'unknown setting {name!r}{hint}')
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
+    """Return nested mappings as one mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        name = f'{prefix}{key}'
+        flat.update(flatten(value, name + '.') if isinstance(value, Mapping) else {name: value})
+    return flat
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a ROS 2 parameter file (keyed `/**` and `ros__parameters`) or a plain mapping.
+
+    Returns dotted names; ConfigError if the file is missing, no YAML or keyed by node.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text()) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read {path}: {error}') from error
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
+    if '/**' in tree:
+        section = tree['/**']
+        if len(tree) > 1 or not isinstance(section, Mapping) or 'ros__parameters' not in section:
+            raise ConfigError(f'{path}: put everything under `/**: ros__parameters:`')
+        tree = section['ros__parameters'] or {}
+    return flatten(tree)
+
+
+def bounds_text(low: float | None, high: float | None) -> str:
+    """Return bounds for people, for example `1..100`."""
+    return f'{"" if low is None else f"{low:g}"}..{"" if high is None else f"{high:g}"}'
+
+
+def _build(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    hints = get_type_hints(cls)
+    arguments = {}
+    for field in dataclasses.fields(cls):  # type: ignore[arg-type]
+        name = prefix + field.name
+        if dataclasses.is_dataclass(hints[field.name]):
+            arguments[field.name] = _build(hints[field.name], values, name + '.')
+        elif name in values:
+            arguments[field.name] = values[name]
+    return cls(**arguments)
+
+
+def _or(choices: tuple[str, ...]) -> str:
+    return ' or '.join(repr(choice) for choice in choices)

@@ -1,0 +1,73 @@
+"""Effects: what a state machine can ask its driver for. Values without behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.core.wire import WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Send a message on the topic of its class."""
+
+    message: WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class StartJob:
+    """Run `job` on the worker; answered by JobDone or JobFailed. Jobs run one at a time."""
+
+    job: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """Fire TimerFired(name) after `delay` seconds; replaces a timer of that name."""
+
+    name: str
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Forget the timer of that name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SaveCheckpoint:
+    """Make state durable; answered by CheckpointSaved(round)."""
+
+    round: int
+    manifest: Mapping[str, Any] = field(default_factory=dict)
+    tensors: Tensors = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Append a row to the run's events.jsonl."""
+
+    row: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Tell the operator; repeated warnings with one key are throttled."""
+
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """Nothing is left to do in this run."""
+
+
+Effect = (
+    Publish | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record | Warn | RunEnded
+)  # fmt: skip

@@ -1,0 +1,23 @@
+"""Errors of the package. Each names the thing, its value and the remedy."""
+
+from __future__ import annotations
+
+
+class IotFlError(Exception):
+    """Base of every error that this package raises on purpose."""
+
+
+class ConfigError(IotFlError):
+    """A setting is unknown, has the wrong type or is out of range."""
+
+
+class DataError(IotFlError):
+    """A data set is missing, damaged or does not fit the run."""
+
+
+class MessageError(IotFlError):
+    """A received message breaks its contract; `reason` is a short stable name for counters."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f'{reason}: {detail}')
+        self.reason = reason

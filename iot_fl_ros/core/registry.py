@@ -1,0 +1,40 @@
+"""Registries: names to factories, open to other packages without touching this one."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from typing import Any
+
+from iot_fl_ros.core.config import refuse_unknown
+from iot_fl_ros.core.errors import ConfigError
+
+
+class Registry:
+    """Finds a factory by name: built in, by entry point, or by dotted path `package.module:name`.
+
+    Another package adds a name by declaring an entry point in `group`.
+    """
+
+    def __init__(self, kind: str, group: str, builtin: Mapping[str, str]) -> None:
+        self._kind = kind
+        self._group = group
+        self._builtin = builtin
+
+    def names(self) -> list[str]:
+        """Return every name that can be given without a dotted path, sorted."""
+        return sorted({*self._builtin, *(e.name for e in entry_points(group=self._group))})
+
+    def get(self, name: str) -> Any:
+        """Return the object called `name`; ConfigError with the nearest name if there is none."""
+        path = self._builtin.get(name, name)
+        if ':' not in path:
+            for entry in entry_points(group=self._group, name=name):
+                return entry.load()
+            refuse_unknown([name], self.names())
+        module, _, attribute = path.partition(':')
+        try:
+            return getattr(importlib.import_module(module), attribute)
+        except (ImportError, AttributeError) as error:
+            raise ConfigError(f'cannot load {self._kind} {name!r}: {error}') from error

@@ -1,0 +1,107 @@
+"""Checkpoints on disk: safetensors plus a JSON manifest, never half written.
+
+The manifest is the commit point: it names the tensor file and its digest, and is renamed into
+place after that file is on disk. A crash at any moment leaves the former checkpoint whole.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load, save
+
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.tensors import Tensors, digest_of
+
+Checkpoint = tuple[dict[str, Any], dict[str, NDArray[Any]]]
+
+
+class Store(Protocol):
+    """Keeps the latest checkpoint of one participant."""
+
+    def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
+        """Replace the checkpoint."""
+
+    def read(self) -> Checkpoint | None:
+        """Return (manifest, tensors) of the checkpoint, or None if there is none."""
+
+
+class MemoryStore:
+    """A store that lives as long as the object."""
+
+    def __init__(self) -> None:
+        self._kept: Checkpoint | None = None
+
+    def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
+        """Replace the checkpoint."""
+        self._kept = dict(manifest), {name: np.array(t) for name, t in tensors.items()}
+
+    def read(self) -> Checkpoint | None:
+        """Return the checkpoint."""
+        return self._kept
+
+
+class FolderStore:
+    """A store in a folder: `checkpoint.json` and `state_<n>.safetensors`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._manifest = folder / 'checkpoint.json'
+
+    def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
+        """Replace the checkpoint on disk; returns when it is durable."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        old = self._named_file()
+        number = int(old.stem.removeprefix('state_')) + 1 if old else 0
+        content = save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
+        file = self._folder / f'state_{number}.safetensors'
+        _write_durably(file, content)
+        head = {'file': file.name, 'digest': digest_of(content).hex()}
+        _write_durably(self._manifest, json.dumps({**manifest, **head}, indent=1).encode())
+        for stale in self._folder.glob('state_*.safetensors'):
+            if stale != file:
+                stale.unlink(missing_ok=True)
+
+    def read(self) -> Checkpoint | None:
+        """Return the checkpoint; DataError if its files do not belong together."""
+        file = self._named_file()
+        if file is None:
+            return None
+        manifest = json.loads(self._manifest.read_text())
+        try:
+            content = file.read_bytes()
+        except OSError as error:
+            raise DataError(f'checkpoint {file} is missing: delete {self._folder}') from error
+        if digest_of(content).hex() != manifest.pop('digest'):
+            raise DataError(f'checkpoint {file} is damaged: delete {self._folder}')
+        del manifest['file']
+        return manifest, load(content)
+
+    def _named_file(self) -> Path | None:
+        if not self._manifest.is_file():
+            return None
+        try:
+            return self._folder / str(json.loads(self._manifest.read_text())['file'])
+        except (ValueError, KeyError, TypeError) as error:
+            raise DataError(f'{self._manifest} is damaged: delete {self._folder}') from error
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    """Write to a temporary file, fsync, rename, fsync the folder."""
+    temporary = path.with_name(path.name + '.tmp')
+    with temporary.open('wb') as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

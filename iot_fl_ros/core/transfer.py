@@ -1,0 +1,123 @@
+"""Moving a set of tensors in pieces: cutting it, putting it together, asking for what is missing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import TensorChunk
+from iot_fl_ros.core.tensors import Tensors, TensorSpec, digest_of, from_payload, specs_of, to_payload
+
+CHUNK_BYTES = 512 * 1024
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A set of tensors made ready for the wire: its chunks can be made again at any time."""
+
+    specs: tuple[TensorSpec, ...]
+    payload: memoryview
+    digest: bytes
+    round: int
+    model_version: int
+
+    @classmethod
+    def of(cls, tensors: Tensors, *, round: int, model_version: int) -> Parcel:
+        """Serialize and hash `tensors`."""
+        payload = to_payload(tensors)
+        return cls(specs_of(tensors), payload, digest_of(payload), round, model_version)
+
+    @property
+    def chunk_count(self) -> int:
+        """Number of chunks, at least one."""
+        return max(1, -(-len(self.payload) // CHUNK_BYTES))
+
+    def chunks(
+        self,
+        kind: type[TensorChunk],
+        *,
+        run_id: str,
+        sender_id: str,
+        stamp: float,
+        first_sequence: int,
+        wanted: tuple[int, ...] = (),
+    ) -> list[TensorChunk]:
+        """Return the `wanted` chunks (empty = all) as messages of class `kind`."""
+        indices = [i for i in wanted if i < self.chunk_count] if wanted else range(self.chunk_count)
+        codes = [spec.dlpack for spec in self.specs]
+        return [
+            kind(
+                stamp=stamp,
+                run_id=run_id,
+                sender_id=sender_id,
+                round=self.round,
+                model_version=self.model_version,
+                sequence=first_sequence + n,
+                names=tuple(spec.name for spec in self.specs),
+                dtype_codes=tuple(code for code, _ in codes),
+                dtype_bits=tuple(bits for _, bits in codes),
+                dtype_lanes=(1,) * len(codes),
+                ranks=tuple(len(spec.shape) for spec in self.specs),
+                dims=tuple(size for spec in self.specs for size in spec.shape),
+                digest=self.digest,
+                total_bytes=len(self.payload),
+                chunk_index=i,
+                chunk_count=self.chunk_count,
+                chunk_bytes=CHUNK_BYTES,
+                data=self.payload[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES],
+            )
+            for n, i in enumerate(indices)
+        ]
+
+
+class Assembly:
+    """Puts one set of tensors together. The first chunk decides; the rest must agree with it."""
+
+    def __init__(self, first: TensorChunk) -> None:
+        self.digest = first.digest
+        self.round = first.round
+        self.model_version = first.model_version
+        self._plan = _shape_of(first)
+        self._specs = first.specs
+        self._missing = set(range(first.chunk_count))
+        # A set of one chunk is the chunk: no copy.
+        single = first.chunk_count == 1
+        self._payload = memoryview(first.data if single else bytearray(first.total_bytes))
+        self.progressed = True
+
+    def add(self, chunk: TensorChunk) -> None:
+        """Place `chunk`; MessageError if it is a duplicate or contradicts the first one."""
+        if _shape_of(chunk) != self._plan:
+            raise MessageError('contradiction', 'chunk does not match the others of its set')
+        if chunk.chunk_index not in self._missing:
+            raise MessageError('duplicate', f'chunk {chunk.chunk_index} is already here')
+        if chunk.chunk_count > 1:
+            start = chunk.chunk_index * chunk.chunk_bytes
+            self._payload[start : start + len(chunk.data)] = chunk.data
+        self._missing.discard(chunk.chunk_index)
+        self.progressed = True
+
+    @property
+    def missing(self) -> tuple[int, ...]:
+        """Indices of the chunks that have not arrived."""
+        return tuple(sorted(self._missing))
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the tensors once nothing is missing; MessageError if the hash is wrong."""
+        if digest_of(self._payload) != self.digest:
+            raise MessageError('bad hash', 'payload does not have the announced BLAKE3 digest')
+        return from_payload(self._specs, self._payload)
+
+
+def _shape_of(chunk: TensorChunk) -> tuple:
+    return (
+        chunk.digest,
+        chunk.round,
+        chunk.model_version,
+        chunk.specs,
+        chunk.total_bytes,
+        chunk.chunk_count,
+    )

@@ -1,0 +1,139 @@
+"""Field types of the wire contracts: range checks and serialized sizes without any ROS import.
+
+Each message of `core.messages` mirrors one file in `msg/`, field for field; the annotation of a
+field is its ROS type. Sizes follow plain CDR (OMG DDS-RTPS, 10.2): 4 bytes of encapsulation, then
+primitives aligned to their own size.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, ClassVar, get_type_hints
+
+from iot_fl_ros.core.errors import MessageError
+
+MAX_TEXT = 255
+MAX_DOCUMENT = 65_536
+MAX_ITEMS = 65_536
+_SIZES = {'uint8': 1, 'uint16': 2, 'uint32': 4, 'uint64': 8, 'float64': 8}
+
+
+@dataclass(frozen=True)
+class Wire:
+    """ROS type of a field and what its value may be.
+
+    `limit` caps the length of text and sequences; `nan` allows NaN (never infinity); `form` is
+    what a sequence of numbers becomes in Python: a tuple, bytes, or a view of received bytes.
+    """
+
+    ros_type: str
+    limit: int = MAX_ITEMS
+    nan: bool = False
+    form: str = 'tuple'
+
+
+Stamp = Annotated[float, Wire('std_msgs/Header')]
+Text = Annotated[str, Wire('string', MAX_TEXT)]
+Document = Annotated[str, Wire('string', MAX_DOCUMENT)]
+Texts = Annotated[tuple[str, ...], Wire('sequence<string>')]
+UInt8 = Annotated[int, Wire('uint8')]
+UInt32 = Annotated[int, Wire('uint32')]
+UInt64 = Annotated[int, Wire('uint64')]
+Float64 = Annotated[float, Wire('double')]
+Measure = Annotated[float, Wire('double', nan=True)]
+Digest = Annotated[bytes, Wire('sequence<uint8>', 32, form='bytes')]
+Bytes = Annotated[bytes, Wire('sequence<uint8>', 1 << 20, form='view')]
+UInt8s = Annotated[tuple[int, ...], Wire('sequence<uint8>', MAX_TEXT)]
+UInt16s = Annotated[tuple[int, ...], Wire('sequence<uint16>', MAX_TEXT)]
+UInt32s = Annotated[tuple[int, ...], Wire('sequence<uint32>')]
+UInt64s = Annotated[tuple[int, ...], Wire('sequence<uint64>', MAX_TEXT)]
+
+
+class WireMessage:
+    """Base of the messages: checks every field at birth, so that no bad value gets further."""
+
+    __slots__ = ()
+    TOPIC: ClassVar[str]
+
+    def __post_init__(self) -> None:
+        for name, wire in wire_fields(type(self)):
+            _check(name, wire, getattr(self, name))
+        self.check()
+
+    def check(self) -> None:
+        """Check what holds between fields; raises MessageError."""
+
+
+@cache
+def wire_fields(cls: type) -> tuple[tuple[str, Wire], ...]:
+    """Return (field name, wire type) of a message class in the order of its .msg file."""
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        (name, hint.__metadata__[0])
+        for name, hint in hints.items()
+        if isinstance(getattr(hint, '__metadata__', (None,))[0], Wire)
+    )
+
+
+def wire_size(message: WireMessage) -> int:
+    """Return the serialized size of `message` in bytes, as DDS puts it on the wire."""
+    size = 0
+    for name, wire in wire_fields(type(message)):
+        size = _end_of(wire.ros_type, getattr(message, name), size)
+    return 4 + size
+
+
+def _end_of(ros_type: str, value: Any, start: int) -> int:
+    """Return the offset behind `value` when it is written at offset `start`."""
+    if ros_type == 'std_msgs/Header':
+        return _end_of('string', '', _align(start, 4) + 8)
+    if ros_type == 'string':
+        return _align(start, 4) + 4 + len(value.encode()) + 1
+    if ros_type == 'sequence<string>':
+        end = _align(start, 4) + 4
+        for item in value:
+            end = _end_of('string', item, end)
+        return end
+    if ros_type.startswith('sequence<'):
+        item_size = _SIZES[ros_type[9:-1]]
+        end = _align(start, 4) + 4
+        return _align(end, item_size) + item_size * len(value) if len(value) else end
+    item_size = _SIZES['float64' if ros_type == 'double' else ros_type]
+    return _align(start, item_size) + item_size
+
+
+def _align(offset: int, size: int) -> int:
+    return -(-offset // size) * size
+
+
+def _check(name: str, wire: Wire, value: Any) -> None:
+    """Raise MessageError unless `value` may stand in a field of this type."""
+    ros_type = wire.ros_type
+    if ros_type in ('std_msgs/Header', 'double'):
+        if not isinstance(value, float) or not (math.isfinite(value) or (wire.nan and value != value)):
+            raise MessageError('not finite', f'{name} is {value!r}, a finite float is needed')
+    elif ros_type == 'string':
+        _check_text(name, value, wire.limit)
+    elif ros_type.startswith('sequence<'):
+        if len(value) > wire.limit:
+            raise MessageError('too long', f'{name} has {len(value)} items, limit {wire.limit}')
+        if ros_type == 'sequence<string>':
+            for item in value:
+                _check_text(name, item, MAX_TEXT)
+        elif isinstance(value, tuple):
+            for item in value:
+                _check_int(name, item, ros_type[9:-1])
+    else:
+        _check_int(name, value, ros_type)
+
+
+def _check_text(name: str, value: Any, limit: int) -> None:
+    if not isinstance(value, str) or len(value) > limit:
+        raise MessageError('bad text', f'{name} must be text of at most {limit} characters')
+
+
+def _check_int(name: str, value: Any, ros_type: str) -> None:
+    if not isinstance(value, int) or not 0 <= value < 1 << (8 * _SIZES[ros_type]):
+        raise MessageError('out of range', f'{name} is {value!r}, not a {ros_type}')

@@ -1,0 +1,1 @@
+"""Data sets, partitions over robots and their registry."""

@@ -1,0 +1,35 @@
+"""Data sets by name. A loader takes a split, `train` or `test`, and returns labelled Samples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from iot_fl_ros.core.registry import Registry
+from iot_fl_ros.data.files import load_folder, load_npz
+from iot_fl_ros.data.samples import Samples
+
+Loader = Callable[[str], Samples]
+
+DATA_SETS = Registry(
+    'data set',
+    'iot_fl_ros.data_sets',
+    {
+        'fashion-mnist': 'iot_fl_ros.data.fashion_mnist:load',
+        'digits': 'iot_fl_ros.data.digits:load',
+    },
+)
+
+
+def load_samples(name: str, split: str, like: tuple[int, ...] | None = None) -> Samples:
+    """Load the samples called `name`: registered, a folder, an .npz file or `module:function`.
+
+    like: shape (channels, height, width) to which the images of a folder are converted.
+    """
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return load_folder(path / split if (path / split).is_dir() else path, like)
+    if path.suffix == '.npz':
+        return load_npz(path, split)
+    loader: Loader = DATA_SETS.get(name)
+    return loader(split)

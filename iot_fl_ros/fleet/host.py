@@ -1,0 +1,145 @@
+"""The in-memory driver of a state machine: virtual timers, inline jobs, a simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+)
+from iot_fl_ros.core.events import (
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.fleet.clock import VirtualClock
+from iot_fl_ros.fleet.network import Network
+
+
+class Machine(Protocol):
+    """What a host needs of a state machine."""
+
+    def start(self, now: float) -> list[Effect]:
+        """Return the first effects."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what to do about it."""
+
+
+class Worker(Protocol):
+    """What does the jobs of a machine."""
+
+    def run(self, job: Any) -> Any:
+        """Do a job; return its result."""
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write a checkpoint."""
+
+
+class Host:
+    """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
+
+    job_seconds: virtual duration of a job. record, ended, sent: as in `ros.driver`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        machine: Machine,
+        worker: Worker,
+        clock: VirtualClock,
+        network: Network,
+        topics: tuple[type[WireMessage], ...],
+        *,
+        job_seconds: Callable[[Any], float],
+        record: Callable[[Mapping[str, Any]], None] | None = None,
+        sent: Callable[[int], None] | None = None,
+    ) -> None:
+        self.name = name
+        self.machine = machine
+        self.ended = False
+        self._worker = worker
+        self._clock = clock
+        self._network = network
+        self._topics = topics
+        self._job_seconds = job_seconds
+        self._record = record
+        self._sent = sent
+        self._alive = False
+        self._timers: dict[str, int] = {}
+        self._free_at = 0.0
+
+    def start(self) -> None:
+        """Come to life."""
+        self._alive = True
+        self._do(self.machine.start(self._clock.now))
+        self._network.join(self.name, self._topics, self._deliver)
+
+    def stop(self) -> None:
+        """Die: timers, jobs and messages on their way are lost."""
+        self._alive = False
+        self._network.leave(self.name)
+
+    def tell(self, event: Event) -> None:
+        """Give the machine an event, if it is alive."""
+        if self._alive:
+            self._do(self.machine.handle(event, self._clock.now))
+
+    def _deliver(self, message: WireMessage, size: int) -> None:
+        self.tell(MessageArrived(message, size))
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Publish(message):
+                    size = self._network.publish(message)
+                    if self._sent:
+                        self._sent(size)
+                case StartJob(job):
+                    self._work(job, lambda job=job: self._run_job(job))
+                case SaveCheckpoint():
+                    self._work(effect, lambda effect=effect: self._save(effect))
+                case SetTimer(name, delay):
+                    self._set_timer(name, delay)
+                case CancelTimer(name):
+                    self._timers.pop(name, None)
+                case Record(row) if self._record:
+                    self._record(row)
+                case RunEnded():
+                    self.ended = True
+
+    def _work(self, job: Any, function: Callable[[], Event]) -> None:
+        """Do a job when its time is over, one after the other as a worker thread would."""
+        self._free_at = max(self._free_at, self._clock.now) + self._job_seconds(job)
+        self._clock.at(self._free_at, lambda: self.tell(function()) if self._alive else None)
+
+    def _run_job(self, job: Any) -> Event:
+        try:
+            return JobDone(job, self._worker.run(job))
+        except Exception as error:  # as in the ROS driver: news for the machine
+            return JobFailed(job, f'{type(error).__name__}: {error}')
+
+    def _save(self, effect: SaveCheckpoint) -> Event:
+        self._worker.save(effect)
+        return CheckpointSaved(effect.round)
+
+    def _set_timer(self, name: str, delay: float) -> None:
+        version = self._timers.get(name, 0) + 1
+        self._timers[name] = version
+        self._clock.at(self._clock.now + delay, lambda: self._fire(name, version))
+
+    def _fire(self, name: str, version: int) -> None:
+        if self._alive and self._timers.get(name) == version:
+            self.tell(TimerFired(name))

@@ -1,0 +1,99 @@
+"""The network between the participants of an in-memory fleet, with seeded faults.
+
+It keeps the promises of the QoS in use and no others: latched topics hand a newcomer the last
+message (for tensors: the last chunk set); everything else reaches who is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from iot_fl_ros.core.messages import GlobalChunk, RoundPlan, RunInfo
+from iot_fl_ros.core.wire import WireMessage, wire_size
+from iot_fl_ros.fleet.clock import VirtualClock
+
+_LATCHED = (RunInfo, RoundPlan, GlobalChunk)
+Deliver = Callable[[WireMessage, int], None]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may happen to a message: probabilities of loss and repetition, delays in s.
+
+    Random delays reorder messages. `until`: virtual time after which the network is well.
+    """
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    min_delay: float = 0.001
+    max_delay: float = 0.001
+    until: float = float('inf')
+
+
+class Network:
+    """Carries messages from publishers to subscribers in virtual time."""
+
+    def __init__(self, clock: VirtualClock, faults: Faults, rng: np.random.Generator) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._rng = rng
+        self._readers: dict[str, tuple[tuple[type[WireMessage], ...], Deliver]] = {}
+        self._latched: dict[type[WireMessage], list[WireMessage]] = {}
+
+    def join(self, name: str, topics: tuple[type[WireMessage], ...], deliver: Deliver) -> None:
+        """Subscribe `name`; latched messages are on their way to it at once."""
+        self._readers[name] = topics, deliver
+        for cls in topics:
+            for message in self._latched.get(cls, ()):
+                self._send(name, message, wire_size(message))
+
+    def leave(self, name: str) -> None:
+        """Unsubscribe `name`; what is on its way to it is lost."""
+        self._readers.pop(name, None)
+
+    def forget_latched(self) -> None:
+        """Lose what the aggregator latched, as when its process dies."""
+        self._latched.clear()
+
+    def publish(self, message: WireMessage) -> int:
+        """Send `message` to all subscribers of its topic; return its size on the wire, bytes."""
+        size = wire_size(message)
+        cls = type(message)
+        if cls in _LATCHED:
+            self._latch(message)
+        for name, (topics, _) in list(self._readers.items()):
+            if cls in topics:
+                self._send(name, message, size)
+        return size
+
+    def _latch(self, message: WireMessage) -> None:
+        kept = self._latched.setdefault(type(message), [])
+        if not isinstance(message, GlobalChunk):
+            kept[:] = [message]
+            return
+        if kept and kept[0].digest != message.digest:  # type: ignore[attr-defined]
+            kept.clear()
+        if all(other.chunk_index != message.chunk_index for other in kept):  # type: ignore[attr-defined]
+            kept.append(message)
+
+    def _send(self, name: str, message: WireMessage, size: int) -> None:
+        faults = self._faults
+        faulty = self._clock.now < faults.until
+        if faulty and self._rng.random() < faults.drop:
+            return
+        copies = 2 if faulty and self._rng.random() < faults.duplicate else 1
+        for _ in range(copies):
+            spread = faults.max_delay - faults.min_delay if faulty else 0.0
+            delay = faults.min_delay + spread * self._rng.random()
+            deliver = self._readers[name][1]
+            self._clock.at(
+                self._clock.now + delay, lambda: self._arrive(name, deliver, message, size)
+            )
+
+    def _arrive(self, name: str, deliver: Deliver, message: WireMessage, size: int) -> None:
+        reader = self._readers.get(name)
+        if reader and reader[1] is deliver:  # else it left, or is another life of that name
+            deliver(message, size)

@@ -1,0 +1,160 @@
+"""A whole fleet in one process: the same machines and workers as in the nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.messages import (
+    AGGREGATOR,
+    ChunkRequest,
+    GlobalChunk,
+    RobotStatus,
+    RoundPlan,
+    RunInfo,
+    TensorChunk,
+)
+from iot_fl_ros.core.seeds import generator
+from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.fleet.clock import VirtualClock
+from iot_fl_ros.fleet.host import Host, Worker
+from iot_fl_ros.fleet.network import Faults, Network
+from iot_fl_ros.learning.aggregator import AggregatorMachine
+from iot_fl_ros.learning.jobs import AggregatorWorker, RobotWorker, TrainRound
+from iot_fl_ros.learning.robot import RobotMachine
+from iot_fl_ros.learning.settings import FleetSettings
+
+ROBOT_TOPICS = (RunInfo, RoundPlan, GlobalChunk, ChunkRequest)
+AGGREGATOR_TOPICS = (RobotStatus, TensorChunk, ChunkRequest)
+Record = Callable[[Mapping[str, Any]], None]
+
+
+def robot_ids(count: int) -> list[str]:
+    """Return robot_0 .. robot_<count-1>, padded so that they sort by number."""
+    width = len(str(count - 1))
+    return [f'robot_{i:0{width}d}' for i in range(count)]
+
+
+class Simulation:
+    """Runs one federated run in virtual time. Hosts can be crashed and started again.
+
+    train_seconds: virtual duration of a robot's training; other jobs take none.
+    """
+
+    def __init__(
+        self,
+        settings: FleetSettings,
+        *,
+        robots: int,
+        faults: Faults | None = None,
+        fault_seed: int = 0,
+        train_seconds: Callable[[str], float] = lambda robot_id: 1.0,
+        record: Record | None = None,
+        store: Store | None = None,
+    ) -> None:
+        self.settings = settings
+        self.clock = VirtualClock()
+        self.network = Network(self.clock, faults or Faults(), generator(fault_seed, 'network'))
+        self.hosts: dict[str, Host] = {}
+        self.rows: list[Mapping[str, Any]] = []
+        self._train_seconds = train_seconds
+        self._record = record
+        self._stores: dict[str, Store] = {AGGREGATOR: store or MemoryStore()}
+        self._robots = robots
+
+    def start_all(self) -> None:
+        """Start the aggregator and every robot."""
+        self.start(AGGREGATOR)
+        for robot_id in robot_ids(self._robots):
+            self.start(robot_id)
+
+    def start(self, name: str) -> None:
+        """Start a host, from its checkpoint if it has run before."""
+        self.hosts[name] = self._aggregator() if name == AGGREGATOR else self._robot(name)
+        self.hosts[name].start()
+
+    def crash(self, name: str) -> None:
+        """Kill a host; what it had saved survives."""
+        self.hosts[name].stop()
+        if name == AGGREGATOR:
+            self.network.forget_latched()
+
+    def run(self, until: float = 1e9) -> None:
+        """Run to the end of the federated run; IotFlError if virtual time `until` comes first."""
+        if not self.clock.run(until, lambda: self.hosts[AGGREGATOR].ended):
+            machine = self.aggregator
+            raise IotFlError(
+                f'the run has not ended by virtual second {until:g}: {machine.state.value}, '
+                f'round {machine.round}; robots {self.robot_states()}'
+            )
+
+    @property
+    def aggregator(self) -> AggregatorMachine:
+        """The machine of the aggregator."""
+        machine = self.hosts[AGGREGATOR].machine
+        assert isinstance(machine, AggregatorMachine)
+        return machine
+
+    def robot(self, robot_id: str) -> RobotMachine:
+        """Return the machine of a robot."""
+        machine = self.hosts[robot_id].machine
+        assert isinstance(machine, RobotMachine)
+        return machine
+
+    def robot_states(self) -> dict[str, str]:
+        """Return the state of every robot."""
+        return {i: self.robot(i).state.name for i in self.hosts if i != AGGREGATOR}
+
+    def make_aggregator_worker(self, store: Store) -> AggregatorWorker:
+        """Return the aggregator's worker."""
+        settings = self.settings
+        return AggregatorWorker(settings.aggregator, settings.method_name, settings.method, store)
+
+    def make_robot_worker(self, robot_id: str, index: int, store: Store) -> Worker:
+        """Return the worker of the robot that has part `index` of the private samples."""
+        learner = self.settings.learner
+        data = dataclasses.replace(
+            learner.data, partition_index=index, partition_count=self._robots
+        )
+        return RobotWorker(robot_id, dataclasses.replace(learner, data=data), store)
+
+    def _aggregator(self) -> Host:
+        store = self._stores[AGGREGATOR]
+        worker = self.make_aggregator_worker(store)
+        run = self.settings.aggregator.run
+        restored = worker.restore() if run.resume else None
+        machine = AggregatorMachine(run, worker.info, worker.initial_global(), restored)
+        return Host(
+            AGGREGATOR,
+            machine,
+            worker,
+            self.clock,
+            self.network,
+            AGGREGATOR_TOPICS,
+            job_seconds=lambda job: 0.0,
+            record=self._keep,
+        )
+
+    def _robot(self, robot_id: str) -> Host:
+        store = self._stores.setdefault(robot_id, MemoryStore())
+        index = robot_ids(self._robots).index(robot_id)
+        machine = RobotMachine(robot_id)
+        return Host(
+            robot_id,
+            machine,
+            self.make_robot_worker(robot_id, index, store),
+            self.clock,
+            self.network,
+            ROBOT_TOPICS,
+            job_seconds=lambda job: (
+                self._train_seconds(robot_id) if isinstance(job, TrainRound) else 0.0
+            ),
+            sent=machine.note_sent,
+        )
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self.rows.append(row)
+        if self._record:
+            self._record(row)

@@ -1,0 +1,1 @@
+"""Federated methods: their maths, their state machines, one file per method."""

@@ -1,0 +1,447 @@
+"""The aggregator of a federated run, as a state machine without I/O.
+
+States and transitions: `learning.states`. A round opens with the robots that are available, closes
+when the quorum is in or the deadline is over, and counts only after its result is on disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.counters import Refusals
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    PeersChanged,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import (
+    AGGREGATOR,
+    NO_DIGEST,
+    ChunkRequest,
+    GlobalChunk,
+    PlanState,
+    RobotState,
+    RobotStatus,
+    RoundPlan,
+    RoundReport,
+    RunInfo,
+    TensorChunk,
+)
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.learning.jobs import Aggregate, Assess
+from iot_fl_ros.learning.registry import method_of
+from iot_fl_ros.learning.roster import Roster
+from iot_fl_ros.learning.round import OpenRound
+from iot_fl_ros.learning.settings import RunSettings
+from iot_fl_ros.learning.states import AGGREGATOR_TABLE, AggregatorState, Tracker
+from iot_fl_ros.learning.traffic import Traffic
+
+_HEARTBEAT = 'heartbeat'
+_DEADLINE = 'deadline'
+_START = 'start'
+_PLAN_STATES = {
+    AggregatorState.IDLE: PlanState.GATHERING,
+    AggregatorState.GATHERING: PlanState.GATHERING,
+    AggregatorState.COLLECTING: PlanState.COLLECTING,
+    AggregatorState.AGGREGATING: PlanState.AGGREGATING,
+    AggregatorState.SAVING: PlanState.AGGREGATING,
+    AggregatorState.FINISHED: PlanState.FINISHED,
+}
+
+
+class AggregatorMachine:
+    """The aggregator. `handle` is the only entry; it never blocks nor raises on remote input.
+
+    initial: tensors to send before round 1. restored: (manifest, tensors) of a checkpoint.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        info: RunInfo,
+        initial: Tensors,
+        restored: tuple[Mapping[str, Any], Tensors] | None = None,
+    ) -> None:
+        self.info = info
+        self.counters = Refusals()
+        self.roster = Roster(settings.lease)
+        self.traffic = Traffic()
+        self.round = 0
+        self.version = 0
+        self._settings = settings
+        self._method = method_of(info)
+        self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
+        self._open: OpenRound | None = None
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._assessing: set[int] = set()
+        self._started = False
+        self._deadline_at = 0.0
+        self._plan_sequence = 0
+        self._chunk_sequence = 0
+        self._ended_at: float | None = None
+        tensors, tensors_round = initial, 0
+        if restored:
+            manifest, tensors = restored
+            self.round, self.version = manifest['round'], manifest['model_version']
+            tensors_round = manifest['tensors_round']
+            self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
+            self.info = dataclasses.replace(info, epoch=manifest['epoch'] + 1)
+        self._tensors = tensors
+        self._global = Parcel.of(tensors, round=tensors_round, model_version=self.version)
+
+    @property
+    def state(self) -> AggregatorState:
+        """Current state."""
+        return self._states.state
+
+    @property
+    def open_round(self) -> OpenRound | None:
+        """The round that is open, if one is."""
+        return self._open
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin, or go on after the checkpoint that the machine was made from."""
+        finished = self.round >= self._settings.rounds
+        self._states.go('start of a finished run' if finished else 'start')
+        self.info = dataclasses.replace(self.info, stamp=now)
+        effects: list[Effect] = [Publish(self.info), *self._send_global(now), *self._beat(now)]
+        if not finished:
+            effects.append(SetTimer(_START, self._settings.start_timeout))
+        if self.round:
+            effects += self._assess()
+        return effects + (self._finish(now) if finished else [])
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        match event:
+            case MessageArrived(message, wire_bytes):
+                return self._message(message, wire_bytes, now)
+            case BadMessage(topic, sender, reason, wire_bytes):
+                self.traffic.received(sender, wire_bytes)
+                return [self._refuse(sender, f'{topic}: {reason}')]
+            case TimerFired(name):
+                return self._timer(name, now)
+            case PeersChanged():
+                return self._check_roster(now)
+            case JobDone(Aggregate() as job, result):
+                return self._aggregated(job, result, now)
+            case JobFailed(Aggregate(), error):
+                self._states.go('aggregation failed')
+                return [Warn('aggregate', f'aggregation failed: {error}'), self._save()]
+            case JobDone(Assess() as job, accuracy):
+                return self._assessed(job, accuracy, now)
+            case JobFailed(Assess() as job, error):
+                warn = Warn('assess', f'assessment failed: {error}')
+                return [warn, *self._assessed(job, math.nan, now)]
+            case CheckpointSaved():
+                return self._saved(now)
+            case JobFailed(SaveCheckpoint(), error):
+                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, wire_bytes: int, now: float) -> list[Effect]:
+        sender = getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
+        self.traffic.received(sender, wire_bytes)
+        try:
+            if message.run_id != self.info.run_id and not (
+                isinstance(message, RobotStatus) and not message.run_id
+            ):
+                raise MessageError('foreign run', f'run {message.run_id!r} is not this one')
+            match message:
+                case RobotStatus():
+                    return self._status(message, now)
+                case TensorChunk():
+                    return self._chunk(message, now)
+                case ChunkRequest():
+                    return self._chunk_request(message, now)
+        except MessageError as error:
+            return [
+                self._refuse(sender, f'{message.TOPIC}: {error.reason}', str(error)),
+                *self._close_if_complete(now),
+            ]
+        return []
+
+    def _status(self, status: RobotStatus, now: float) -> list[Effect]:
+        if status.round > self.round + 1:
+            raise MessageError('wrong round', f'round {status.round}, open is {self.round}')
+        if status.state == RobotState.LEAVING:
+            self.roster.leave(status.robot_id)
+            return self._lost([status.robot_id], now)
+        self.roster.hear(status, now)
+        self.traffic.reported(status)
+        if self._open:
+            self._open.add_status(status)
+            self._settle(status.robot_id)
+            if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
+                self._open.refused.add(status.robot_id)
+            return self._close_if_complete(now)
+        return self._open_if_possible(now) + self._end_if_done(now)
+
+    def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
+        if self._open is None or chunk.round < self._open.number:
+            raise MessageError('late', f'round {chunk.round} is closed')
+        self._open.add_chunk(chunk, self._method)
+        self._settle(chunk.sender_id)
+        return self._close_if_complete(now)
+
+    def _settle(self, robot_id: str) -> None:
+        assert self._open is not None
+        if self._open.settle(robot_id, self._method):
+            member = self.roster.get(robot_id)
+            if member:
+                member.missed = 0
+
+    def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
+        if request.receiver_id != AGGREGATOR:
+            return []
+        if request.digest != self._global.digest:
+            raise MessageError('not wanted', 'request for tensors that are not the current ones')
+        return self._send_global(now, request.missing)
+
+    # --- timers ---------------------------------------------------------------------------------
+
+    def _timer(self, name: str, now: float) -> list[Effect]:
+        if name == _HEARTBEAT:
+            return [*self._beat(now), *self._check_roster(now), *self._end_if_done(now)]
+        if name == _START:
+            self._started = True
+            return self._open_if_possible(now)
+        if name == _DEADLINE and self._open:
+            return self._close(now)
+        return []
+
+    def _beat(self, now: float) -> list[Effect]:
+        effects: list[Effect] = [SetTimer(_HEARTBEAT, self._settings.heartbeat), self._plan(now)]
+        for robot_id, digest, missing in self._open.wanted() if self._open else []:
+            request = ChunkRequest(
+                stamp=now,
+                run_id=self.info.run_id,
+                sender_id=AGGREGATOR,
+                receiver_id=robot_id,
+                digest=digest,
+                missing=missing,
+            )
+            effects.append(Publish(request))
+        return effects
+
+    def _check_roster(self, now: float) -> list[Effect]:
+        return self._lost(self.roster.drop_silent(now), now)
+
+    def _lost(self, robot_ids: list[str], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for robot_id in robot_ids:
+            self.counters.add(robot_id, 'gone')
+            effects.append(Warn(f'gone {robot_id}', f'{robot_id} is gone'))
+            if self._open and robot_id in self._open.participants:
+                self._open.silent.add(robot_id)
+        return effects + (self._close_if_complete(now) if robot_ids else [])
+
+    # --- rounds ---------------------------------------------------------------------------------
+
+    def _open_if_possible(self, now: float) -> list[Effect]:
+        if self.state is not AggregatorState.GATHERING:
+            return []
+        available = self.roster.available()
+        needed = max(1, self._settings.quorum)
+        if not self._started and len(available) < max(needed, self._settings.robots):
+            return []
+        if len(available) < needed:
+            return []
+        self._started = True
+        self._states.go('enough robots')
+        self.round += 1
+        self._open = OpenRound(self.round, self.version, available, now)
+        for robot_id in available:
+            # It may have trained for this round already, if the aggregator started again.
+            self._open.add_status(self.roster.members()[robot_id].status)
+        self._deadline_at = now + self._settings.deadline
+        return [CancelTimer(_START), SetTimer(_DEADLINE, self._settings.deadline), self._plan(now)]
+
+    def _close_if_complete(self, now: float) -> list[Effect]:
+        if self._open is None or not self._open.complete(self._settings.quorum):
+            return []
+        return self._close(now)
+
+    def _close(self, now: float) -> list[Effect]:
+        closed, self._open = self._open, None
+        assert closed is not None
+        for robot_id in closed.late():
+            self.counters.add(robot_id, 'late')
+            member = self.roster.get(robot_id)
+            if member:
+                member.missed += 1
+        self._rows[closed.number] = self._row(closed, now)
+        if not closed.accepted:
+            self._states.go('no updates')
+            return [CancelTimer(_DEADLINE), self._save()]
+        self._states.go('quorum or deadline')
+        return [CancelTimer(_DEADLINE), StartJob(Aggregate(closed.number, closed.updates()))]
+
+    def _aggregated(self, job: Aggregate, tensors: Tensors, now: float) -> list[Effect]:
+        self._states.go('aggregated')
+        self.version += 1
+        self._tensors = tensors
+        self._global = Parcel.of(tensors, round=job.round, model_version=self.version)
+        return [self._save()]
+
+    def _save(self) -> SaveCheckpoint:
+        manifest = {
+            'run_id': self.info.run_id,
+            'epoch': self.info.epoch,
+            'round': self.round,
+            'model_version': self.version,
+            'tensors_round': self._global.round,
+            'row': self._rows.get(self.round),
+        }
+        return SaveCheckpoint(self.round, manifest, self._tensors)
+
+    def _saved(self, now: float) -> list[Effect]:
+        last = self.round >= self._settings.rounds
+        self._states.go('last round saved' if last else 'saved')
+        effects = self._send_global(now) if self._global.round == self.round else []
+        if last:
+            return [*effects, self._plan(now), *self._assess(), *self._finish(now)]
+        opened = self._open_if_possible(now)
+        return [*effects, *(opened or [self._plan(now)]), *self._assess()]
+
+    def _assess(self) -> list[Effect]:
+        self._assessing.add(self.round)
+        fresh = self._global.round == self.round
+        return [StartJob(Assess(self.round, self.version, self._tensors if fresh else {}))]
+
+    def _assessed(self, job: Assess, accuracy: float, now: float) -> list[Effect]:
+        self._assessing.discard(job.round)
+        row = self._rows.pop(job.round, None)
+        if row is None:
+            return self._end_if_done(now)
+        row['accuracy'] = accuracy
+        row['model_version'] = job.model_version
+        report = RoundReport(
+            stamp=now,
+            run_id=self.info.run_id,
+            round=job.round,
+            model_version=job.model_version,
+            accuracy=accuracy,
+            robot_accuracy=row['robot_accuracy'],
+            loss=row['loss'],
+            participants=tuple(row['participants']),
+            late=tuple(row['late']),
+            silent=tuple(row['silent']),
+            refused=tuple(row['refused']),
+            bytes_received=row['bytes_up'],
+            seconds=row['seconds'],
+        )
+        robots = row.pop('robots')
+        records = [Record({'kind': 'robot', 'round': job.round, **robot}) for robot in robots]
+        return [*records, Record(row), Publish(report), *self._end_if_done(now)]
+
+    def _finish(self, now: float) -> list[Effect]:
+        self._ended_at = now
+        return self._end_if_done(now)
+
+    def _end_if_done(self, now: float) -> list[Effect]:
+        """End once everything is assessed and the robots have the result, or are too slow."""
+        if self._ended_at is None or self._assessing:
+            return []
+        done = (RobotState.FINISHED, RobotState.REFUSED)
+        waiting = [i for i, m in self.roster.members().items() if m.status.state not in done]
+        if waiting and now < self._ended_at + self._settings.deadline:
+            return []
+        self._ended_at = math.inf
+        return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _plan(self, now: float) -> Publish:
+        self._plan_sequence += 1
+        round_ = self._open
+        return Publish(
+            RoundPlan(
+                stamp=now,
+                run_id=self.info.run_id,
+                epoch=self.info.epoch,
+                sequence=self._plan_sequence,
+                state=_PLAN_STATES[self.state],
+                round=self.round,
+                model_version=self.version,
+                model_digest=self._global.digest if self._global.specs else NO_DIGEST,
+                participants=round_.participants if round_ else (),
+                accepted=tuple(sorted(round_.accepted)) if round_ else (),
+                time_left=max(0.0, self._deadline_at - now) if round_ else 0.0,
+            )
+        )
+
+    def _send_global(self, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
+        if not self._global.specs:
+            return []
+        chunks = self._global.chunks(
+            GlobalChunk,
+            run_id=self.info.run_id,
+            sender_id=AGGREGATOR,
+            stamp=now,
+            first_sequence=self._chunk_sequence,
+            wanted=wanted,
+        )
+        self._chunk_sequence += len(chunks)
+        return [Publish(chunk) for chunk in chunks]
+
+    def _row(self, closed: OpenRound, now: float) -> dict[str, Any]:
+        """Return what events.jsonl says about a round; accuracy and version come later."""
+        statuses = [closed.statuses[i] for i in sorted(closed.accepted)]
+        return {
+            'kind': 'round',
+            'round': closed.number,
+            'participants': sorted(closed.accepted),
+            'late': closed.late(),
+            'silent': sorted(closed.silent - set(closed.accepted)),
+            'refused': sorted(closed.refused),
+            'robot_accuracy': _mean([s.accuracy for s in statuses]),
+            'loss': _mean([s.loss for s in statuses]),
+            'seconds': now - closed.opened,
+            'time': now,
+            **self.traffic.close_round(),
+            'robots': [
+                {
+                    'robot': s.robot_id,
+                    'accuracy': s.accuracy,
+                    'loss': s.loss,
+                    'train_seconds': s.train_seconds,
+                    'wait_seconds': s.wait_seconds,
+                    'bytes_up': self.traffic.received_from(s.robot_id),
+                    'bytes_down': s.bytes_received,
+                }
+                for s in statuses
+            ],
+        }
+
+    def _refuse(self, sender: str, reason: str, detail: str = '') -> Warn:
+        self.counters.add(sender, reason)
+        return Warn(f'{sender} {reason}', f'refused from {sender or "?"}: {detail or reason}')
+
+
+def _mean(values: list[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

@@ -1,0 +1,127 @@
+"""One model and what can be done with it: train, predict, measure, read and write its state."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.nn import functional
+
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.data.samples import Samples
+
+_PREDICT_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to train: epochs, samples a batch, SGD learning rate."""
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+
+
+class Learner:
+    """A model on a device with the private samples it may train on.
+
+    The optimizer is plain SGD, made anew at each call: a learner's state is its weights.
+    """
+
+    def __init__(self, model: nn.Module, device: str, private: Samples | None = None) -> None:
+        self._device = torch.device(resolve_device(device))
+        # Convolutions on CPU run about a third faster on channels-last weights.
+        images = any(p.ndim == 4 for p in model.parameters())
+        self._format = torch.channels_last if images else torch.contiguous_format
+        self._model = model.to(self._device)
+        if images:
+            self._model = self._model.to(memory_format=torch.channels_last)
+        self.private = private
+
+    def train(self, samples: Samples, targets: NDArray, schedule: Schedule, seed: int) -> float:
+        """Train by SGD on cross-entropy; return the mean loss, nats.
+
+        targets: int64 labels [N] or float32 probabilities [N, C] (soft cross-entropy).
+        seed: order of the samples.
+        """
+        generator = torch.Generator().manual_seed(seed)
+        optimizer = torch.optim.SGD(self._model.parameters(), lr=schedule.learning_rate)
+        wanted = torch.from_numpy(np.array(targets)).to(self._device)
+        self._model.train()
+        total = 0.0
+        count = 0
+        for _ in range(schedule.epochs):
+            order = torch.randperm(len(samples), generator=generator)
+            for batch in order.split(schedule.batch_size):
+                if len(batch) < 2:
+                    continue  # BatchNorm cannot train on one sample
+                logits = self._model(self._batch(samples, batch.numpy()))
+                loss = functional.cross_entropy(logits, wanted[batch])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                total += loss.item() * len(batch)
+                count += len(batch)
+        return total / count if count else math.nan
+
+    def train_private(self, schedule: Schedule, seed: int) -> float:
+        """Train on the private samples; return the mean loss, nats."""
+        if self.private is None or self.private.labels is None:
+            raise ConfigError('this learner has no private samples: set data.private')
+        return self.train(self.private, self.private.labels, schedule, seed)
+
+    def probabilities(self, samples: Samples) -> NDArray[np.float32]:
+        """Return softmax outputs [N, C], the model in evaluation mode."""
+        self._model.eval()
+        with torch.no_grad():
+            parts = [
+                functional.softmax(self._model(self._batch(samples, indices)), dim=1)
+                for indices in np.array_split(
+                    np.arange(len(samples)), max(1, math.ceil(len(samples) / _PREDICT_BATCH))
+                )
+            ]
+        return torch.cat(parts).cpu().numpy()
+
+    def accuracy(self, samples: Samples) -> float:
+        """Return the share of right answers on labelled samples, 0..1."""
+        return float(np.mean(self.probabilities(samples).argmax(axis=1) == samples.labels))
+
+    def state(self) -> NDArray[np.float32]:
+        """Return all floating parameters and buffers as one vector."""
+        return torch.cat([t.detach().reshape(-1) for t in self._tensors()]).cpu().numpy()
+
+    def set_state(self, state: NDArray[np.float32]) -> None:
+        """Set all floating parameters and buffers from one vector."""
+        flat = torch.from_numpy(np.array(state))
+        if flat.numel() != sum(t.numel() for t in self._tensors()):
+            raise ConfigError(f'state of {flat.numel()} values does not fit the model')
+        start = 0
+        with torch.no_grad():
+            for tensor in self._tensors():
+                tensor.copy_(flat[start : start + tensor.numel()].view(tensor.shape))
+                start += tensor.numel()
+
+    @property
+    def state_size(self) -> int:
+        """Length of the state vector."""
+        return sum(t.numel() for t in self._tensors())
+
+    def _tensors(self) -> list[torch.Tensor]:
+        return [t for t in self._model.state_dict().values() if t.is_floating_point()]
+
+    def _batch(self, samples: Samples, indices: NDArray[np.int64]) -> torch.Tensor:
+        values = torch.from_numpy(samples.values[indices]).to(self._device)
+        if values.dtype == torch.uint8:
+            values = values.float().div_(255)
+        return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
+
+
+def resolve_device(device: str) -> str:
+    """Return `cpu` or `cuda` for `auto`; ConfigError if cuda is asked for and not there."""
+    if device == 'cuda' and not torch.cuda.is_available():
+        raise ConfigError('device is cuda, but torch sees no GPU: use cpu or auto')
+    return ('cuda' if torch.cuda.is_available() else 'cpu') if device == 'auto' else device

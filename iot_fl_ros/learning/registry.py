@@ -1,0 +1,56 @@
+"""Federated methods by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import yaml
+
+from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, settings_of
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages import RunInfo
+from iot_fl_ros.core.registry import Registry
+from iot_fl_ros.learning.method import Method
+
+METHODS = Registry(
+    'method',
+    'iot_fl_ros.methods',
+    {
+        'dsfl': 'iot_fl_ros.learning.dsfl:DsFl',
+        'fedavg': 'iot_fl_ros.learning.fedavg:FedAvg',
+        'single': 'iot_fl_ros.learning.single:Single',
+    },
+)
+DEFAULT_METHOD = 'dsfl'
+
+
+def method_settings(flat: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the name and the settings object of the method that `flat` describes.
+
+    flat: settings of the method and its `name`. ConfigError for unknown names or bad values.
+    """
+    name = flat.get('name', DEFAULT_METHOD)
+    cls = METHODS.get(str(name)).Settings
+    rest = {key: value for key, value in flat.items() if key != 'name'}
+    refuse_unknown(rest, {item.name for item in settings_of(cls)})
+    return str(name), read_settings(cls, rest)
+
+
+def settings_text(settings: Any) -> str:
+    """Return a method's settings as the YAML text that RunInfo carries."""
+    return yaml.safe_dump(asdict(settings), sort_keys=True)
+
+
+def method_of(info: RunInfo) -> Method:
+    """Return the method that a run uses; ConfigError if this machine cannot."""
+    try:
+        tree = yaml.safe_load(info.method_settings) or {}
+    except yaml.YAMLError as error:
+        raise ConfigError(f'method settings of run {info.run_id!r} are no YAML') from error
+    if not isinstance(tree, dict):
+        raise ConfigError(f'method settings of run {info.run_id!r} are no mapping')
+    name, settings = method_settings({**flatten(tree), 'name': info.method})
+    method: Method = METHODS.get(name)(settings, info)
+    return method

@@ -1,0 +1,422 @@
+"""A robot's side of a federated run, as a state machine without I/O.
+
+States and transitions: `learning.states`. The robot takes part in rounds that name it, trains on
+its worker, sends what came out, and repeats what the aggregator asks for. Repair is driven by the
+receiver: statuses and plans announce digests every heartbeat, who lacks pieces asks for them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from iot_fl_ros.core.counters import Refusals
+from iot_fl_ros.core.effects import (
+    Effect,
+    Publish,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.errors import IotFlError, MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    Leave,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import (
+    AGGREGATOR,
+    NO_DIGEST,
+    ChunkRequest,
+    GlobalChunk,
+    PlanState,
+    RobotStatus,
+    RoundPlan,
+    RunInfo,
+    TensorChunk,
+)
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.core.transfer import Assembly, Parcel
+from iot_fl_ros.learning.jobs import Prepare, Prepared, Trained, TrainRound
+from iot_fl_ros.learning.method import Method
+from iot_fl_ros.learning.registry import method_of
+from iot_fl_ros.learning.states import ROBOT_TABLE, RobotState, Tracker
+
+_HEARTBEAT = 'heartbeat'
+_JOINING_PERIOD = 1.0
+_SILENT_BEATS = 5
+
+
+class RobotMachine:
+    """One robot. `handle` is the only entry; it never blocks and never raises on remote input."""
+
+    def __init__(self, robot_id: str) -> None:
+        self.robot_id = robot_id
+        self.counters = Refusals()
+        self.accuracy = math.nan
+        self.round = 0
+        self.info: RunInfo | None = None
+        self._states = Tracker(ROBOT_TABLE, RobotState.JOINING)
+        self._method: Method
+        self._next_info: RunInfo | None = None
+        self._plan: RoundPlan | None = None
+        self._plan_heard = -math.inf
+        self._assembly: Assembly | None = None
+        # Digest, version and round of the global tensors it holds, the tensors while not adopted.
+        self._held = NO_DIGEST
+        self._held_version = 0
+        self._held_round = 0
+        self._fresh: Tensors | None = None
+        self._update: Parcel | None = None
+        self._result: Trained | None = None
+        self._trained_version = 0
+        self._reason = ''
+        self._samples = 0
+        self._idle_since = 0.0
+        self._wait_seconds = 0.0
+        self._sequence = 0
+        self._chunk_sequence = 0
+        self._bytes_received = 0
+        self._bytes_sent = 0
+
+    @property
+    def state(self) -> RobotState:
+        """Current state."""
+        return self._states.state
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: announce the robot and keep doing so."""
+        self._idle_since = now
+        return self._beat(now)
+
+    def note_sent(self, wire_bytes: int) -> None:
+        """Count bytes that the driver sent for this robot."""
+        self._bytes_sent += wire_bytes
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        match event:
+            case MessageArrived(message, wire_bytes):
+                self._bytes_received += wire_bytes
+                return self._message(message, now)
+            case BadMessage(topic, sender, reason):
+                return [self._refuse(sender, f'{topic}: {reason}')]
+            case TimerFired():
+                return self._beat(now)
+            case JobDone(Prepare() as job, Prepared() as result):
+                return self._prepared(job, result, now)
+            case JobFailed(Prepare() as job, error):
+                return self._cannot_take_part(job, error, now)
+            case JobDone(TrainRound() as job, Trained() as result):
+                return self._trained(job, result, now)
+            case JobFailed(TrainRound() as job, error):
+                return self._training_failed(job, error, now)
+            case CheckpointSaved():
+                return self._saved(now)
+            case JobFailed(SaveCheckpoint(), error):
+                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case Leave():
+                return [self._status(now, RobotState.LEAVING)]
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        try:
+            match message:
+                case RunInfo():
+                    return self._run_info(message, now)
+                case RoundPlan():
+                    return self._round_plan(message, now)
+                case GlobalChunk():
+                    return self._global_chunk(message, now)
+                case ChunkRequest():
+                    return self._chunk_request(message, now)
+        except MessageError as error:
+            sender = getattr(message, 'sender_id', AGGREGATOR)
+            return [self._refuse(sender, f'{message.TOPIC}: {error.reason}', str(error))]
+        return []
+
+    def _run_info(self, info: RunInfo, now: float) -> list[Effect]:
+        current = self.info
+        if current and info.run_id == current.run_id:
+            if info.epoch < current.epoch:
+                raise MessageError('old epoch', f'epoch {info.epoch} after {current.epoch}')
+            if _constants(info) == _constants(current):
+                self.info = info
+                return []
+        if current and not self._may_change_run(now):
+            # Latched info comes only once: keep it until the current run is over or silent.
+            self._next_info = info
+            raise MessageError('foreign run', f'run {info.run_id!r} during {current.run_id!r}')
+        return self._join(info, now)
+
+    def _may_change_run(self, now: float) -> bool:
+        assert self.info is not None
+        if self.state in (RobotState.PREPARING, RobotState.TRAINING):
+            return False  # the worker is busy; asked again at the next heartbeat
+        silent = now - self._plan_heard > _SILENT_BEATS * self.info.heartbeat_period
+        return silent or self.state in (RobotState.FINISHED, RobotState.REFUSED)
+
+    def _join(self, info: RunInfo, now: float) -> list[Effect]:
+        try:
+            method = method_of(info)
+        except IotFlError as error:
+            raise MessageError('unusable', str(error)) from error
+        self._states.go('run info' if self.info is None else 'new run')
+        self._method = method
+        self.info, self._next_info = info, None
+        if self._plan and self._plan.run_id != info.run_id:
+            self._plan = None
+        self._assembly, self._fresh, self._update, self._result = None, None, None, None
+        self._held, self._held_version, self._trained_version, self.round = NO_DIGEST, 0, 0, 0
+        self._plan_heard = now
+        self._reason = ''
+        return [StartJob(Prepare(info)), self._status(now)]
+
+    def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
+        if self.info is None:
+            self._plan = plan  # latched topics may arrive in any order
+            return []
+        if plan.run_id != self.info.run_id:
+            raise MessageError('foreign run', f'plan of run {plan.run_id!r}')
+        known = self._plan
+        if known and (plan.epoch, plan.sequence) <= (known.epoch, known.sequence):
+            raise MessageError('old plan', f'plan {plan.epoch}.{plan.sequence} is not new')
+        if plan.round > self.info.rounds:
+            raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
+        self._plan, self._plan_heard = plan, now
+        if self.state is RobotState.UPLOADING:
+            if plan.round > self.round:
+                self._states.go('round over')
+            elif self.robot_id in plan.accepted:
+                self._states.go('accepted')
+        return self._advance(now)
+
+    def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
+        if self.info is None or chunk.run_id != self.info.run_id:
+            raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
+        if chunk.sender_id != AGGREGATOR or chunk.specs != self._method.global_specs():
+            raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')
+        if chunk.digest == self._held:
+            return []  # sent again for another robot
+        wanted = self._plan.model_digest if self._plan else NO_DIGEST
+        if self._assembly is None or self._assembly.digest != chunk.digest:
+            newer = self._assembly is None or chunk.model_version > self._assembly.model_version
+            if chunk.digest != wanted and (chunk.model_version <= self._held_version or not newer):
+                raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
+            if chunk.digest != wanted and self._assembly and self._assembly.digest == wanted:
+                raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
+            self._assembly = Assembly(chunk)
+        self._assembly.add(chunk)
+        if self._assembly.missing:
+            return []
+        return self._assembled(now)
+
+    def _assembled(self, now: float) -> list[Effect]:
+        assembly, self._assembly = self._assembly, None
+        assert assembly is not None
+        tensors = assembly.tensors()
+        self._method.check_values(tensors)
+        self._fresh = tensors
+        self._held, self._held_version = assembly.digest, assembly.model_version
+        self._held_round = assembly.round
+        return self._advance(now)
+
+    def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
+        if request.receiver_id != self.robot_id:
+            return []
+        if self._update is None or request.digest != self._update.digest:
+            raise MessageError('not wanted', 'request for an update that is not here')
+        return self._chunks(self._update, now, request.missing)
+
+    # --- progress -------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> list[Effect]:
+        """Start whatever the plan and the tensors at hand allow."""
+        plan = self._plan
+        if plan is None or self.info is None or plan.run_id != self.info.run_id:
+            return []
+        if self.state not in (RobotState.READY, RobotState.UPLOADING):
+            return []
+        if plan.model_digest != self._held and plan.model_digest != NO_DIGEST:
+            return []  # the tensors are on their way, or asked for at the next heartbeat
+        if plan.state == PlanState.FINISHED:
+            return self._finish(plan, now)
+        asked = plan.state == PlanState.COLLECTING and self.robot_id in plan.participants
+        if not asked or plan.round <= self.round:
+            return []
+        self._wait_seconds = max(0.0, now - self._idle_since)
+        return self._start_job(plan, plan.round, last=False)
+
+    def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
+        if self._fresh is None and not math.isnan(self.accuracy) and self._method.global_specs():
+            self._states.go('nothing to adopt')
+            return [self._status(now), RunEnded()]
+        return self._start_job(plan, plan.round, last=True)
+
+    def _start_job(self, plan: RoundPlan, round: int, *, last: bool) -> list[Effect]:
+        self._states.go('plan and tensors')
+        job = TrainRound(round, plan.model_version, self._fresh, self._held_round, last)
+        if not self._method.shares_state:
+            self._fresh = None  # distilled once; weights are adopted again after a lost round
+        return [StartJob(job)]
+
+    def _prepared(self, job: Prepare, result: Prepared, now: float) -> list[Effect]:
+        self._samples = result.samples
+        self._idle_since = now
+        manifest = result.manifest
+        if manifest is None:
+            self._states.go('prepared')
+            return [self._status(now), *self._advance(now)]
+        self.round = manifest['round']
+        self._trained_version = manifest['model_version']
+        self._update = Parcel.of(
+            result.update, round=self.round, model_version=self._trained_version
+        )
+        self._result = Trained(result.update, *manifest['measures'])
+        self.accuracy = self._result.accuracy
+        if not self._method.shares_state:
+            # The model behind the checkpoint has learned from these: they need not come again.
+            self._held, self._held_version = bytes.fromhex(manifest['held']), self._trained_version
+        self._states.go('prepared with update')
+        return [*self._send_update(now), *self._advance(now)]
+
+    def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
+        self._states.go('cannot take part')
+        self._reason = error[:255]
+        return [Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'), self._status(now)]
+
+    def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
+        self.accuracy = result.accuracy
+        self._trained_version = job.model_version
+        if job.last:
+            self._result = Trained({}, math.nan, result.accuracy, result.seconds)
+            self._states.go('final tensors adopted')
+            return [self._status(now), RunEnded()]
+        self.round = job.round
+        self._result = result
+        self._update = Parcel.of(result.update, round=job.round, model_version=job.model_version)
+        assert self.info is not None
+        manifest = {
+            'run_id': self.info.run_id,
+            'round': job.round,
+            'model_version': job.model_version,
+            'measures': [result.loss, result.accuracy, result.seconds],
+            'held': self._held.hex(),
+        }
+        return [SaveCheckpoint(job.round, manifest, result.update)]
+
+    def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
+        self._states.go('cannot take part' if job.last else 'training failed')
+        self._reason = error[:255]
+        self.round = job.round  # not again in this round
+        return [Warn('training', f'training failed: {error}'), self._status(now)]
+
+    def _saved(self, now: float) -> list[Effect]:
+        self._states.go('update saved')
+        self._idle_since = now
+        effects = self._send_update(now)
+        if self._plan and self._plan.round > self.round:
+            self._states.go('round over')
+        return [*effects, *self._advance(now)]
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _beat(self, now: float) -> list[Effect]:
+        period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
+        effects: list[Effect] = [SetTimer(_HEARTBEAT, period), self._status(now)]
+        if self._next_info and self._may_change_run(now):
+            info, self._next_info = self._next_info, None
+            effects += self._message(info, now)
+        return effects + self._ask_for_missing(now)
+
+    def _ask_for_missing(self, now: float) -> list[Effect]:
+        """Ask for global tensors that the plan names and that stopped arriving."""
+        plan = self._plan
+        if self.info is None or plan is None or plan.model_digest in (NO_DIGEST, self._held):
+            return []
+        missing: tuple[int, ...] = ()
+        if self._assembly and self._assembly.digest == plan.model_digest:
+            if self._assembly.progressed:
+                self._assembly.progressed = False
+                return []
+            missing = self._assembly.missing
+        return [
+            Publish(
+                ChunkRequest(
+                    stamp=now,
+                    run_id=self.info.run_id,
+                    sender_id=self.robot_id,
+                    receiver_id=AGGREGATOR,
+                    digest=plan.model_digest,
+                    missing=missing,
+                )
+            )
+        ]
+
+    def _send_update(self, now: float) -> list[Effect]:
+        assert self._update is not None
+        return [self._status(now), *self._chunks(self._update, now)]
+
+    def _chunks(self, parcel: Parcel, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
+        assert self.info is not None
+        chunks = parcel.chunks(
+            TensorChunk,
+            run_id=self.info.run_id,
+            sender_id=self.robot_id,
+            stamp=now,
+            first_sequence=self._chunk_sequence,
+            wanted=wanted,
+        )
+        self._chunk_sequence += len(chunks)
+        return [Publish(chunk) for chunk in chunks]
+
+    def _status(self, now: float, state: RobotState | None = None) -> Publish:
+        self._sequence += 1
+        result = self._result
+        return Publish(
+            RobotStatus(
+                stamp=now,
+                run_id=self.info.run_id if self.info else '',
+                robot_id=self.robot_id,
+                sequence=self._sequence,
+                state=self.state if state is None else state,
+                reason=self._reason,
+                round=self.round,
+                model_version=self._trained_version,
+                update_digest=self._update.digest if self._update else NO_DIGEST,
+                samples=self._samples,
+                loss=result.loss if result else math.nan,
+                accuracy=result.accuracy if result else math.nan,
+                train_seconds=result.seconds if result else 0.0,
+                wait_seconds=self._wait_seconds,
+                bytes_received=self._bytes_received,
+                bytes_sent=self._bytes_sent,
+            )
+        )
+
+    def _refuse(self, sender: str, reason: str, detail: str = '') -> Warn:
+        self.counters.add(sender, reason)
+        return Warn(f'{sender} {reason}', f'refused from {sender}: {detail or reason}')
+
+
+def _constants(info: RunInfo) -> tuple:
+    """Return what may not change when an aggregator comes back on the same run."""
+    return (
+        info.method,
+        info.method_settings,
+        info.model,
+        info.seed,
+        info.class_names,
+        info.input_shape,
+        info.state_size,
+        info.open_set_digest,
+    )

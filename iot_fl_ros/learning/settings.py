@@ -1,0 +1,127 @@
+"""Settings of a run and of its two kinds of participants."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from iot_fl_ros.core.config import flatten, read_settings, read_yaml, refuse_unknown, setting, settings_of
+from iot_fl_ros.data.settings import DataSettings
+from iot_fl_ros.learning.registry import method_settings
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What the aggregator decides about a run."""
+
+    name: str = setting('run', 'Name of the run; names its output folder and its messages.')
+    seed: int = setting(0, 'Seed of every random choice.', minimum=0)
+    rounds: int = setting(10, 'Number of rounds.', minimum=1)
+    robots: int = setting(1, 'Robots to wait for before the first round.', minimum=1)
+    quorum: int = setting(
+        0, 'Updates (k of n) that close a round early; 0 = all participants.', minimum=0
+    )
+    deadline: float = setting(120.0, 'Time after which a round closes without the rest, s.', minimum=0.01)
+    start_timeout: float = setting(
+        60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
+    )
+    heartbeat: float = setting(1.0, 'Period of plans and statuses, s.', minimum=0.01)
+    lease: float = setting(5.0, 'Silence after which a robot counts as gone, s.', minimum=0.02)
+    output: str = setting('', 'Folder for events, summary and checkpoints; empty = none.')
+    resume: bool = setting(True, 'Continue from the checkpoint in `output` if there is one.')
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model is trained."""
+
+    name: str = setting(
+        'dsfl_mnist_cnn', 'Model registry name or `module:factory`. Robots: empty = that of the run.'
+    )
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """How a process uses its machine."""
+
+    device: str = setting('auto', 'Torch device.', choices=('cpu', 'cuda', 'auto'))
+    threads: int = setting(1, 'Torch threads of the process.', minimum=1)
+    fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
+    use_events_executor: bool = setting(True, "Spin with rclpy's EventsExecutor, which costs less.")
+    exit_when_finished: bool = setting(False, 'End the process when the run is over.')
+
+
+@dataclass(frozen=True)
+class RobotSettings:
+    """What is a robot's own."""
+
+    id: str = setting('', 'Robot id; empty = its namespace.')
+    ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
+    checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
+
+
+@dataclass(frozen=True)
+class AggregatorSettings:
+    """Settings of the aggregator, besides `method.*`."""
+
+    run: RunSettings = field(default_factory=RunSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
+
+
+@dataclass(frozen=True)
+class LearnerSettings:
+    """Settings of a learner; method and run come from the aggregator."""
+
+    robot: RobotSettings = field(default_factory=RobotSettings)
+    model: ModelSettings = field(default_factory=lambda: ModelSettings(name=''))
+    data: DataSettings = field(default_factory=DataSettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
+
+
+@dataclass(frozen=True)
+class FleetSettings:
+    """Everything that one parameter file can say to a whole fleet."""
+
+    aggregator: AggregatorSettings
+    learner: LearnerSettings
+    method_name: str
+    method: Any
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Any]) -> FleetSettings:
+        """Read dotted names; ConfigError for an unknown name or a bad value."""
+        method = {k.removeprefix('method.'): v for k, v in flat.items() if k.startswith('method.')}
+        name, settings = method_settings(method)
+        refuse_unknown(flat, {*fleet_setting_names(), *(f'method.{key}' for key in method)})
+        learner = {k: v for k, v in flat.items() if k != 'model.name'}
+        return cls(
+            read_settings(AggregatorSettings, flat, known=flat),
+            read_settings(LearnerSettings, learner, known=learner),
+            name,
+            settings,
+        )
+
+    @classmethod
+    def from_file(cls, path: Path | None, overrides: Mapping[str, Any]) -> FleetSettings:
+        """Read a parameter file and apply dotted `overrides` on top."""
+        return cls.from_flat({**(read_yaml(path) if path else {}), **overrides})
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every setting of the run as a nested mapping, for config.yaml."""
+        method = {'name': self.method_name, **asdict(self.method)}
+        return {**asdict(self.aggregator), 'method': method}
+
+
+def fleet_setting_names() -> set[str]:
+    """Return the dotted names that a parameter file may hold, besides those of the method."""
+    both = (*settings_of(AggregatorSettings), *settings_of(LearnerSettings))
+    return {item.name for item in both} | {'use_sim_time'}
+
+
+def flat_settings(settings: Any) -> dict[str, Any]:
+    """Return a settings dataclass as dotted names."""
+    return flatten(asdict(settings))

@@ -1,0 +1,1 @@
+"""Torch modules and their registry."""

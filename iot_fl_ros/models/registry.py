@@ -1,0 +1,35 @@
+"""Models by name. A factory takes (input_shape, classes) and returns a torch Module of logits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from iot_fl_ros.core.registry import Registry
+
+Factory = Callable[[tuple[int, ...], int], nn.Module]
+
+MODELS = Registry(
+    'model',
+    'iot_fl_ros.models',
+    {
+        'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
+        'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
+        'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',
+    },
+)
+
+
+def build_model(name: str, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
+    """Build the model called `name` with weights drawn from `seed`, without other side effects."""
+    factory: Factory = MODELS.get(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return factory(input_shape, classes)
+
+
+def parameter_count(model: nn.Module) -> int:
+    """Return the number of trainable parameters."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)

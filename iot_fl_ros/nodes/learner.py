@@ -1,0 +1,128 @@
+"""The learner: one or several robots that take part in federated runs."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+import torch  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+
+from iot_fl_ros.core.errors import ConfigError  # noqa: E402
+from iot_fl_ros.core.events import Leave  # noqa: E402
+from iot_fl_ros.core.messages import AGGREGATOR  # noqa: E402
+from iot_fl_ros.core.store import FolderStore  # noqa: E402
+from iot_fl_ros.learning.jobs import RobotWorker  # noqa: E402
+from iot_fl_ros.learning.robot import RobotMachine  # noqa: E402
+from iot_fl_ros.learning.settings import LearnerSettings, fleet_setting_names  # noqa: E402
+from iot_fl_ros.nodes.process import run, worker_timeout  # noqa: E402
+from iot_fl_ros.ros.diagnostics import Diagnostics, describe_robot  # noqa: E402
+from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
+from iot_fl_ros.ros.parameters import check_known, declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.topics import ROBOT_ROLE  # noqa: E402
+from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
+
+LEASE = 5.0
+
+
+class LearnerNode(Node):
+    """One robot: publishes robot_status and updates, takes plans and global tensors.
+
+    index: position among the robots of this process; it moves data.partition_index on.
+    """
+
+    def __init__(
+        self, thread: WorkerThread, robot_id: str = '', index: int = 0, **kwargs: Any
+    ) -> None:
+        super().__init__('learner', **kwargs)
+        given = overrides_of(self)
+        others = {name for name in given if name.startswith('method.')} | {'autostart'}
+        check_known(given, fleet_setting_names() | others)
+        if 'data.partition_index' in given:
+            given['data.partition_index'] += index
+        self.settings = declare(self, LearnerSettings, given)
+        self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
+        self.robot_id = self.robot_id.replace('/', '_')
+        if not self.robot_id or self.robot_id == AGGREGATOR:
+            raise ConfigError(
+                f'robot id is {self.robot_id!r}: set robot.id or start the node in a namespace'
+            )
+        self.finished = False
+        self.machine = RobotMachine(self.robot_id)
+        folder = self.settings.robot.checkpoint_dir
+        store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
+        self._driver = MachineDriver(
+            self,
+            ROBOT_ROLE,
+            self.machine,
+            RobotWorker(self.robot_id, self.settings, store),
+            thread,
+            namespace=self.settings.node.fleet_namespace,
+            lease=LEASE,
+            ended=self._ended,
+            sent=self.machine.note_sent,
+        )
+        self._diagnostics = Diagnostics(self)
+
+    def start(self) -> None:
+        """Begin to take part."""
+        self._driver.start()
+        self._diagnostics.start(lambda: [describe_robot(self.machine)])
+
+    def leave(self) -> None:
+        """Say goodbye and stop."""
+        self._driver.tell(Leave())
+        self._driver.stop()
+
+    def _ended(self) -> None:
+        self.get_logger().info(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
+        self.finished = self.settings.node.exit_when_finished
+
+
+class LearnerApplication:
+    """The process of one or several robots; they share one worker thread."""
+
+    def __init__(self) -> None:
+        self._thread = WorkerThread()
+        first = LearnerNode(self._thread) if not _robot_ids() else None
+        self.nodes = [first] if first else [
+            LearnerNode(self._thread, robot_id, index, namespace=robot_id)
+            for index, robot_id in enumerate(_robot_ids())
+        ]  # fmt: skip
+        node = self.nodes[0].settings.node
+        torch.set_num_threads(node.threads)
+        self.use_events_executor = node.use_events_executor
+        for learner in self.nodes:
+            learner.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all robots are done and the process was asked to end with them."""
+        return all(node.finished for node in self.nodes)
+
+    def close(self) -> None:
+        """Leave in good order."""
+        for node in self.nodes:
+            node.leave()
+        self._thread.stop(worker_timeout())
+
+
+def _robot_ids() -> list[str]:
+    """Return robot.ids of the command line, read with a node that is gone before the others."""
+    probe = Node('learner', start_parameter_services=False, enable_rosout=False)
+    ids = overrides_of(probe).get('robot.ids', [])
+    probe.destroy_node()
+    return [robot_id for robot_id in ids if robot_id]
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until the end of the run (exit_when_finished), SIGINT or SIGTERM."""
+    return run(LearnerApplication, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,90 @@
+"""How a node's process lives: it starts quietly, spins, and ends with code 0 when asked to.
+
+Imported first, before anything slow, so that a signal during the imports is also obeyed.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any, Protocol
+
+_SPIN_TIMEOUT = 0.2
+_WORKER_TIMEOUT = 3.0
+
+_stop_requested = False
+_started = False
+
+
+def _request_stop(signum: int, frame: FrameType | None) -> None:
+    global _stop_requested
+    _stop_requested = True
+    if not _started:
+        os._exit(0)  # nothing exists yet that would need an orderly end
+
+
+def catch_signals() -> None:
+    """Let SIGINT and SIGTERM ask for an end instead of raising somewhere."""
+    signal.signal(signal.SIGINT, _request_stop)
+    signal.signal(signal.SIGTERM, _request_stop)
+
+
+class Application(Protocol):
+    """What a process runs: its nodes, whether it wants to end, and its orderly end."""
+
+    nodes: list[Any]
+    finished: bool
+    use_events_executor: bool
+
+    def close(self) -> None:
+        """Say goodbye and stop the worker."""
+
+
+def run(build: Callable[[], Application], args: list[str] | None) -> int:
+    """Build the application, spin until a signal or its end, and leave the process.
+
+    Exit code: 0 after an orderly end, 1 with one line on stderr if it could not be built.
+    """
+    global _started
+    import rclpy
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.experimental import EventsExecutor
+    from rclpy.signals import SignalHandlerOptions
+
+    from iot_fl_ros.core.errors import IotFlError
+
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    code = 0
+    try:
+        application = build()
+    except IotFlError as error:
+        print(f'error: {error}', file=sys.stderr)
+        rclpy.try_shutdown()
+        return _leave(1)
+    _started = True
+    executor = EventsExecutor() if application.use_events_executor else SingleThreadedExecutor()
+    for node in application.nodes:
+        executor.add_node(node)
+    while not (_stop_requested or application.finished):
+        # Not spin(): the EventsExecutor of the Jazzy and Kilted wheels never runs callbacks there.
+        executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
+    application.close()
+    for node in application.nodes:
+        node.destroy_node()
+    rclpy.try_shutdown()
+    return _leave(code)
+
+
+def _leave(code: int) -> int:
+    """End at once: a worker deep in torch must not keep, or crash, the interpreter's own end."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def worker_timeout() -> float:
+    """Return how long an orderly end waits for the job at hand, s."""
+    return _WORKER_TIMEOUT

@@ -1,0 +1,100 @@
+"""/diagnostics: who is late, silent or refused, once a second."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from iot_fl_ros.core.messages import RobotState
+from iot_fl_ros.learning.aggregator import AggregatorMachine
+from iot_fl_ros.learning.robot import RobotMachine
+from rclpy.node import Node
+
+_PERIOD = 1.0
+Counts = Mapping[tuple[str, str], int]
+
+
+class Diagnostics:
+    """Publishes the statuses that `describe` returns, every second of node time."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+
+    def start(self, describe) -> None:  # noqa: ANN001
+        """Begin; `describe()` returns DiagnosticStatus values."""
+        self._describe = describe
+        self._timer = self._node.create_timer(_PERIOD, self._publish)
+
+    def stop(self) -> None:
+        """End."""
+        self._node.destroy_timer(self._timer)
+
+    def _publish(self) -> None:
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = list(self._describe())
+        self._publisher.publish(message)
+
+
+def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[DiagnosticStatus]:
+    """Yield the run's status and one status for each robot that is or was there."""
+    open_round = machine.open_round
+    yield _status(
+        'iot_fl aggregator',
+        DiagnosticStatus.OK,
+        f'{machine.state.value}, round {machine.round} of {machine.info.rounds}',
+        {
+            'run': machine.info.run_id,
+            'method': machine.info.method,
+            'model version': machine.version,
+            'waiting for': ' '.join(open_round.late()) if open_round else '',
+        },
+    )
+    members = machine.roster.members()
+    counts = _by_sender(machine.counters)
+    for robot_id in sorted({*members, *counts}):
+        member = members.get(robot_id)
+        refused = {reason: n for reason, n in counts.get(robot_id, {}).items()}
+        level, text = DiagnosticStatus.OK, 'ok'
+        if member is None:
+            known = 'gone' in refused
+            level, text = DiagnosticStatus.ERROR, 'silent' if known else 'refused'
+        elif member.status.state == RobotState.REFUSED:
+            level, text = DiagnosticStatus.ERROR, f'refused: {member.status.reason}'
+        elif member.missed:
+            level, text = DiagnosticStatus.WARN, f'late in the last {member.missed} rounds'
+        elif set(refused) - {'gone', 'late'}:
+            level, text = DiagnosticStatus.WARN, 'messages were refused'
+        values = {f'count of {reason}': n for reason, n in sorted(refused.items())}
+        if member:
+            values['state'] = RobotState(member.status.state).name.lower()
+            values['seconds since heard'] = f'{now - member.heard:.1f}'
+        yield _status(f'iot_fl robot {robot_id or "(unnamed)"}', level, text, values)
+
+
+def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
+    """Return a robot's own status."""
+    refused = sum(machine.counters.values())
+    bad = machine.state is RobotState.REFUSED
+    level = DiagnosticStatus.ERROR if bad else DiagnosticStatus.OK
+    values = {'round': machine.round, 'accuracy': f'{machine.accuracy:.3f}'}
+    values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
+    text = f'{machine.state.name.lower()}, {refused} messages refused'
+    return _status(f'iot_fl learner {machine.robot_id}', level, text, values)
+
+
+def _status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    return DiagnosticStatus(
+        level=level,
+        name=name,
+        message=text,
+        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+    )
+
+
+def _by_sender(counters: Counts) -> dict[str, dict[str, int]]:
+    result: dict[str, dict[str, int]] = {}
+    for (sender, reason), count in counters.items():
+        result.setdefault(sender, {})[reason] = count
+    return result

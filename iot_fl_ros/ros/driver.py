@@ -1,0 +1,245 @@
+"""The ROS driver of a state machine: messages, timers and jobs in; effects out.
+
+Everything that touches the machine happens on the executor's thread; jobs run on the worker and
+come back through a guard condition.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    PeersChanged,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import RobotStatus
+from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
+from iot_fl_ros.ros.topics import Role, publisher_qos, subscription_qos
+from iot_fl_ros.ros.worker import WorkerThread
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
+
+_WARN_PERIOD = 10.0
+
+
+class Machine(Protocol):
+    """What the driver needs of a state machine."""
+
+    def start(self, now: float) -> list[Effect]:
+        """Return the first effects."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what to do about it."""
+
+
+class Worker(Protocol):
+    """What does the jobs of a machine."""
+
+    def run(self, job: Any) -> Any:
+        """Do a job; return its result."""
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write a checkpoint."""
+
+
+class MachineDriver:
+    """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
+
+    record: takes the rows of events.jsonl. ended: called at RunEnded. sent: told the size of each
+    message that goes out.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        role: Role,
+        machine: Machine,
+        worker: Worker,
+        thread: WorkerThread,
+        *,
+        namespace: str,
+        lease: float,
+        chunk_count: int = 1,
+        record: Callable[[Mapping[str, Any]], None] | None = None,
+        ended: Callable[[], None] | None = None,
+        sent: Callable[[int], None] | None = None,
+    ) -> None:
+        self._node = node
+        self._role = role
+        self._machine = machine
+        self._worker = worker
+        self._thread = thread
+        self._namespace = namespace.rstrip('/')
+        self._lease = lease
+        self._chunk_count = chunk_count
+        self._record = record
+        self._ended = ended
+        self._sent = sent
+        self._running = False
+        self._timers: dict[str, Timer] = {}
+        self._warned: dict[str, float] = {}
+        self._publishers: dict[type[WireMessage], Publisher] = {}
+        self._subscriptions: list[Subscription] = []
+        self._results: collections.deque[Event] = collections.deque()
+        self._guard = node.create_guard_condition(self._take_results)
+
+    def start(self) -> None:
+        """Create publishers and subscriptions and start the machine."""
+        overrides = QoSOverridingOptions.with_default_policies()
+        for cls in self._role.publishes:
+            self._publishers[cls] = self._node.create_publisher(
+                ROS_TYPES[cls],
+                f'{self._namespace}/{cls.TOPIC}',
+                publisher_qos(cls, self._lease, self._chunk_count),
+                qos_overriding_options=overrides,
+            )
+        self._running = True
+        # The machine first: a message may arrive as soon as there is a subscription.
+        self._do(self._machine.start(self.now()))
+        for cls in self._role.subscribes:
+            callbacks = SubscriptionEventCallbacks(
+                liveliness=self._peers_changed if cls is RobotStatus else None
+            )
+            self._subscriptions.append(
+                self._node.create_subscription(
+                    ROS_TYPES[cls],
+                    f'{self._namespace}/{cls.TOPIC}',
+                    lambda raw, cls=cls: self._arrived(cls, raw),
+                    subscription_qos(cls, self._lease),
+                    event_callbacks=callbacks,
+                    qos_overriding_options=overrides,
+                    raw=True,
+                )
+            )
+
+    def stop(self) -> None:
+        """Stop the machine; jobs that are still running are forgotten."""
+        self._running = False
+        for timer in self._timers.values():
+            self._node.destroy_timer(timer)
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        for publisher in self._publishers.values():
+            self._node.destroy_publisher(publisher)
+        self._timers.clear()
+        self._subscriptions.clear()
+        self._publishers.clear()
+
+    def now(self) -> float:
+        """Return the node's time, s."""
+        return self._node.get_clock().now().nanoseconds * 1e-9
+
+    def tell(self, event: Event) -> None:
+        """Give the machine an event and do what it wants."""
+        if self._running:
+            self._do(self._machine.handle(event, self.now()))
+
+    def _arrived(self, cls: type[WireMessage], raw: bytes) -> None:
+        try:
+            message = decode(cls, raw)
+        except MessageError as error:
+            self.tell(BadMessage(cls.TOPIC, '(unknown)', error.reason, len(raw)))
+            return
+        self.tell(MessageArrived(message, len(raw)))
+
+    def _peers_changed(self, status: Any) -> None:
+        self.tell(PeersChanged())
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Publish(message):
+                    self._publish(message)
+                case StartJob(job):
+                    self._thread.submit(lambda job=job: self._run_job(job))
+                case SaveCheckpoint():
+                    self._thread.submit(lambda effect=effect: self._save(effect))
+                case SetTimer(name, delay):
+                    self._set_timer(name, delay)
+                case CancelTimer(name):
+                    if name in self._timers:
+                        self._timers[name].cancel()
+                case Warn(key, text):
+                    self._warn(key, text)
+                case Record(row) if self._record:
+                    self._record(row)
+                case RunEnded() if self._ended:
+                    self._ended()
+
+    def _publish(self, message: WireMessage) -> None:
+        raw = encode(message)
+        self._publishers[type(message)].publish(raw)
+        if self._sent:
+            self._sent(len(raw))
+
+    def _run_job(self, job: Any) -> None:
+        try:
+            result: Event = JobDone(job, self._worker.run(job))
+        except Exception as error:  # a job's failure is news for the machine, not the end of it
+            result = JobFailed(job, f'{type(error).__name__}: {error}')
+        self._give_back(result)
+
+    def _save(self, effect: SaveCheckpoint) -> None:
+        try:
+            self._worker.save(effect)
+            result: Event = CheckpointSaved(effect.round)
+        except Exception as error:  # as above: a full disk must not end the run
+            result = JobFailed(effect, f'{type(error).__name__}: {error}')
+        self._give_back(result)
+
+    def _give_back(self, event: Event) -> None:
+        self._results.append(event)
+        if self._running:
+            self._guard.trigger()
+
+    def _take_results(self) -> None:
+        while self._results:
+            self.tell(self._results.popleft())
+
+    def _set_timer(self, name: str, delay: float) -> None:
+        if name in self._timers:
+            timer = self._timers[name]
+            timer.timer_period_ns = max(1, int(delay * 1e9))
+            timer.reset()
+            return
+        self._timers[name] = self._node.create_timer(
+            max(1e-9, delay), lambda: self._timer_fired(name)
+        )
+
+    def _timer_fired(self, name: str) -> None:
+        self._timers[name].cancel()
+        self.tell(TimerFired(name))
+
+    def _warn(self, key: str, text: str) -> None:
+        now = self.now()
+        if now - self._warned.get(key, -_WARN_PERIOD) < _WARN_PERIOD:
+            return
+        if len(self._warned) > 1_000:
+            self._warned.clear()
+        self._warned[key] = now
+        self._node.get_logger().warning(text)

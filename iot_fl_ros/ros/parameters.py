@@ -1,0 +1,69 @@
+"""ROS parameters from settings classes: declared with descriptions and ranges, checked together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from iot_fl_ros.core.config import Setting, read_settings, refuse_unknown, settings_of
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.node import Node
+
+T = TypeVar('T')
+
+_ROS_OWN = ('use_sim_time', 'start_type_description_service', 'qos_overrides.')
+_INT_MAX = (1 << 63) - 1
+_FLOAT_MAX = 1.7e308
+
+
+def overrides_of(node: Node) -> dict[str, Any]:
+    """Return what parameter files and the command line set on this node, ROS's own left out."""
+    given = node._parameter_overrides  # rclpy has no public way to see undeclared ones
+    return {
+        name: list(p.value) if isinstance(p.value, Iterable) and not isinstance(p.value, str)
+        else p.value
+        for name, p in given.items()
+        if not name.startswith(_ROS_OWN)
+    }  # fmt: skip
+
+
+def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
+    """Declare every setting of `cls` as a read-only parameter and return the settings.
+
+    values: dotted names, with `prefix`; names of other classes may be among them.
+    """
+    mine = {n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)}
+    settings = read_settings(cls, mine, known=mine)
+    for item in settings_of(cls):
+        value = item.check(mine[item.name]) if item.name in mine else item.default
+        node.declare_parameter(prefix + item.name, value, _descriptor(item), ignore_override=True)
+    return settings
+
+
+def check_known(values: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse parameters that nobody declares; ConfigError names the nearest right one."""
+    refuse_unknown(values, known)
+
+
+def _descriptor(item: Setting) -> ParameterDescriptor:
+    doc = item.doc + (f' One of: {", ".join(item.choices)}.' if item.choices else '')
+    descriptor = ParameterDescriptor(description=doc, read_only=True)
+    descriptor.dynamic_typing = item.kind is list
+    if item.minimum is None and item.maximum is None:
+        return descriptor
+    low, high = item.minimum, item.maximum
+    if item.kind is int:
+        top = _INT_MAX if high is None else int(high)
+        descriptor.integer_range = [
+            IntegerRange(from_value=-_INT_MAX if low is None else int(low), to_value=top, step=1)
+        ]
+        if top == _INT_MAX:
+            descriptor.integer_range[0].step = 0
+    else:
+        descriptor.floating_point_range = [
+            FloatingPointRange(
+                from_value=-_FLOAT_MAX if low is None else float(low),
+                to_value=_FLOAT_MAX if high is None else float(high),
+            )
+        ]
+    return descriptor
