@@ -1,7 +1,8 @@
 """Fashion-MNIST (Xiao et al., arXiv 1708.07747), from the Debian package dataset-fashion-mnist.
 
 The files are looked for in the user's cache, then on the system, then fetched with apt-get
-(no root needed). Every file is checked against the SHA-256 of its uncompressed content.
+(no root needed). They are checked against the SHA-256 of their content and cached uncompressed,
+so that the robots of one machine map the same pages.
 """
 
 from __future__ import annotations
@@ -26,18 +27,22 @@ CLASS_NAMES = (
     'T-shirt/top', 'Trouser', 'Pullover', 'Dress', 'Coat',
     'Sandal', 'Shirt', 'Sneaker', 'Bag', 'Ankle boot',
 )  # fmt: skip
-SHA256 = {
-    'train-images-idx3-ubyte.gz': (
-        'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888'
+FILES = {  # name without .gz: (size in bytes, SHA-256), both of the uncompressed content
+    'train-images-idx3-ubyte': (
+        47_040_016,
+        'c59f468a2f672dc815687fe0f83887768d799fd8a3f3276145d20f83aa44d888',
     ),
-    'train-labels-idx1-ubyte.gz': (
-        'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9'
+    'train-labels-idx1-ubyte': (
+        60_008,
+        'bad3541b69d912435c50bb6ba87bec294ff4f6a2e1246121d8633921760443d9',
     ),
-    't10k-images-idx3-ubyte.gz': (
-        '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b'
+    't10k-images-idx3-ubyte': (
+        7_840_016,
+        '5b4141f0afbad91edebe8549f8fcffe087ea10ca49f1dbef5c9a5cd8815ce37b',
     ),
-    't10k-labels-idx1-ubyte.gz': (
-        '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34'
+    't10k-labels-idx1-ubyte': (
+        10_008,
+        '0402a96d92fd2663957122ceb108a494c5af83dab82d92729df917d7dec38c34',
     ),
 }
 
@@ -45,13 +50,10 @@ SHA256 = {
 def load(split: str) -> Samples:
     """Return 60,000 training or 10,000 test images, uint8 [N, 1, 28, 28], ten classes."""
     prefix = 'train' if split == 'train' else 't10k'
-    images = _content(f'{prefix}-images-idx3-ubyte.gz')
-    labels = _content(f'{prefix}-labels-idx1-ubyte.gz')
-    return Samples(
-        np.frombuffer(images, np.uint8, offset=16).reshape(-1, 1, 28, 28),
-        np.frombuffer(labels, np.uint8, offset=8).astype(np.int64),
-        CLASS_NAMES,
-    )
+    cache = obtain()
+    images = np.memmap(cache / f'{prefix}-images-idx3-ubyte', np.uint8, 'r', offset=16)
+    labels = np.fromfile(cache / f'{prefix}-labels-idx1-ubyte', np.uint8, offset=8)
+    return Samples(images.reshape(-1, 1, 28, 28), labels.astype(np.int64), CLASS_NAMES)
 
 
 def obtain() -> Path:
@@ -60,7 +62,7 @@ def obtain() -> Path:
     The cache is `$XDG_CACHE_HOME/iot_fl_ros/fashion-mnist` (default `~/.cache`).
     """
     cache = _cache_folder()
-    if all((cache / name).is_file() for name in SHA256):
+    if all(_has_size(cache / name, size) for name, (size, _) in FILES.items()):
         return cache
     system = Path('/') / FOLDER
     if system.is_dir():
@@ -77,23 +79,24 @@ def _cache_folder() -> Path:
     return Path(base) / 'iot_fl_ros' / 'fashion-mnist'
 
 
-def _content(name: str) -> bytes:
-    path = obtain() / name
-    try:
-        content = gzip.decompress(path.read_bytes())
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f'{path} is damaged ({error}): delete it and run again') from error
-    if hashlib.sha256(content).hexdigest() != SHA256[name]:
-        raise DataError(f'{path} is not the Fashion-MNIST file: delete it and run again')
-    return content
+def _has_size(path: Path, size: int) -> bool:
+    return path.is_file() and path.stat().st_size == size
 
 
 def _fill(cache: Path, source: Path) -> None:
-    """Copy the files so that a file under its final name is always whole."""
+    """Unpack the files into the cache; a file under its final name is whole and right."""
     cache.mkdir(parents=True, exist_ok=True)
-    for name in SHA256:
+    for name, (_, digest) in FILES.items():
+        path = source / f'{name}.gz'
+        try:
+            content = gzip.decompress(path.read_bytes())
+        except (OSError, EOFError, zlib.error) as error:
+            raise DataError(_by_hand(f'{path} cannot be read ({error})')) from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise DataError(_by_hand(f'{path} does not have the right SHA-256'))
         with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-            file.write((source / name).read_bytes())
+            file.write(content)
+        os.chmod(file.name, 0o644)
         os.replace(file.name, cache / name)
 
 
@@ -122,5 +125,5 @@ def _fetch_with_apt(work: Path) -> Path:
 def _by_hand(why: str) -> str:
     return (
         f'Fashion-MNIST is not here and {why}. Install the Debian/Ubuntu package {PACKAGE}, or '
-        f'place {", ".join(SHA256)} in {_cache_folder()}'
+        f'place {", ".join(FILES)} (gunzipped) in {_cache_folder()}'
     )

@@ -26,4 +26,5 @@ class VirtualClock:
             function()
             if done():
                 return True
+        self.now = max(self.now, until)
         return done()

@@ -11,6 +11,7 @@ from iot_fl_ros.core.messages import (
     AGGREGATOR,
     ChunkRequest,
     GlobalChunk,
+    RobotState,
     RobotStatus,
     RoundPlan,
     RunInfo,
@@ -29,6 +30,7 @@ from iot_fl_ros.learning.settings import FleetSettings
 ROBOT_TOPICS = (RunInfo, RoundPlan, GlobalChunk, ChunkRequest)
 AGGREGATOR_TOPICS = (RobotStatus, TensorChunk, ChunkRequest)
 Record = Callable[[Mapping[str, Any]], None]
+_CHECK_PERIOD = 60.0  # virtual s
 
 
 def robot_ids(count: int) -> list[str]:
@@ -83,12 +85,21 @@ class Simulation:
 
     def run(self, until: float = 1e9) -> None:
         """Run to the end of the federated run; IotFlError if virtual time `until` comes first."""
-        if not self.clock.run(until, lambda: self.hosts[AGGREGATOR].ended):
-            machine = self.aggregator
-            raise IotFlError(
-                f'the run has not ended by virtual second {until:g}: {machine.state.value}, '
-                f'round {machine.round}; robots {self.robot_states()}'
-            )
+        while not self.clock.run(
+            self.clock.now + _CHECK_PERIOD, lambda: self.hosts[AGGREGATOR].ended
+        ):
+            if self._all_refused():
+                reasons = {self.robot(i).reason for i in self.robot_states()}
+                raise IotFlError(f'no robot can take part: {"; ".join(sorted(reasons))}')
+            if self.clock.now >= until:
+                machine = self.aggregator
+                raise IotFlError(
+                    f'the run has not ended by virtual second {until:g}: {machine.state.value}, '
+                    f'round {machine.round}; robots {self.robot_states()}'
+                )
+
+    def _all_refused(self) -> bool:
+        return set(self.robot_states().values()) == {RobotState.REFUSED.name}
 
     @property
     def aggregator(self) -> AggregatorMachine:

@@ -322,10 +322,11 @@ class AggregatorMachine:
         last = self.round >= self._settings.rounds
         self._states.go('last round saved' if last else 'saved')
         effects = self._send_global(now) if self._global.round == self.round else []
+        assess = self._assess()  # of this round, while the robots are busy with the next
         if last:
-            return [*effects, self._plan(now), *self._assess(), *self._finish(now)]
+            return [*effects, self._plan(now), *assess, *self._finish(now)]
         opened = self._open_if_possible(now)
-        return [*effects, *(opened or [self._plan(now)]), *self._assess()]
+        return [*effects, *(opened or [self._plan(now)]), *assess]
 
     def _assess(self) -> list[Effect]:
         self._assessing.add(self.round)

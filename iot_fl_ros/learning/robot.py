@@ -77,7 +77,7 @@ class RobotMachine:
         self._update: Parcel | None = None
         self._result: Trained | None = None
         self._trained_version = 0
-        self._reason = ''
+        self.reason = ''
         self._samples = 0
         self._idle_since = 0.0
         self._wait_seconds = 0.0
@@ -178,7 +178,7 @@ class RobotMachine:
         self._assembly, self._fresh, self._update, self._result = None, None, None, None
         self._held, self._held_version, self._trained_version, self.round = NO_DIGEST, 0, 0, 0
         self._plan_heard = now
-        self._reason = ''
+        self.reason = ''
         return [StartJob(Prepare(info)), self._status(now)]
 
     def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
@@ -291,7 +291,7 @@ class RobotMachine:
 
     def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
         self._states.go('cannot take part')
-        self._reason = error[:255]
+        self.reason = error[:255]
         return [Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'), self._status(now)]
 
     def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
@@ -316,7 +316,7 @@ class RobotMachine:
 
     def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
         self._states.go('cannot take part' if job.last else 'training failed')
-        self._reason = error[:255]
+        self.reason = error[:255]
         self.round = job.round  # not again in this round
         return [Warn('training', f'training failed: {error}'), self._status(now)]
 
@@ -389,7 +389,7 @@ class RobotMachine:
                 robot_id=self.robot_id,
                 sequence=self._sequence,
                 state=self.state if state is None else state,
-                reason=self._reason,
+                reason=self.reason,
                 round=self.round,
                 model_version=self._trained_version,
                 update_digest=self._update.digest if self._update else NO_DIGEST,

@@ -35,11 +35,9 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model is trained."""
+    """Which model the run trains."""
 
-    name: str = setting(
-        'dsfl_mnist_cnn', 'Model registry name or `module:factory`. Robots: empty = that of the run.'
-    )
+    name: str = setting('dsfl_mnist_cnn', 'Model registry name or `module:factory`.')
 
 
 @dataclass(frozen=True)
@@ -63,6 +61,13 @@ class RobotSettings:
 
 
 @dataclass(frozen=True)
+class RobotModelSettings:
+    """Which model a robot trains."""
+
+    name: str = setting('', 'Model registry name or `module:factory`; empty = that of the run.')
+
+
+@dataclass(frozen=True)
 class AggregatorSettings:
     """Settings of the aggregator, besides `method.*`."""
 
@@ -77,7 +82,7 @@ class LearnerSettings:
     """Settings of a learner; method and run come from the aggregator."""
 
     robot: RobotSettings = field(default_factory=RobotSettings)
-    model: ModelSettings = field(default_factory=lambda: ModelSettings(name=''))
+    model: RobotModelSettings = field(default_factory=RobotModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     node: NodeSettings = field(default_factory=NodeSettings)
 

@@ -146,6 +146,9 @@ class AggregatorApplication:
         self._node = AggregatorNode()
         self.nodes = [self._node]
         self.use_events_executor = self._node.settings.node.use_events_executor
+
+    def start(self) -> None:
+        """Configure and activate, unless somebody else manages the life cycle."""
         if self._node.autostart:
             configured = self._node.trigger_configure()
             if configured is not TransitionCallbackReturn.SUCCESS:

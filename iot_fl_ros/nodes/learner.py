@@ -96,6 +96,9 @@ class LearnerApplication:
         node = self.nodes[0].settings.node
         torch.set_num_threads(node.threads)
         self.use_events_executor = node.use_events_executor
+
+    def start(self) -> None:
+        """Let every robot take part."""
         for learner in self.nodes:
             learner.start()
 

@@ -33,11 +33,14 @@ def catch_signals() -> None:
 
 
 class Application(Protocol):
-    """What a process runs: its nodes, whether it wants to end, and its orderly end."""
+    """What a process runs: its nodes, their start, whether it wants to end, its orderly end."""
 
     nodes: list[Any]
     finished: bool
     use_events_executor: bool
+
+    def start(self) -> None:
+        """Begin; the nodes are in the executor. IotFlError if it cannot."""
 
     def close(self) -> None:
         """Say goodbye and stop the worker."""
@@ -57,17 +60,18 @@ def run(build: Callable[[], Application], args: list[str] | None) -> int:
     from iot_fl_ros.core.errors import IotFlError
 
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    code = 0
     try:
         application = build()
+        events = application.use_events_executor
+        executor = EventsExecutor() if events else SingleThreadedExecutor()
+        for node in application.nodes:
+            executor.add_node(node)
+        application.start()
     except IotFlError as error:
         print(f'error: {error}', file=sys.stderr)
         rclpy.try_shutdown()
         return _leave(1)
     _started = True
-    executor = EventsExecutor() if application.use_events_executor else SingleThreadedExecutor()
-    for node in application.nodes:
-        executor.add_node(node)
     while not (_stop_requested or application.finished):
         # Not spin(): the EventsExecutor of the Jazzy and Kilted wheels never runs callbacks there.
         executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
@@ -75,7 +79,7 @@ def run(build: Callable[[], Application], args: list[str] | None) -> int:
     for node in application.nodes:
         node.destroy_node()
     rclpy.try_shutdown()
-    return _leave(code)
+    return _leave(0)
 
 
 def _leave(code: int) -> int:

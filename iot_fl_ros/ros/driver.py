@@ -1,7 +1,7 @@
 """The ROS driver of a state machine: messages, timers and jobs in; effects out.
 
 Everything that touches the machine happens on the executor's thread; jobs run on the worker and
-come back through a guard condition.
+come back as tasks of the executor (guard conditions do not work with the EventsExecutor).
 """
 
 from __future__ import annotations
@@ -106,10 +106,11 @@ class MachineDriver:
         self._publishers: dict[type[WireMessage], Publisher] = {}
         self._subscriptions: list[Subscription] = []
         self._results: collections.deque[Event] = collections.deque()
-        self._guard = node.create_guard_condition(self._take_results)
 
     def start(self) -> None:
-        """Create publishers and subscriptions and start the machine."""
+        """Create publishers and subscriptions and start the machine; the node has an executor."""
+        assert self._node.executor is not None
+        self._executor = self._node.executor
         overrides = QoSOverridingOptions.with_default_policies()
         for cls in self._role.publishes:
             self._publishers[cls] = self._node.create_publisher(
@@ -215,7 +216,7 @@ class MachineDriver:
     def _give_back(self, event: Event) -> None:
         self._results.append(event)
         if self._running:
-            self._guard.trigger()
+            self._executor.create_task(self._take_results)
 
     def _take_results(self) -> None:
         while self._results:
