@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent
 # folder that it keeps, so that a second build compiles only what changed.
 WORK = Path(os.environ.get('IOT_FL_ROS_BUILD_DIR') or tempfile.mkdtemp(prefix=f'{NAME}-pip-'))
 STAGE = WORK / 'stage'
+CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'launch', 'config', NAME)
 ROS_RUNTIME = ('rclpy', 'std-msgs', 'diagnostic-msgs', 'lifecycle-msgs', 'rmw-fastrtps-cpp')
 
 
@@ -47,6 +48,19 @@ def runtime_requires() -> list[str]:
     ]
 
 
+def copy_inputs(target: Path) -> None:
+    """Copy what CMake reads to `target`.
+
+    CMake refuses include paths inside its source folder, where a venv of the user's may well be.
+    """
+    target.mkdir(parents=True)
+    for name in CMAKE_INPUTS:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copy2(ROOT / name, target / name)
+
+
 class BinaryDistribution(Distribution):
     """A distribution whose wheel is bound to a platform, for its compiled type supports."""
 
@@ -69,9 +83,12 @@ class CMakeBuildPy(build_py):
         paths = (os.environ.get('AMENT_PREFIX_PATH'), prefix)
         env = {**os.environ, 'AMENT_PREFIX_PATH': os.pathsep.join(filter(None, paths))}
         build = str(WORK / 'cmake')
-        shutil.rmtree(STAGE, ignore_errors=True)
+        source = WORK / 'source'
+        for stale in (STAGE, source):
+            shutil.rmtree(stale, ignore_errors=True)
+        copy_inputs(source)
         configure = [
-            'cmake', '-S', str(ROOT), '-B', build, '-DBUILD_TESTING=OFF',
+            'cmake', '-S', str(source), '-B', build, '-DBUILD_TESTING=OFF',
             '-DCMAKE_BUILD_TYPE=Release', f'-DCMAKE_INSTALL_PREFIX={STAGE}',
             f'-DCMAKE_PREFIX_PATH={prefix}', f'-DPython3_EXECUTABLE={sys.executable}',
             '-DPYTHON_INSTALL_DIR=python',

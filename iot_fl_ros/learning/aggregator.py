@@ -189,30 +189,30 @@ class AggregatorMachine:
             raise MessageError('wrong round', f'round {status.round}, open is {self.round}')
         if status.state == RobotState.LEAVING:
             self.roster.leave(status.robot_id)
-            return self._lost([status.robot_id], now)
+            return self._without(status.robot_id) + self._close_if_complete(now)
         self.roster.hear(status, now)
         self.traffic.reported(status)
         if self._open:
             self._open.add_status(status)
-            self._settle(status.robot_id)
             if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
                 self._open.refused.add(status.robot_id)
-            return self._close_if_complete(now)
+            return self._settle(status.robot_id) + self._close_if_complete(now)
         return self._open_if_possible(now) + self._end_if_done(now)
 
     def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
         if self._open is None or chunk.round < self._open.number:
             raise MessageError('late', f'round {chunk.round} is closed')
         self._open.add_chunk(chunk, self._method)
-        self._settle(chunk.sender_id)
-        return self._close_if_complete(now)
+        return self._settle(chunk.sender_id) + self._close_if_complete(now)
 
-    def _settle(self, robot_id: str) -> None:
+    def _settle(self, robot_id: str) -> list[Effect]:
         assert self._open is not None
-        if self._open.settle(robot_id, self._method):
-            member = self.roster.get(robot_id)
-            if member:
-                member.missed = 0
+        if not self._open.settle(robot_id, self._method):
+            return []
+        member = self.roster.get(robot_id)
+        if member:
+            member.missed = 0
+        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id})]
 
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != AGGREGATOR:
@@ -254,10 +254,14 @@ class AggregatorMachine:
         effects: list[Effect] = []
         for robot_id in robot_ids:
             self.counters.add(robot_id, 'gone')
-            effects.append(Warn(f'gone {robot_id}', f'{robot_id} is gone'))
-            if self._open and robot_id in self._open.participants:
-                self._open.silent.add(robot_id)
+            effects += [Warn(f'gone {robot_id}', f'{robot_id} fell silent'), *self._without(robot_id)]
         return effects + (self._close_if_complete(now) if robot_ids else [])
+
+    def _without(self, robot_id: str) -> list[Effect]:
+        """Wait no longer for a robot that is not there."""
+        if self._open and robot_id in self._open.participants:
+            self._open.silent.add(robot_id)
+        return [Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -278,7 +282,12 @@ class AggregatorMachine:
             # It may have trained for this round already, if the aggregator started again.
             self._open.add_status(self.roster.members()[robot_id].status)
         self._deadline_at = now + self._settings.deadline
-        return [CancelTimer(_START), SetTimer(_DEADLINE, self._settings.deadline), self._plan(now)]
+        return [
+            CancelTimer(_START),
+            SetTimer(_DEADLINE, self._settings.deadline),
+            self._plan(now),
+            Record({'kind': 'open', 'round': self.round, 'participants': available}),
+        ]
 
     def _close_if_complete(self, now: float) -> list[Effect]:
         if self._open is None or not self._open.complete(self._settings.quorum):

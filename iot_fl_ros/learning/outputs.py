@@ -1,7 +1,8 @@
 """The files of a run: config.yaml, events.jsonl, summary.json.
 
-Rows of events.jsonl: `robot` (one per round and robot; its byte counts are totals so far), `round`
-(one per round), `end`. Every number shown to a person comes from these files.
+Rows of events.jsonl: `open` (a round and who is asked), `update` (a robot's update is in), `gone`
+(a robot left or fell silent), `robot` (one per round and robot; its byte counts are totals so
+far), `round` (one per round), `end`. Every number shown to a person comes from these files.
 """
 
 from __future__ import annotations

@@ -1,0 +1,50 @@
+# `make demo` and `make test` do all their set-up by themselves. DISTRO=kilted chooses ROS 2 Kilted.
+DISTRO ?= jazzy
+PYTHON ?= python3
+VENV := .venv-$(DISTRO)
+BIN := $(VENV)/bin
+SOURCES := $(shell find iot_fl_ros msg launch config tools/build_backend.py -type f \
+             -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
+export ROS_DISTRO = $(DISTRO)
+
+.PHONY: demo test bench lint setup docs clean
+
+demo: setup
+	$(BIN)/iot-fl demo
+
+test: setup lint
+	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'
+
+bench: setup
+	$(BIN)/python bench/round.py
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=. $(BIN)/lint-imports
+
+docs: setup
+	$(BIN)/python tools/generate_docs.py
+
+setup: $(VENV)/installed
+
+$(VENV)/ready: requirements/ros-$(DISTRO).txt requirements/runtime.txt requirements/dev.txt tools/check_machine.sh
+	@sh tools/check_machine.sh $(PYTHON)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --upgrade 'pip>=23' 'setuptools>=64,<80' wheel
+	@echo 'installing torch, ROS 2 $(DISTRO) wheels and tools into $(VENV) (a few minutes the first time)'
+	$(BIN)/pip install --quiet torch==2.13.0
+	$(BIN)/pip install --quiet -r requirements/ros-$(DISTRO).txt -r requirements/runtime.txt \
+	  -r requirements/dev.txt
+	@touch $@
+
+# Without isolation, and with a build folder that stays: a second build takes seconds.
+$(VENV)/installed: $(VENV)/ready $(SOURCES)
+	@echo 'building and installing the package (messages are compiled the first time)'
+	IOT_FL_ROS_BUILD_DIR=$(CURDIR)/$(VENV)/build $(BIN)/pip install --quiet \
+	  --no-build-isolation --no-deps --force-reinstall .
+	@touch $@
+
+clean:
+	rm -rf .venv-* build install log dist runs *.egg-info

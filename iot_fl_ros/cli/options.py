@@ -1,0 +1,42 @@
+"""Arguments that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.errors import ConfigError
+
+
+def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None:
+    """Add what describes a run."""
+    parser.add_argument('--robots', type=int, default=robots, help='number of robots')
+    parser.add_argument('--params', type=Path, help='ROS parameter file keyed /**')
+    parser.add_argument('--method', help='method registry name, for example dsfl')
+    parser.add_argument('--output', type=Path, default=Path('runs/run'), help='folder of the run')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='NAME=VALUE',
+        help='a setting, for example run.rounds=20; may be repeated',
+    )  # fmt: skip
+
+
+def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the dotted settings that the arguments of `add_run_arguments` describe."""
+    if arguments.robots < 1:
+        raise ConfigError(f'--robots is {arguments.robots}: at least 1')
+    flat = read_yaml(arguments.params) if arguments.params else {}
+    if arguments.method:
+        flat['method.name'] = arguments.method
+    for item in arguments.set:
+        name, equals, value = item.partition('=')
+        if not equals:
+            raise ConfigError(f'--set {item!r}: write NAME=VALUE')
+        flat[name] = yaml.safe_load(value)
+    flat.setdefault('run.name', arguments.output.name)
+    flat['run.robots'] = arguments.robots
+    flat['run.output'] = str(arguments.output.absolute())
+    return flat

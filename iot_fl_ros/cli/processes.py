@@ -1,0 +1,127 @@
+"""The processes of a fleet on this machine: started, watched, and ended by their id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import yaml
+
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.fleet.simulation import robot_ids
+
+_END_TIMEOUT = 10.0
+
+
+class FleetProcesses:
+    """An aggregator and learners as child processes; on exit they end with SIGINT.
+
+    settings: dotted names for all of them. folder: takes params.yaml and the logs.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        robots: int,
+        folder: Path,
+        *,
+        robots_per_process: int = 1,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._folder = folder
+        self._env = {**os.environ, **(env or {})}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        (folder / 'log').mkdir(parents=True, exist_ok=True)
+        self._params = folder / 'params.yaml'
+        tree = {'/**': {'ros__parameters': dict(settings)}}
+        self._params.write_text(yaml.safe_dump(tree))
+        ids = robot_ids(robots)
+        self._groups = [
+            ids[i : i + robots_per_process] for i in range(0, robots, robots_per_process)
+        ]
+        self._robots = robots
+
+    def __enter__(self) -> FleetProcesses:
+        index = 0
+        for group in self._groups:
+            self.start_learner(group, index)
+            index += len(group)
+        self.start_aggregator()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self._processes.values():
+            try:
+                process.wait(_END_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start_aggregator(self) -> None:
+        """Start the aggregator (again)."""
+        self._start('aggregator', [])
+
+    def start_learner(self, group: list[str], index: int) -> None:
+        """Start (again) the process of the robots in `group`; index: part of the first one."""
+        partition = ['-p', f'data.partition_index:={index}']
+        partition += ['-p', f'data.partition_count:={self._robots}']
+        if len(group) == 1:
+            identity = ['-r', f'__ns:=/{group[0]}']
+        else:
+            identity = ['-p', f'robot.ids:=[{",".join(group)}]']
+        self._start('learner', [*identity, *partition], group[0])
+
+    def kill(self, name: str) -> None:
+        """Kill a process with SIGKILL, as a crash would."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def pid(self, name: str) -> int:
+        """Return the process id of `aggregator` or of the first robot of a process."""
+        return self._processes[name].pid
+
+    def check(self) -> None:
+        """Raise IotFlError if a process ended with an error."""
+        for name, process in self._processes.items():
+            if process.poll() not in (None, 0):
+                raise IotFlError(f'{name} ended with code {process.returncode}:\n{self.tail(name)}')
+
+    def running(self, name: str) -> bool:
+        """Return whether a process is running."""
+        return self._processes[name].poll() is None
+
+    def codes(self) -> dict[str, int | None]:
+        """Return the exit codes; None for a process that runs."""
+        return {name: process.poll() for name, process in self._processes.items()}
+
+    def tail(self, name: str) -> str:
+        """Return the last lines of a process's log."""
+        return '\n'.join(self.log(name).splitlines()[-10:])
+
+    def log(self, name: str) -> str:
+        """Return what a process has printed."""
+        return (self._folder / 'log' / f'{name}.log').read_text(errors='replace')
+
+    def _start(self, node: str, ros_args: list[str], name: str = '') -> None:
+        name = name or node
+        command = [sys.executable, '-m', f'iot_fl_ros.nodes.{node}', '--ros-args']
+        command += ['--params-file', str(self._params), *ros_args]
+        with (self._folder / 'log' / f'{name}.log').open('ab') as log:
+            # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
+            self._processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._env, start_new_session=True
+            )

@@ -1,0 +1,37 @@
+"""Run a fleet over DDS on this machine: an aggregator and robots in processes.
+
+The same as `ros2 launch iot_fl_ros fleet.launch.py`, where there is no `ros2 launch`. Uses the
+ROS_DOMAIN_ID and discovery settings of the environment, so that robots elsewhere can join.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+
+from iot_fl_ros.cli.display import summary_table
+from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.plot import plot_runs
+from iot_fl_ros.cli.watch import run_fleet
+from iot_fl_ros.learning.settings import FleetSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_run_arguments(parser)
+    parser.add_argument('--robots-per-process', type=int, default=1, help='robots in one process')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the fleet, print its table and draw its plots."""
+    flat = flat_settings_of(arguments)
+    settings = FleetSettings.from_flat(flat)
+    flat['run.rounds'] = settings.aggregator.run.rounds
+    name = settings.method_name
+    summary = run_fleet(
+        name, flat, arguments.robots, robots_per_process=arguments.robots_per_process
+    )
+    Console().print(summary_table({name: summary}))
+    plot_runs({name: arguments.output}, arguments.output)
+    return 0

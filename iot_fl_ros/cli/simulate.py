@@ -1,0 +1,62 @@
+"""Run a fleet in memory: the same state machines and maths, virtual time, one process."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from iot_fl_ros.cli.display import summary_table
+from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.plot import plot_runs
+from iot_fl_ros.cli.watch import read_summary
+from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.fleet.simulation import Simulation
+from iot_fl_ros.learning.outputs import RunWriter
+from iot_fl_ros.learning.settings import FleetSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_run_arguments(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Simulate the run, print its table and draw its plots."""
+    settings = FleetSettings.from_flat(flat_settings_of(arguments))
+    rounds = settings.aggregator.run.rounds
+    torch.set_num_threads(settings.aggregator.node.threads)
+    store = FolderStore(arguments.output / 'checkpoints')
+    kept = store.read() if settings.aggregator.run.resume else None
+    last_round = kept[0]['round'] if kept else 0
+    writer = RunWriter(arguments.output, settings.resolved(), last_round)
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    start = time.perf_counter()
+    with Progress(*columns, console=Console()) as progress:
+        task = progress.add_task(settings.method_name, total=rounds, completed=last_round)
+
+        def record(row: Mapping[str, Any]) -> None:
+            writer.record(row)
+            if row['kind'] == 'round':
+                accuracy = row['accuracy']
+                shown = row['robot_accuracy'] if math.isnan(accuracy) else accuracy
+                progress.update(
+                    task,
+                    completed=row['round'],
+                    description=f'{settings.method_name}, accuracy {shown:.3f}',
+                )
+
+        simulation = Simulation(settings, robots=arguments.robots, record=record, store=store)
+        simulation.start_all()
+        simulation.run()
+    console = Console()
+    console.print(summary_table({settings.method_name: read_summary(arguments.output)}))
+    console.print(f'simulated in {time.perf_counter() - start:.1f} s; seconds above are virtual')
+    plot_runs({settings.method_name: arguments.output}, arguments.output)
+    return 0

@@ -1,0 +1,52 @@
+"""One robot that takes part in federated runs, under its own namespace."""
+
+from launch import LaunchDescription
+from launch.actions import DeclareLaunchArgument, GroupAction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushROSNamespace, SetParameter
+from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+
+ARGUMENTS = {
+    'namespace': ('robot_0', 'Namespace of the robot, and its robot id.'),
+    'params_file': ('', 'ROS parameter file keyed /**; needed.'),
+    'partition_index': ('0', 'Which part of a shared-out data set this robot has, from 0.'),
+    'partition_count': ('1', 'Number of parts of a shared-out data set.'),
+    'use_sim_time': ('false', 'Follow /clock.'),
+    'log_level': ('info', 'Log level of the node.'),
+    'use_respawn': ('false', 'Start the node again when it dies.'),
+}
+
+
+def generate_launch_description():
+    """Return the description of one learner."""
+    settings = {name: LaunchConfiguration(name) for name in ARGUMENTS}
+    learner = Node(
+        package='iot_fl_ros',
+        executable='learner',
+        output='screen',
+        respawn=settings['use_respawn'],
+        respawn_delay=2.0,
+        arguments=['--ros-args', '--log-level', settings['log_level']],
+        parameters=[
+            ParameterFile(settings['params_file'], allow_substs=True),
+            {
+                f'data.{name}': ParameterValue(settings[name], value_type=int)
+                for name in ('partition_index', 'partition_count')
+            },
+        ],
+    )
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(name, default_value=default, description=text)
+            for name, (default, text) in ARGUMENTS.items()
+        ]
+        + [
+            GroupAction(
+                [
+                    PushROSNamespace(settings['namespace']),
+                    SetParameter('use_sim_time', settings['use_sim_time']),
+                    learner,
+                ]
+            )
+        ]
+    )
