@@ -74,6 +74,7 @@ class CMakeBuildPy(build_py):
 
     def run(self) -> None:
         """Configure, build and install into the stage, then copy the package to build_lib."""
+        shutil.rmtree(self.build_lib, ignore_errors=True)
         super().run()
         # Not sys.prefix: with build isolation the wheels are in an overlay.
         spec = importlib.util.find_spec('rosidl_cmake')
@@ -128,6 +129,7 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),
     distclass=BinaryDistribution,
+    options={'build': {'build_base': str(WORK / 'setuptools')}},
     cmdclass={'build_py': CMakeBuildPy, 'install_data': StageData},
     data_files=[(f'share/{NAME}', ['package.xml'])],
     install_requires=runtime_requires(),

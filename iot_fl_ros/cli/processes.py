@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+import iot_fl_ros
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.fleet.simulation import robot_ids
 
@@ -118,7 +119,9 @@ class FleetProcesses:
 
     def _start(self, node: str, ros_args: list[str], name: str = '') -> None:
         name = name or node
-        command = [sys.executable, '-m', f'iot_fl_ros.nodes.{node}', '--ros-args']
+        # By path: with -m a source folder in the working directory would hide the installation.
+        script = str(Path(iot_fl_ros.__file__).parent / 'nodes' / f'{node}.py')
+        command = [sys.executable, script, '--ros-args']
         command += ['--params-file', str(self._params), *ros_args]
         with (self._folder / 'log' / f'{name}.log').open('ab') as log:
             # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
