@@ -100,6 +100,7 @@ class AggregatorMachine:
         self._plan_sequence = 0
         self._chunk_sequence = 0
         self._ended_at: float | None = None
+        self._over = False
         tensors, tensors_round = initial, 0
         if restored:
             manifest, tensors = restored
@@ -374,13 +375,13 @@ class AggregatorMachine:
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once everything is assessed and the robots have the result, or are too slow."""
-        if self._ended_at is None or self._assessing:
+        if self._ended_at is None or self._assessing or self._over:
             return []
         done = (RobotState.FINISHED, RobotState.REFUSED)
         waiting = [i for i, m in self.roster.members().items() if m.status.state not in done]
         if waiting and now < self._ended_at + self._settings.deadline:
             return []
-        self._ended_at = math.inf
+        self._over = True
         return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
 
     # --- sending --------------------------------------------------------------------------------

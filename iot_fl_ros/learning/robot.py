@@ -52,6 +52,8 @@ from iot_fl_ros.learning.states import ROBOT_TABLE, RobotState, Tracker
 _HEARTBEAT = 'heartbeat'
 _JOINING_PERIOD = 1.0
 _SILENT_BEATS = 5
+# Tensors that arrive before the run info they belong to: latched topics come in any order.
+_MAX_EARLY_CHUNKS = 256
 
 
 class RobotMachine:
@@ -69,6 +71,7 @@ class RobotMachine:
         self._plan: RoundPlan | None = None
         self._plan_heard = -math.inf
         self._assembly: Assembly | None = None
+        self._early: list[GlobalChunk] = []
         # Digest, version and round of the global tensors it holds, the tensors while not adopted.
         self._held = NO_DIGEST
         self._held_version = 0
@@ -179,7 +182,11 @@ class RobotMachine:
         self._held, self._held_version, self._trained_version, self.round = NO_DIGEST, 0, 0, 0
         self._plan_heard = now
         self.reason = ''
-        return [StartJob(Prepare(info)), self._status(now)]
+        effects: list[Effect] = [StartJob(Prepare(info)), self._status(now)]
+        early, self._early = self._early, []
+        for chunk in early:
+            effects += self._message(chunk, now)
+        return effects
 
     def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
         if self.info is None:
@@ -201,6 +208,9 @@ class RobotMachine:
         return self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
+        if self.info is None and len(self._early) < _MAX_EARLY_CHUNKS:
+            self._early.append(chunk)
+            return []
         if self.info is None or chunk.run_id != self.info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
         if chunk.sender_id != AGGREGATOR or chunk.specs != self._method.global_specs():
