@@ -56,7 +56,9 @@ def copy_inputs(target: Path) -> None:
     target.mkdir(parents=True)
     for name in CMAKE_INPUTS:
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__'))
+            shutil.copytree(
+                ROOT / name, target / name, ignore=shutil.ignore_patterns('__pycache__')
+            )
         else:
             shutil.copy2(ROOT / name, target / name)
 

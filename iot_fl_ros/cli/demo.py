@@ -25,7 +25,9 @@ METHODS = ('dsfl', 'fedavg')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--output', type=Path, default=Path('runs/demo'), help='folder for results')
+    parser.add_argument(
+        '--output', type=Path, default=Path('runs/demo'), help='folder for results'
+    )
     parser.add_argument('--rounds', type=int, help='rounds of each method')
     parser.add_argument('--robots', type=int, default=10, help='number of robots')
 
@@ -55,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         )
     write_json(arguments.output / 'summary.json', {'methods': summaries})
     console.print(summary_table(summaries))
-    ratio = summaries['fedavg']['bytes_per_robot_round'] / summaries['dsfl']['bytes_per_robot_round']
+    ratio = (
+        summaries['fedavg']['bytes_per_robot_round'] / summaries['dsfl']['bytes_per_robot_round']
+    )
     console.print(f'A DS-FL round moves 1/{ratio:.0f} of the bytes of a FedAvg round.')
     for path in (arguments.output / 'summary.json', *plot_runs(folders, arguments.output)):
         console.print(f'wrote {path}')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +69,7 @@ def _participants(rows: Iterable[Mapping[str, Any]]) -> Text:
     return text if asked else Text('robots: waiting for them', style='yellow')
 
 
-def _rounds_table(rounds: list[Mapping[str, Any]]) -> Table:
+def _rounds_table(rounds: Sequence[Mapping[str, Any]]) -> Table:
     table = Table()
     for column in ('round', 'accuracy', "robots' mean", 'took part', 'late', 'bytes so far', 's'):
         table.add_column(column, justify='right')

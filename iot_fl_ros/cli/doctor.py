@@ -23,8 +23,6 @@ def run(arguments: argparse.Namespace) -> int:
         finding = check()
         good &= finding.ok
         result = '[green]ok' if finding.ok else '[red]FAILED'
-        table.add_row(
-            finding.check, result, finding.seen, '' if finding.ok else finding.remedy
-        )
+        table.add_row(finding.check, result, finding.seen, '' if finding.ok else finding.remedy)
     Console().print(table)
     return 0 if good else 1

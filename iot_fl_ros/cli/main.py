@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     subparsers = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for verb in VERBS:
         module = importlib.import_module(f'iot_fl_ros.cli.{verb}')
-        summary = module.__doc__.splitlines()[0]
+        summary = (module.__doc__ or verb).splitlines()[0]
         sub = subparsers.add_parser(verb, help=summary, description=module.__doc__)
         module.add_arguments(sub)
         sub.set_defaults(run=module.run)

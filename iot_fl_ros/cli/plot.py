@@ -9,10 +9,10 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use('Agg')
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
-from iot_fl_ros.core.errors import DataError  # noqa: E402
-from iot_fl_ros.learning.outputs import accuracy_of, read_events  # noqa: E402
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.learning.outputs import accuracy_of, read_events
 
 _MARKERS = 'osD^vP'
 

@@ -99,7 +99,9 @@ class FleetProcesses:
         """Raise IotFlError if a process ended with an error."""
         for name, process in self._processes.items():
             if process.poll() not in (None, 0):
-                raise IotFlError(f'{name} ended with code {process.returncode}:\n{self.tail(name)}')
+                raise IotFlError(
+                    f'{name} ended with code {process.returncode}:\n{self.tail(name)}'
+                )
 
     def running(self, name: str) -> bool:
         """Return whether a process is running."""

@@ -19,7 +19,7 @@ from iot_fl_ros.cli.watch import read_summary
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.fleet.simulation import Simulation
 from iot_fl_ros.learning.outputs import RunWriter
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.learning.settings import FleetSettings, resolved
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,8 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
     store = FolderStore(arguments.output / 'checkpoints')
     kept = store.read() if settings.aggregator.run.resume else None
     last_round = kept[0]['round'] if kept else 0
-    writer = RunWriter(arguments.output, settings.resolved(), last_round)
-    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    config = resolved(settings.aggregator, settings.method_name, settings.method)
+    writer = RunWriter(arguments.output, config, last_round)
+    columns = (
+        TextColumn('{task.description}'),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
     start = time.perf_counter()
     with Progress(*columns, console=Console()) as progress:
         task = progress.add_task(settings.method_name, total=rounds, completed=last_round)

@@ -9,7 +9,7 @@ import dataclasses
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, cast, get_type_hints
 
 import yaml
 
@@ -53,7 +53,8 @@ class Setting:
             if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
                 raise ConfigError(f'{self.name} is {value!r}: a list of text is needed')
             return [str(item) for item in value]
-        if not isinstance(value, self.kind) or (self.kind is int and isinstance(value, bool)):
+        kind: Any = self.kind
+        if not isinstance(value, kind) or (self.kind is int and isinstance(value, bool)):
             raise ConfigError(f'{self.name} is {value!r}: {self.kind.__name__} is needed')
         if self.choices and value not in self.choices:
             raise ConfigError(f'{self.name} is {value!r}: choose {_or(self.choices)}')
@@ -73,7 +74,7 @@ def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:
         else:
             default = field.default
             if default is dataclasses.MISSING:
-                default = field.default_factory()  # type: ignore[misc]
+                default = cast(Any, field.default_factory)()
             kind = list if isinstance(default, list) else type(default)
             meta = field.metadata
             yield Setting(

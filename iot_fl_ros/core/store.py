@@ -40,11 +40,14 @@ class MemoryStore:
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
-        self._kept = dict(manifest), {name: np.array(t) for name, t in tensors.items()}
+        # Through JSON, as on disk: nothing of the caller's is shared.
+        self._kept = json.loads(json.dumps(manifest)), {name: np.array(t) for name, t in tensors.items()}
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint."""
-        return self._kept
+        if self._kept is None:
+            return None
+        return json.loads(json.dumps(self._kept[0])), dict(self._kept[1])
 
 
 class FolderStore:

@@ -65,7 +65,7 @@ def specs_of(tensors: Tensors) -> tuple[TensorSpec, ...]:
 def to_payload(tensors: Tensors) -> memoryview:
     """Return the payload of `tensors`; a lone contiguous tensor is not copied."""
     arrays = [np.ascontiguousarray(t, t.dtype.newbyteorder('<')) for t in tensors.values()]
-    views = [memoryview(a.reshape(-1).view(np.uint8)) for a in arrays if a.size]
+    views = [a.reshape(-1).view(np.uint8).data for a in arrays if a.size]
     return views[0] if len(views) == 1 else memoryview(b''.join(views))
 
 

@@ -1,4 +1,4 @@
-"""Moving a set of tensors in pieces: cutting it, putting it together, asking for what is missing."""
+"""Moving a set of tensors in pieces: cutting it, putting it together, seeing what is missing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import TensorChunk
-from iot_fl_ros.core.tensors import Tensors, TensorSpec, digest_of, from_payload, specs_of, to_payload
+from iot_fl_ros.core.tensors import (
+    Tensors,
+    TensorSpec,
+    digest_of,
+    from_payload,
+    specs_of,
+    to_payload,
+)
 
 CHUNK_BYTES = 512 * 1024
 
@@ -46,7 +53,9 @@ class Parcel:
         wanted: tuple[int, ...] = (),
     ) -> list[TensorChunk]:
         """Return the `wanted` chunks (empty = all) as messages of class `kind`."""
-        indices = [i for i in wanted if i < self.chunk_count] if wanted else range(self.chunk_count)
+        indices = (
+            [i for i in wanted if i < self.chunk_count] if wanted else range(self.chunk_count)
+        )
         codes = [spec.dlpack for spec in self.specs]
         return [
             kind(

@@ -44,7 +44,7 @@ UInt64 = Annotated[int, Wire('uint64')]
 Float64 = Annotated[float, Wire('double')]
 Measure = Annotated[float, Wire('double', nan=True)]
 Digest = Annotated[bytes, Wire('sequence<uint8>', 32, form='bytes')]
-Bytes = Annotated[bytes, Wire('sequence<uint8>', 1 << 20, form='view')]
+Bytes = Annotated[bytes | memoryview, Wire('sequence<uint8>', 1 << 20, form='view')]
 UInt8s = Annotated[tuple[int, ...], Wire('sequence<uint8>', MAX_TEXT)]
 UInt16s = Annotated[tuple[int, ...], Wire('sequence<uint16>', MAX_TEXT)]
 UInt32s = Annotated[tuple[int, ...], Wire('sequence<uint32>')]
@@ -66,9 +66,13 @@ class WireMessage:
         """Check what holds between fields; raises MessageError."""
 
 
-@cache
-def wire_fields(cls: type) -> tuple[tuple[str, Wire], ...]:
+def wire_fields(cls: type[WireMessage]) -> tuple[tuple[str, Wire], ...]:
     """Return (field name, wire type) of a message class in the order of its .msg file."""
+    return _wire_fields(cls)  # type: ignore[arg-type]  # mypy: a class is hashable
+
+
+@cache
+def _wire_fields(cls: type) -> tuple[tuple[str, Wire], ...]:
     hints = get_type_hints(cls, include_extras=True)
     return tuple(
         (name, hint.__metadata__[0])
@@ -112,7 +116,9 @@ def _check(name: str, wire: Wire, value: Any) -> None:
     """Raise MessageError unless `value` may stand in a field of this type."""
     ros_type = wire.ros_type
     if ros_type in ('std_msgs/Header', 'double'):
-        if not isinstance(value, float) or not (math.isfinite(value) or (wire.nan and value != value)):
+        if not isinstance(value, float) or not (
+            math.isfinite(value) or (wire.nan and value != value)
+        ):
             raise MessageError('not finite', f'{name} is {value!r}, a finite float is needed')
     elif ros_type == 'string':
         _check_text(name, value, wire.limit)

@@ -10,7 +10,18 @@ from PIL import Image, UnidentifiedImageError
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.data.samples import Samples
 
-IMAGE_SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm'}
+IMAGE_SUFFIXES = {
+    '.png',
+    '.jpg',
+    '.jpeg',
+    '.bmp',
+    '.gif',
+    '.tif',
+    '.tiff',
+    '.webp',
+    '.pgm',
+    '.ppm',
+}
 
 
 def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
@@ -57,7 +68,7 @@ def load_npz(path: Path, split: str) -> Samples:
 
 def _read_image(path: Path, like: tuple[int, ...] | None) -> np.ndarray:
     try:
-        image = Image.open(path)
+        image: Image.Image = Image.open(path)
         image.load()
     except (OSError, UnidentifiedImageError) as error:
         raise DataError(f'{path} is no readable image ({error}): repair or remove it') from error

@@ -61,4 +61,4 @@ class Samples:
 
     def digest(self) -> bytes:
         """Return the BLAKE3 digest of the values."""
-        return digest_of(memoryview(np.ascontiguousarray(self.values).reshape(-1).view(np.uint8)))
+        return digest_of(np.ascontiguousarray(self.values).reshape(-1).view(np.uint8).data)

@@ -20,9 +20,7 @@ class DataSettings:
     open: str = setting('fashion-mnist', f'Open unlabelled samples, the same everywhere: {NAME}.')
     test: str = setting('fashion-mnist', f'Labelled samples to measure accuracy on: {NAME}.')
     class_names: list = setting([], 'Class names in order; empty = those of the test set.')
-    private_size: int = setting(
-        10_000, 'Samples shared out among all robots; 0 = all.', minimum=0
-    )
+    private_size: int = setting(10_000, 'Samples shared out among all robots; 0 = all.', minimum=0)
     open_size: int = setting(10_000, 'Samples in the open set; 0 = all.', minimum=0)
     test_size: int = setting(10_000, 'Test samples of the aggregator; 0 = all.', minimum=0)
     robot_test_size: int = setting(1_000, 'Test samples of each robot; 0 = all.', minimum=0)

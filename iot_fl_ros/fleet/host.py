@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from iot_fl_ros.core.effects import (
@@ -108,9 +109,9 @@ class Host:
                     if self._sent:
                         self._sent(size)
                 case StartJob(job):
-                    self._work(job, lambda job=job: self._run_job(job))
+                    self._work(job, partial(self._run_job, job))
                 case SaveCheckpoint():
-                    self._work(effect, lambda effect=effect: self._save(effect))
+                    self._work(effect, partial(self._save, effect))
                 case SetTimer(name, delay):
                     self._set_timer(name, delay)
                 case CancelTimer(name):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -81,6 +82,7 @@ class Network:
 
     def _send(self, name: str, message: WireMessage, size: int) -> None:
         faults = self._faults
+        deliver = self._readers[name][1]
         faulty = self._clock.now < faults.until
         if faulty and self._rng.random() < faults.drop:
             return
@@ -88,10 +90,8 @@ class Network:
         for _ in range(copies):
             spread = faults.max_delay - faults.min_delay if faulty else 0.0
             delay = faults.min_delay + spread * self._rng.random()
-            deliver = self._readers[name][1]
-            self._clock.at(
-                self._clock.now + delay, lambda: self._arrive(name, deliver, message, size)
-            )
+            arrive = partial(self._arrive, name, deliver, message, size)
+            self._clock.at(self._clock.now + delay, arrive)
 
     def _arrive(self, name: str, deliver: Deliver, message: WireMessage, size: int) -> None:
         reader = self._readers.get(name)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
@@ -22,7 +23,6 @@ from iot_fl_ros.core.effects import (
     StartJob,
     Warn,
 )
-from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.events import (
     BadMessage,
@@ -101,6 +101,7 @@ class AggregatorMachine:
         self._chunk_sequence = 0
         self._ended_at: float | None = None
         self._over = False
+        self._info_wanted = False
         tensors, tensors_round = initial, 0
         if restored:
             manifest, tensors = restored
@@ -167,9 +168,9 @@ class AggregatorMachine:
         sender = getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
         self.traffic.received(sender, wire_bytes)
         try:
-            if message.run_id != self.info.run_id and not (
-                isinstance(message, RobotStatus) and not message.run_id
-            ):
+            if message.run_id != self.info.run_id:
+                self._info_wanted = self._info_wanted or isinstance(message, RobotStatus)
+            if message.run_id not in (self.info.run_id, ''):
                 raise MessageError('foreign run', f'run {message.run_id!r} is not this one')
             match message:
                 case RobotStatus():
@@ -236,6 +237,9 @@ class AggregatorMachine:
 
     def _beat(self, now: float) -> list[Effect]:
         effects: list[Effect] = [SetTimer(_HEARTBEAT, self._settings.heartbeat), self._plan(now)]
+        if self._info_wanted:
+            self._info_wanted = False
+            effects.append(Publish(self.info))
         for robot_id, digest, missing in self._open.wanted() if self._open else []:
             request = ChunkRequest(
                 stamp=now,
@@ -255,7 +259,10 @@ class AggregatorMachine:
         effects: list[Effect] = []
         for robot_id in robot_ids:
             self.counters.add(robot_id, 'gone')
-            effects += [Warn(f'gone {robot_id}', f'{robot_id} fell silent'), *self._without(robot_id)]
+            effects += [
+                Warn(f'gone {robot_id}', f'{robot_id} fell silent'),
+                *self._without(robot_id),
+            ]
         return effects + (self._close_if_complete(now) if robot_ids else [])
 
     def _without(self, robot_id: str) -> list[Effect]:

@@ -45,9 +45,7 @@ class DsFlSettings:
     distil_epochs: int = setting(1, 'Epochs on labelled open samples a round.', minimum=0)
     batch_size: int = setting(50, 'Samples a batch.', minimum=2)
     learning_rate: float = setting(0.05, 'SGD learning rate on private samples.', minimum=0.0)
-    distil_learning_rate: float = setting(
-        0.05, 'SGD learning rate on open samples.', minimum=0.0
-    )
+    distil_learning_rate: float = setting(0.05, 'SGD learning rate on open samples.', minimum=0.0)
 
 
 class DsFl(Method):

@@ -46,8 +46,8 @@ def weights(encoded: list[NDArray[np.uint8]], sharpness: float) -> NDArray[np.fl
 
 
 def _flat(samples: Samples) -> NDArray[np.float32]:
-    values = samples.values.reshape(len(samples), -1).astype(np.float32)
-    return values / 255 if samples.values.dtype == np.uint8 else values
+    values: NDArray[np.float32] = samples.values.reshape(len(samples), -1).astype(np.float32)
+    return values / np.float32(255) if samples.values.dtype == np.uint8 else values
 
 
 def _nearest(values: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -186,7 +186,9 @@ class AggregatorWorker:
         names = tuple(data.class_names) or (self._test.class_names if self._test else ())
         first = self._test or open_set
         if first is None or not names:
-            raise DataError('the classes are unknown: set data.test, or data.class_names with open')
+            raise DataError(
+                'the classes are unknown: set data.test, or data.class_names with open'
+            )
         if self._test:
             self._test = self._test.with_classes(names)
         seed = settings.run.seed

@@ -31,7 +31,7 @@ def check_labels(encoded: NDArray[Any]) -> None:
     values = encoded.astype(np.float32)
     if encoded.dtype == np.uint8:
         # Each of the C entries is rounded by at most one half.
-        values, slack = values / 255, encoded.shape[1] / 510
+        values, slack = values / np.float32(255), encoded.shape[1] / 510
     else:
         slack = _SUM_TOLERANCE
     if not np.isfinite(values).all() or (values < 0).any():

@@ -39,7 +39,7 @@ class Learner:
         self._format = torch.channels_last if images else torch.contiguous_format
         self._model = model.to(self._device)
         if images:
-            self._model = self._model.to(memory_format=torch.channels_last)
+            self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.private = private
 
     def train(self, samples: Samples, targets: NDArray, schedule: Schedule, seed: int) -> float:

@@ -302,7 +302,10 @@ class RobotMachine:
     def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
         self._states.go('cannot take part')
         self.reason = error[:255]
-        return [Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'), self._status(now)]
+        return [
+            Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'),
+            self._status(now),
+        ]
 
     def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
         self.accuracy = result.accuracy

@@ -94,7 +94,9 @@ class OpenRound:
         """Return whether nothing more is to be waited for (quorum 0 = all participants)."""
         if quorum and len(self.accepted) >= quorum:
             return True
-        return all(i in self.accepted or i in self.refused or i in self.silent for i in self.participants)
+        return all(
+            i in self.accepted or i in self.refused or i in self.silent for i in self.participants
+        )
 
     def updates(self) -> list[Update]:
         """Return the accepted updates sorted by robot id."""

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from iot_fl_ros.core.config import flatten, read_settings, read_yaml, refuse_unknown, setting, settings_of
+from iot_fl_ros.core.config import (
+    read_settings,
+    read_yaml,
+    refuse_unknown,
+    setting,
+    settings_of,
+)
 from iot_fl_ros.data.settings import DataSettings
 from iot_fl_ros.learning.registry import method_settings
 
@@ -23,7 +29,9 @@ class RunSettings:
     quorum: int = setting(
         0, 'Updates (k of n) that close a round early; 0 = all participants.', minimum=0
     )
-    deadline: float = setting(120.0, 'Time after which a round closes without the rest, s.', minimum=0.01)
+    deadline: float = setting(
+        120.0, 'Time after which a round closes without the rest, s.', minimum=0.01
+    )
     start_timeout: float = setting(
         60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
     )
@@ -47,7 +55,9 @@ class NodeSettings:
     device: str = setting('auto', 'Torch device.', choices=('cpu', 'cuda', 'auto'))
     threads: int = setting(1, 'Torch threads of the process.', minimum=1)
     fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
-    use_events_executor: bool = setting(True, "Spin with rclpy's EventsExecutor, which costs less.")
+    use_events_executor: bool = setting(
+        True, "Spin with rclpy's EventsExecutor, which costs less."
+    )
     exit_when_finished: bool = setting(False, 'End the process when the run is over.')
 
 
@@ -115,18 +125,13 @@ class FleetSettings:
         """Read a parameter file and apply dotted `overrides` on top."""
         return cls.from_flat({**(read_yaml(path) if path else {}), **overrides})
 
-    def resolved(self) -> dict[str, Any]:
-        """Return every setting of the run as a nested mapping, for config.yaml."""
-        method = {'name': self.method_name, **asdict(self.method)}
-        return {**asdict(self.aggregator), 'method': method}
+
+def resolved(settings: AggregatorSettings, method_name: str, method: Any) -> dict[str, Any]:
+    """Return every setting of a run as a nested mapping, for config.yaml."""
+    return {**asdict(settings), 'method': {'name': method_name, **asdict(method)}}
 
 
 def fleet_setting_names() -> set[str]:
     """Return the dotted names that a parameter file may hold, besides those of the method."""
     both = (*settings_of(AggregatorSettings), *settings_of(LearnerSettings))
     return {item.name for item in both} | {'use_sim_time'}
-
-
-def flat_settings(settings: Any) -> dict[str, Any]:
-    """Return a settings dataclass as dotted names."""
-    return flatten(asdict(settings))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import torch
 from torch import nn
 
 
 def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Two strided convolutions and a hidden layer: 55,338 parameters for 1x28x28 and 10 classes."""
+    """Two strided convolutions and a hidden layer: 55,338 parameters for 1x28x28, 10 classes."""
     features = nn.Sequential(
         nn.Conv2d(input_shape[0], 16, 3, stride=2, padding=1), nn.ReLU(),
         nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(),
@@ -34,7 +35,14 @@ def dsfl_fashion_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """DS-FL's Fashion-MNIST net: 2,760,228 parameters for 1x28x28 and 10 classes."""
     layers: list[nn.Module] = []
     channels = input_shape[0]
-    for width, pool in ((32, False), (32, True), (64, False), (64, True), (128, False), (128, False)):
+    for width, pool in (
+        (32, False),
+        (32, True),
+        (64, False),
+        (64, True),
+        (128, False),
+        (128, False),
+    ):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if pool else []
         channels = width
@@ -44,7 +52,7 @@ def dsfl_fashion_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 def _dense(widths: list[int], classes: int) -> list[nn.Module]:
     layers: list[nn.Module] = []
-    for before, after in zip(widths, widths[1:], strict=False):
+    for before, after in pairwise(widths):
         layers += [nn.Linear(before, after), nn.BatchNorm1d(after), nn.ReLU()]
     return [*layers, nn.Linear(widths[-1], classes)]
 

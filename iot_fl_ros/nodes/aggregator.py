@@ -9,13 +9,13 @@ from iot_fl_ros.nodes.process import catch_signals
 
 catch_signals()
 
+from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn  # noqa: E402
 
-from iot_fl_ros.core.config import settings_of  # noqa: E402
 from iot_fl_ros.core.errors import IotFlError  # noqa: E402
 from iot_fl_ros.core.store import FolderStore, MemoryStore, Store  # noqa: E402
 from iot_fl_ros.core.transfer import Parcel  # noqa: E402
@@ -25,8 +25,8 @@ from iot_fl_ros.learning.outputs import RunWriter  # noqa: E402
 from iot_fl_ros.learning.registry import METHODS, method_settings  # noqa: E402
 from iot_fl_ros.learning.settings import (  # noqa: E402
     AggregatorSettings,
-    FleetSettings,
     fleet_setting_names,
+    resolved,
 )
 from iot_fl_ros.nodes.process import run, worker_timeout  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, describe_aggregator  # noqa: E402
@@ -44,8 +44,14 @@ class AggregatorNode(LifecycleNode):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('aggregator', **kwargs)
         given = overrides_of(self)
-        method = {k.removeprefix(METHOD_PREFIX): v for k, v in given.items() if k.startswith(METHOD_PREFIX)}
-        check_known(given, {*fleet_setting_names(), 'autostart', *(METHOD_PREFIX + k for k in method)})
+        method = {
+            k.removeprefix(METHOD_PREFIX): v
+            for k, v in given.items()
+            if k.startswith(METHOD_PREFIX)
+        }
+        check_known(
+            given, {*fleet_setting_names(), 'autostart', *(METHOD_PREFIX + k for k in method)}
+        )
         self.settings = declare(self, AggregatorSettings, given)
         name, self._method_settings = method_settings(method)
         self.declare_parameter(METHOD_PREFIX + 'name', name, ignore_override=True)
@@ -99,7 +105,8 @@ class AggregatorNode(LifecycleNode):
             ended=self._ended,
         )
         self._driver.start()
-        self._diagnostics.start(lambda: describe_aggregator(self.machine, self._driver.now()))
+        machine, driver = self.machine, self._driver
+        self._diagnostics.start(lambda: describe_aggregator(machine, driver.now()))
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -133,10 +140,8 @@ class AggregatorNode(LifecycleNode):
         folder = self._folder()
         if folder is None:
             return None
-        resolved = FleetSettings(
-            self.settings, None, self._method_name, self._method_settings
-        ).resolved()  # type: ignore[arg-type]
-        return RunWriter(folder, resolved, last_round)
+        config = resolved(self.settings, self._method_name, self._method_settings)
+        return RunWriter(folder, config, last_round)
 
 
 class AggregatorApplication:
@@ -144,8 +149,8 @@ class AggregatorApplication:
 
     def __init__(self) -> None:
         self._node = AggregatorNode()
-        self.nodes = [self._node]
-        self.use_events_executor = self._node.settings.node.use_events_executor
+        self.nodes: Sequence[Any] = [self._node]
+        self.use_events_executor: bool = self._node.settings.node.use_events_executor
 
     def start(self) -> None:
         """Configure and activate, unless somebody else manages the life cycle."""

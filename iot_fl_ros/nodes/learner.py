@@ -6,6 +6,7 @@ from iot_fl_ros.nodes.process import catch_signals
 
 catch_signals()
 
+from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -88,14 +89,14 @@ class LearnerApplication:
 
     def __init__(self) -> None:
         self._thread = WorkerThread()
-        first = LearnerNode(self._thread) if not _robot_ids() else None
-        self.nodes = [first] if first else [
+        several = [
             LearnerNode(self._thread, robot_id, index, namespace=robot_id)
             for index, robot_id in enumerate(_robot_ids())
-        ]  # fmt: skip
+        ]
+        self.nodes: Sequence[Any] = several or [LearnerNode(self._thread)]
         node = self.nodes[0].settings.node
         torch.set_num_threads(node.threads)
-        self.use_events_executor = node.use_events_executor
+        self.use_events_executor: bool = node.use_events_executor
 
     def start(self) -> None:
         """Let every robot take part."""

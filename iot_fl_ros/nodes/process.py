@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Protocol
 
@@ -35,9 +35,12 @@ def catch_signals() -> None:
 class Application(Protocol):
     """What a process runs: its nodes, their start, whether it wants to end, its orderly end."""
 
-    nodes: list[Any]
-    finished: bool
+    nodes: Sequence[Any]
     use_events_executor: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether the process may end by itself."""
 
     def start(self) -> None:
         """Begin; the nodes are in the executor. IotFlError if it cannot."""

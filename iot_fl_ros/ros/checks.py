@@ -37,7 +37,9 @@ def ros() -> Finding:
     try:
         import rclpy
     except ImportError as error:
-        return Finding('ROS 2', False, str(error), 'source /opt/ros/<distro>/setup.bash or make setup')
+        return Finding(
+            'ROS 2', False, str(error), 'source /opt/ros/<distro>/setup.bash or make setup'
+        )
     distro = os.environ.get('ROS_DISTRO', 'distribution not named')
     return Finding('ROS 2', True, f'{rclpy.get_rmw_implementation_identifier()}, {distro}')
 
@@ -52,7 +54,9 @@ def messages() -> Finding:
         ok = decode(ChunkRequest, encode(request)) == request
         return Finding('messages', ok, 'a message survives serialization')
     except Exception as error:  # whatever a broken installation raises
-        remedy = 'build the package: colcon build, or make setup; do not run from the source folder'
+        remedy = (
+            'build the package: colcon build, or make setup; do not run from the source folder'
+        )
         return Finding('messages', False, f'{type(error).__name__}: {error}', remedy)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import array
 from typing import Any
 
-from iot_fl_ros import msg as ros_msg
+from rclpy.serialization import deserialize_message, serialize_message
+
+import iot_fl_ros.msg as ros_msg
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import (
     MESSAGES,
@@ -18,7 +20,6 @@ from iot_fl_ros.core.messages import (
     TensorChunk,
 )
 from iot_fl_ros.core.wire import WireMessage, wire_fields
-from rclpy.serialization import deserialize_message, serialize_message
 
 ROS_TYPES: dict[type[WireMessage], Any] = {
     RunInfo: ros_msg.RunInfo,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+
 from iot_fl_ros.core.messages import RobotState
 from iot_fl_ros.learning.aggregator import AggregatorMachine
 from iot_fl_ros.learning.robot import RobotMachine
-from rclpy.node import Node
 
 _PERIOD = 1.0
 Counts = Mapping[tuple[str, str], int]
@@ -21,7 +22,7 @@ class Diagnostics:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
-    def start(self, describe) -> None:  # noqa: ANN001
+    def start(self, describe: Callable[[], Iterable[DiagnosticStatus]]) -> None:
         """Begin; `describe()` returns DiagnosticStatus values."""
         self._describe = describe
         self._timer = self._node.create_timer(_PERIOD, self._publish)
@@ -55,7 +56,7 @@ def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[Diag
     counts = _by_sender(machine.counters)
     for robot_id in sorted({*members, *counts}):
         member = members.get(robot_id)
-        refused = {reason: n for reason, n in counts.get(robot_id, {}).items()}
+        refused = counts.get(robot_id, {})
         level, text = DiagnosticStatus.OK, 'ok'
         if member is None:
             known = 'gone' in refused
@@ -66,7 +67,9 @@ def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[Diag
             level, text = DiagnosticStatus.WARN, f'late in the last {member.missed} rounds'
         elif set(refused) - {'gone', 'late'}:
             level, text = DiagnosticStatus.WARN, 'messages were refused'
-        values = {f'count of {reason}': n for reason, n in sorted(refused.items())}
+        values: dict[str, object] = {
+            f'count of {reason}': n for reason, n in sorted(refused.items())
+        }
         if member:
             values['state'] = RobotState(member.status.state).name.lower()
             values['seconds since heard'] = f'{now - member.heard:.1f}'

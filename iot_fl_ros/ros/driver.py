@@ -8,7 +8,15 @@ from __future__ import annotations
 
 import collections
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Protocol
+
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
 from iot_fl_ros.core.effects import (
     CancelTimer,
@@ -37,12 +45,6 @@ from iot_fl_ros.core.wire import WireMessage
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 from iot_fl_ros.ros.topics import Role, publisher_qos, subscription_qos
 from iot_fl_ros.ros.worker import WorkerThread
-from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.node import Node
-from rclpy.publisher import Publisher
-from rclpy.qos_overriding_options import QoSOverridingOptions
-from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 
 _WARN_PERIOD = 10.0
 
@@ -130,7 +132,7 @@ class MachineDriver:
                 self._node.create_subscription(
                     ROS_TYPES[cls],
                     f'{self._namespace}/{cls.TOPIC}',
-                    lambda raw, cls=cls: self._arrived(cls, raw),
+                    partial(self._arrived, cls),
                     subscription_qos(cls, self._lease),
                     event_callbacks=callbacks,
                     qos_overriding_options=overrides,
@@ -177,9 +179,9 @@ class MachineDriver:
                 case Publish(message):
                     self._publish(message)
                 case StartJob(job):
-                    self._thread.submit(lambda job=job: self._run_job(job))
+                    self._thread.submit(partial(self._run_job, job))
                 case SaveCheckpoint():
-                    self._thread.submit(lambda effect=effect: self._save(effect))
+                    self._thread.submit(partial(self._save, effect))
                 case SetTimer(name, delay):
                     self._set_timer(name, delay)
                 case CancelTimer(name):

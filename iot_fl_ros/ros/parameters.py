@@ -1,13 +1,14 @@
-"""ROS parameters from settings classes: declared with descriptions and ranges, checked together."""
+"""ROS parameters from settings classes: declared with descriptions and ranges, and checked."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from iot_fl_ros.core.config import Setting, read_settings, refuse_unknown, settings_of
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
+
+from iot_fl_ros.core.config import Setting, read_settings, refuse_unknown, settings_of
 
 T = TypeVar('T')
 

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rclpy.duration import Duration
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
 from iot_fl_ros.core.messages import (
     ChunkRequest,
     GlobalChunk,
@@ -18,8 +21,6 @@ from iot_fl_ros.core.messages import (
     TensorChunk,
 )
 from iot_fl_ros.core.wire import WireMessage
-from rclpy.duration import Duration
-from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 
 @dataclass(frozen=True)

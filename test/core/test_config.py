@@ -1,0 +1,68 @@
+from dataclasses import dataclass, field
+
+import pytest
+
+from iot_fl_ros.core.config import flatten, read_settings, read_yaml, setting, settings_of
+from iot_fl_ros.core.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = setting(0.5, 'Rate.', minimum=0.0, maximum=1.0)
+    mode: str = setting('a', 'Mode.', choices=('a', 'b'))
+
+
+@dataclass(frozen=True)
+class Outer:
+    rounds: int = setting(3, 'Rounds.', minimum=1)
+    names: list = setting([], 'Names.')
+    inner: Inner = field(default_factory=Inner)
+
+
+def test_values_reach_their_fields_and_defaults_stay():
+    read = read_settings(Outer, {'rounds': 7, 'inner.rate': 1, 'names': ['x', 2]})
+    assert read == Outer(rounds=7, names=['x', '2'], inner=Inner(rate=1.0))
+
+
+@pytest.mark.parametrize(
+    ('flat', 'message'),
+    [
+        ({'round': 3}, "unknown setting 'round': did you mean 'rounds'"),
+        ({'inner.rat': 3}, "did you mean 'inner.rate'"),
+        ({'rounds': 0}, 'must be in 1..'),
+        ({'rounds': True}, 'int is needed'),
+        ({'rounds': '3'}, 'int is needed'),
+        ({'inner.rate': 1.5}, 'must be in 0..1'),
+        ({'inner.rate': float('nan')}, 'must be in 0..1'),
+        ({'inner.mode': 'c'}, "choose 'a' or 'b'"),
+        ({'names': 'text'}, 'a list of text'),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_its_remedy(flat, message):
+    with pytest.raises(ConfigError) as error:
+        read_settings(Outer, flat)
+    assert message in str(error.value)
+
+
+def test_every_setting_is_described():
+    assert [item.name for item in settings_of(Outer)] == ['rounds', 'names', 'inner.rate', 'inner.mode']
+    assert all(item.doc for item in settings_of(Outer))
+
+
+def test_ros_parameter_files_and_plain_ones_read_alike(tmp_path):
+    ros, plain = tmp_path / 'ros.yaml', tmp_path / 'plain.yaml'
+    ros.write_text('/**:\n  ros__parameters:\n    run: {rounds: 3}\n')
+    plain.write_text('run.rounds: 3\n')
+    assert read_yaml(ros) == read_yaml(plain) == {'run.rounds': 3}
+
+
+@pytest.mark.parametrize('text', ['[1, 2]', 'a: [', '/**:\n  x: 1\n'])
+def test_a_bad_file_is_refused(tmp_path, text):
+    path = tmp_path / 'bad.yaml'
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=r'bad\.yaml'):
+        read_yaml(path)
+
+
+def test_flatten_joins_names_with_dots():
+    assert flatten({'a': {'b': {'c': 1}}, 'd': 2}) == {'a.b.c': 1, 'd': 2}

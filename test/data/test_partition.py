@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.data.partition import by_dirichlet, by_shards, iid
+
+LABELS = np.repeat(np.arange(10), 100)
+
+
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.mark.parametrize(
+    'parts',
+    [
+        iid(LABELS, 7, rng()),
+        by_shards(LABELS, 10, 2, rng()),
+        by_dirichlet(LABELS, 8, 0.1, rng()),
+        by_dirichlet(LABELS, 300, 0.01, rng()),
+    ],
+)
+def test_every_sample_goes_to_one_robot_and_no_robot_is_empty(parts):
+    np.testing.assert_array_equal(np.sort(np.concatenate(parts)), np.arange(len(LABELS)))
+    assert all(len(part) for part in parts)
+
+
+def test_two_shards_are_at_most_two_classes_of_balanced_data():
+    counts = [len(np.unique(LABELS[part])) for part in by_shards(LABELS, 10, 2, rng())]
+    assert max(counts) <= 2
+
+
+def test_dirichlet_is_more_unequal_with_small_alpha():
+    def spread(alpha):
+        parts = by_dirichlet(LABELS, 10, alpha, rng())
+        return np.std([np.bincount(LABELS[p], minlength=10) for p in parts])
+
+    assert spread(0.1) > 2 * spread(100.0)
+
+
+def test_impossible_requests_are_refused():
+    with pytest.raises(ConfigError):
+        by_shards(LABELS, 1000, 2, rng())
+    with pytest.raises(ConfigError):
+        by_dirichlet(LABELS, 2000, 1.0, rng())

@@ -1,0 +1,128 @@
+"""A method and workers without training, whose tensors tell where they come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.messages import NO_DIGEST, RunInfo
+from iot_fl_ros.core.tensors import TensorSpec
+from iot_fl_ros.fleet.simulation import Simulation
+from iot_fl_ros.learning.jobs import Aggregate, Assess, Prepare, Prepared, Trained
+from iot_fl_ros.learning.method import Method
+from iot_fl_ros.learning.registry import method_of, settings_text
+
+SIZE = 40
+
+
+@dataclass(frozen=True)
+class MarkingSettings:
+    """Nothing that matters."""
+
+    unused: int = setting(0, 'Not used.')
+
+
+class Marking(Method):
+    """Updates are filled with their round; global tensors with the round and who took part."""
+
+    Settings = MarkingSettings
+
+    def update_specs(self):
+        return (TensorSpec('mark', 'int64', (SIZE,)),)
+
+    def global_specs(self):
+        return (TensorSpec('mark', 'int64', (SIZE,)),)
+
+    def check_values(self, tensors):
+        pass
+
+    def aggregate(self, updates):
+        rounds = {int(value) for update in updates for value in update.tensors['mark']}
+        if len(rounds) != 1:
+            raise AssertionError(f'a set mixes rounds {rounds}')
+        robots = sum(hash_of(update.robot_id) for update in updates)
+        mark = np.full(SIZE, rounds.pop(), np.int64)
+        mark[1:] += robots
+        return {'mark': mark}
+
+    def adopt(self, party, tensors, round):
+        raise NotImplementedError
+
+    def train(self, party, round):
+        raise NotImplementedError
+
+
+def hash_of(robot_id: str) -> int:
+    return sum(ord(c) << (i % 8) for i, c in enumerate(robot_id))
+
+
+class MarkingRobotWorker:
+    """A robot that marks its update with the round it was asked for."""
+
+    def __init__(self, store):
+        self._store = store
+        self.adopted: list[int] = []
+
+    def run(self, job):
+        if isinstance(job, Prepare):
+            kept = self._store.read()
+            if kept is None or kept[0]['run_id'] != job.info.run_id:
+                return Prepared(10, None, {})
+            return Prepared(10, kept[0], kept[1])
+        if job.tensors is not None:
+            self.adopted.append(job.model_version)
+        return Trained({'mark': np.full(SIZE, job.round, np.int64)}, 0.5, 0.5, 1.0)
+
+    def save(self, effect):
+        self._store.write(effect.manifest, effect.tensors)
+
+
+class MarkingAggregatorWorker:
+    """An aggregator whose aggregation notices a mixture of rounds."""
+
+    errors: list[str]
+
+    def __init__(self, settings, store, errors):
+        self._store = store
+        self.errors = errors
+        run = settings.aggregator.run
+        self.info = RunInfo(
+            0.0, run.name, 0, 'marking:Marking', settings_text(MarkingSettings()), 'none', run.seed,
+            ('a', 'b'), (1,), 0, 0, NO_DIGEST, run.rounds, run.heartbeat,
+        )  # fmt: skip
+        self._method = method_of(self.info)
+
+    def initial_global(self):
+        return {}
+
+    def restore(self):
+        return self._store.read()
+
+    def run(self, job):
+        if isinstance(job, Assess):
+            return 0.5
+        assert isinstance(job, Aggregate)
+        try:
+            return self._method.aggregate(job.updates)
+        except AssertionError as error:
+            self.errors.append(str(error))
+            raise
+
+    def save(self, effect):
+        self._store.write(effect.manifest, effect.tensors)
+
+
+class MarkingSimulation(Simulation):
+    """A simulation of the marking method; `errors` lists mixtures of rounds."""
+
+    def __init__(self, *args, **kwargs):
+        self.errors: list[str] = []
+        super().__init__(*args, **kwargs)
+
+    def make_aggregator_worker(self, store):
+        return MarkingAggregatorWorker(self.settings, store, self.errors)
+
+    def make_robot_worker(self, robot_id, index, store):
+        return MarkingRobotWorker(store)

@@ -1,0 +1,76 @@
+"""Small cases computed by hand."""
+
+import numpy as np
+import pytest
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.learning.aggregation import enhanced_era, era, simple, weighted_mean
+from iot_fl_ros.learning.familiarity import encode_distances, weights
+from iot_fl_ros.learning.labels import LABEL_DTYPES, check_labels, decode_labels, encode_labels
+
+A = np.array([[1.0, 0.0], [0.5, 0.5]], np.float32)
+B = np.array([[0.0, 1.0], [0.2, 0.8]], np.float32)
+
+
+def test_the_weighted_mean_of_two_robots():
+    shares = np.array([[0.75, 0.5], [0.25, 0.5]], np.float32)
+    expected = [[0.75, 0.25], [0.35, 0.65]]
+    np.testing.assert_allclose(weighted_mean([A, B], shares), expected, rtol=1e-6)
+
+
+def test_sa_leaves_the_mean():
+    assert simple(A, 0.1, 2.0) is A
+
+
+def test_era_is_softmax_of_probabilities_over_t():
+    # Ten classes, T = 0.1: a top probability of 0.5 becomes 0.904, 0.3 becomes 0.506; figures of
+    # the method description, derived there from the paper's equation.
+    for top, expected in ((0.5, 0.904), (0.3, 0.506)):
+        mean = np.full((1, 10), (1 - top) / 9, np.float32)
+        mean[0, 0] = top
+        assert era(mean, 0.1, 2.0)[0, 0] == pytest.approx(expected, abs=1e-3)
+
+
+def test_enhanced_era_is_a_normalised_power():
+    mean = np.array([[0.6, 0.3, 0.1]], np.float32)
+    expected = np.array([[0.36, 0.09, 0.01]]) / 0.46
+    np.testing.assert_allclose(enhanced_era(mean, 0.1, 2.0), expected, rtol=1e-5)
+    np.testing.assert_allclose(enhanced_era(mean, 0.1, 1.0), mean, rtol=1e-6)
+
+
+def test_familiarity_weights_are_a_softmax_over_robots():
+    near, far = encode_distances(np.array([1.0])), encode_distances(np.array([2.0]))
+    share = weights([near, far], sharpness=1.0)[:, 0]
+    gap = (int(far[0]) - int(near[0])) * 4 / 255
+    assert share[0] == pytest.approx(1 / (1 + np.exp(-gap)), rel=1e-5)
+    assert share.sum() == pytest.approx(1)
+
+
+def test_distances_fit_a_byte():
+    np.testing.assert_array_equal(encode_distances(np.array([0.0, 2.0, 4.0, 9.0])), [0, 128, 255, 255])
+
+
+@pytest.mark.parametrize(('dtype', 'error'), [('float32', 0), ('float16', 5e-4), ('uint8', 4e-3)])
+def test_labels_survive_their_encoding(dtype, error):
+    labels = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
+    encoded = encode_labels(labels, dtype)
+    assert str(encoded.dtype) == dtype
+    check_labels(encoded)
+    decoded = decode_labels(encoded)
+    np.testing.assert_allclose(decoded, labels, atol=error + 1e-6)
+    np.testing.assert_allclose(decoded.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize('dtype', LABEL_DTYPES)
+@pytest.mark.parametrize('value', [0.0, 1.0])
+def test_rows_that_are_no_distribution_are_refused(dtype, value):
+    bad = encode_labels(np.full((3, 10), value, np.float32), dtype)
+    with pytest.raises(MessageError):
+        check_labels(bad)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf, -0.5])
+def test_impossible_values_are_refused(value):
+    labels = np.array([[value, 1.0]], np.float32)
+    with pytest.raises(MessageError):
+        check_labels(labels)

@@ -1,0 +1,29 @@
+import pytest
+import torch
+
+from iot_fl_ros.models.registry import MODELS, build_model, parameter_count
+
+
+@pytest.mark.parametrize(
+    ('name', 'count'),
+    [('dsfl_mnist_cnn', 583_242), ('dsfl_fashion_cnn', 2_760_228), ('small_cnn', 55_338)],
+)
+def test_parameter_counts(name, count):
+    assert parameter_count(build_model(name, (1, 28, 28), 10, seed=0)) == count
+
+
+def test_every_model_takes_other_shapes():
+    for name in MODELS.names():
+        model = build_model(name, (3, 32, 32), 7, seed=0).eval()
+        assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+def test_weights_come_from_the_seed_alone():
+    torch.manual_seed(123)
+    before = torch.random.get_rng_state()
+    first, again, other = (
+        build_model('small_cnn', (1, 8, 8), 4, seed=s).state_dict()['0.weight'] for s in (5, 5, 6)
+    )
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)

@@ -1,0 +1,85 @@
+"""The generated parts of the documentation say what the code says."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+pytest.importorskip('rclpy')
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='module')
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location('generate_docs', ROOT / 'tools/generate_docs.py')
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def copy(generator: ModuleType, tmp_path: Path) -> Path:
+    (tmp_path / 'docs').mkdir()
+    for name in (generator.README, generator.STATES):
+        shutil.copy(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def test_files_are_up_to_date(generator: ModuleType) -> None:
+    assert list(generator.stale_files(ROOT)) == []
+    assert generator.main(['--check', '--root', str(ROOT)]) == 0
+
+
+@pytest.mark.parametrize(
+    ('file', 'old', 'new'),
+    [
+        ('docs/state_machines.md', 'enough robots', 'too few robots'),
+        ('README.md', '| `run.rounds` | integer | `10` |', '| `run.rounds` | integer | `11` |'),
+        ('README.md', '| `robot_status` |', '| `robot_state` |'),
+    ],
+)
+def test_tampering_is_found_and_mended(
+    generator: ModuleType,
+    copy: Path,
+    capsys: pytest.CaptureFixture[str],
+    file: str,
+    old: str,
+    new: str,
+) -> None:
+    before = (copy / file).read_text()
+    replace(copy / file, old, new)
+    tampered = (copy / file).read_text()
+    assert generator.main(['--check', '--root', str(copy)]) == 1
+    assert capsys.readouterr().err.startswith(f'{file} is out of date')
+    assert (copy / file).read_text() == tampered
+    assert generator.main(['--root', str(copy)]) == 0
+    assert (copy / file).read_text() == before
+
+
+def test_missing_page_is_found(generator: ModuleType, copy: Path) -> None:
+    (copy / generator.STATES).unlink()
+    assert list(generator.stale_files(copy)) == [generator.STATES]
+
+
+def test_missing_markers_are_refused(generator: ModuleType, copy: Path) -> None:
+    replace(copy / generator.README, '<!-- topics:end -->', '')
+    with pytest.raises(SystemExit, match='topics:end'):
+        generator.stale_files(copy)
+
+
+def test_every_transition_is_drawn(generator: ModuleType) -> None:
+    lines = list(generator.diagram(generator.ROBOT_TABLE))
+    assert len(lines) == 2 + len(generator.ROBOT_TABLE)
+    assert lines[1] == '    [*] --> JOINING'
+    assert '    FINISHED --> [*]' in list(generator.diagram(generator.AGGREGATOR_TABLE))

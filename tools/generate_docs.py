@@ -1,0 +1,263 @@
+"""Write the parts of the documentation that the code knows best; `--check` only compares.
+
+docs/state_machines.md comes from learning/states.py, the parameter and topic tables of README.md
+from the settings classes and from ros/topics.py. Needs the installed package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+from iot_fl_ros.core.config import Setting, settings_of
+from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.learning.registry import DEFAULT_METHOD, METHODS
+from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
+from iot_fl_ros.learning.states import AGGREGATOR_TABLE, ROBOT_TABLE
+from iot_fl_ros.ros.convert import ROS_TYPES
+from iot_fl_ros.ros.topics import AGGREGATOR_ROLE, ROBOT_ROLE, publisher_qos, subscription_qos
+
+ROOT = Path(__file__).resolve().parents[1]
+README = 'README.md'
+STATES = 'docs/state_machines.md'
+OWN_PACKAGE = 'iot_fl_ros.'
+
+Table = Mapping[tuple[Enum, str], Enum]
+ROLES = {'aggregator': AGGREGATOR_ROLE, 'robot': ROBOT_ROLE}
+ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
+# Declared by the aggregator node itself, because they belong to no settings class.
+METHOD_NAME = Setting(
+    'method.name',
+    str,
+    DEFAULT_METHOD,
+    'Method registry name or `module:name`.',
+    None,
+    None,
+    (),
+)
+AUTOSTART = Setting(
+    'autostart',
+    bool,
+    True,
+    'Configure and activate the aggregator when its process starts.',
+    None,
+    None,
+    (),
+)
+STATES_HEAD = """\
+# State machines
+
+<!-- Written by tools/generate_docs.py from iot_fl_ros/learning/states.py. Do not edit. -->
+
+A pair of state and trigger that is not in a table cannot happen; the code raises if it does.
+"""
+ROBOT_NOTE = (
+    'The wire value `LEAVING` is not a state of the machine: a robot that is told to end sends '
+    'one last status with it.'
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write the generated parts, or with `--check` name the stale files and return 1."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--check', action='store_true', help='write nothing; 1 if out of date')
+    parser.add_argument('--root', type=Path, default=ROOT, help='folder of the repository')
+    arguments = parser.parse_args(argv)
+    stale = stale_files(arguments.root)
+    for name, text in stale.items():
+        if arguments.check:
+            print(f'{name} is out of date: run `make docs`', file=sys.stderr)
+        else:
+            path = arguments.root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+            print(f'wrote {name}')
+    return 1 if arguments.check and stale else 0
+
+
+def stale_files(root: Path) -> dict[str, str]:
+    """Return what should be in each file of `root` that does not say what the code says."""
+    wanted = {
+        STATES: states_page(),
+        README: with_regions(
+            _text_of(root / README), {'parameters': parameters(), 'topics': topics()}
+        ),
+    }
+    return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
+
+
+def with_regions(text: str, regions: Mapping[str, str]) -> str:
+    """Return `text` with what stands between the markers of each region replaced."""
+    for name, content in regions.items():
+        begin, end = f'<!-- {name}:begin -->', f'<!-- {name}:end -->'
+        if text.count(begin) != 1 or text.count(end) != 1:
+            raise SystemExit(f'{README} needs one {begin} and one {end}')
+        before, rest = text.split(begin)
+        after = rest.split(end)[1]
+        text = f'{before}{begin}\n\n{content}\n{end}{after}'
+    return text
+
+
+# --- state machines ------------------------------------------------------------------------------
+
+
+def states_page() -> str:
+    """Return docs/state_machines.md."""
+    return '\n'.join(
+        [
+            STATES_HEAD,
+            *_machine('Aggregator', AGGREGATOR_TABLE),
+            '',
+            *_machine('Robot', ROBOT_TABLE),
+            '',
+            ROBOT_NOTE,
+            '',
+        ]
+    )
+
+
+def _machine(title: str, table: Table) -> list[str]:
+    """Return heading, diagram and table of transitions of one machine."""
+    rows = [(start.name, trigger, end.name) for (start, trigger), end in table.items()]
+    return [
+        f'## {title}\n',
+        '```mermaid',
+        *diagram(table),
+        '```\n',
+        *markdown_table(('state', 'trigger', 'next state'), rows),
+    ]
+
+
+def diagram(table: Table) -> Iterator[str]:
+    """Yield the lines of a Mermaid state diagram; the machine starts in the first state."""
+    starts = [start for start, _ in table]
+    yield 'stateDiagram-v2'
+    yield f'    [*] --> {starts[0].name}'
+    for (start, trigger), end in table.items():
+        yield f'    {start.name} --> {end.name} : {trigger}'
+    for end in dict.fromkeys(table.values()):
+        if end not in starts:
+            yield f'    {end.name} --> [*]'
+
+
+# --- parameters ----------------------------------------------------------------------------------
+
+
+def parameters() -> str:
+    """Return the parameter tables of both nodes and of each method of this package."""
+    lines = ['### Parameters of the aggregator\n']
+    lines += parameter_table([*settings_of(AggregatorSettings), METHOD_NAME, AUTOSTART])
+    for name, settings in own_methods():
+        lines += [f'\nWith `method.name: {name}`:\n']
+        lines += parameter_table(settings_of(settings, 'method.'))
+    lines += ['\n### Parameters of the learner\n']
+    lines += parameter_table(settings_of(LearnerSettings))
+    return '\n'.join([*lines, ''])
+
+
+def own_methods() -> Iterator[tuple[str, type]]:
+    """Yield name and settings class of the methods of this package, without installed plug-ins."""
+    for name in METHODS.names():
+        method = METHODS.get(name)
+        if method.__module__.startswith(OWN_PACKAGE):
+            yield name, method.Settings
+
+
+def parameter_table(settings: Iterable[Setting]) -> list[str]:
+    """Return the lines of a table of settings."""
+    rows = [
+        (f'`{s.name}`', ROS_KINDS[s.kind], f'`{default_text(s)}`', range_text(s), s.doc)
+        for s in settings
+    ]
+    return markdown_table(('name', 'type', 'default', 'range or choices', 'description'), rows)
+
+
+def default_text(item: Setting) -> str:
+    """Return the default as a parameter file would have it."""
+    return str(item.default).lower() if item.kind is bool else repr(item.default)
+
+
+def range_text(item: Setting) -> str:
+    """Return choices or inclusive bounds for people."""
+    if item.choices:
+        return ', '.join(f'`{choice}`' for choice in item.choices)
+    if item.minimum is not None and item.maximum is not None:
+        return f'{item.minimum:g} to {item.maximum:g}'
+    if item.minimum is not None:
+        return f'at least {item.minimum:g}'
+    return '' if item.maximum is None else f'at most {item.maximum:g}'
+
+
+# --- topics --------------------------------------------------------------------------------------
+
+
+def topics() -> str:
+    """Return the table of topics."""
+    columns = (
+        'topic',
+        'type',
+        'sent by',
+        'taken by',
+        'reliability',
+        'durability',
+        'history of the sender',
+        'history of the taker',
+    )
+    return '\n'.join([*markdown_table(columns, [_topic_row(cls) for cls in ROS_TYPES]), ''])
+
+
+def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
+    profile = publisher_qos(cls, 1.0, 1)
+    senders = [name for name, role in ROLES.items() if cls in role.publishes]
+    takers = [name for name, role in ROLES.items() if cls in role.subscribes]
+    return (
+        f'`{cls.TOPIC}`',
+        f'`iot_fl_ros/msg/{ROS_TYPES[cls].__name__}`',
+        ' and '.join(senders),
+        ' and '.join(takers) or 'whoever wants it',
+        ReliabilityPolicy(profile.reliability).name,
+        DurabilityPolicy(profile.durability).name,
+        sender_history(cls),
+        history(subscription_qos(cls, 1.0)) if takers else '',
+    )
+
+
+def sender_history(cls: type[WireMessage]) -> str:
+    """Return the history of a publisher; its depth may be the number of chunks of a set."""
+    single, double = (publisher_qos(cls, 1.0, chunks) for chunks in (1, 2))
+    if single.depth != double.depth:
+        return f'{HistoryPolicy(single.history).name}, one for each chunk of the first set'
+    return history(single)
+
+
+def history(profile: QoSProfile) -> str:
+    """Return history and depth."""
+    if profile.history == HistoryPolicy.KEEP_ALL:
+        return 'KEEP_ALL'
+    return f'{HistoryPolicy(profile.history).name} {profile.depth}'
+
+
+# --- text ----------------------------------------------------------------------------------------
+
+
+def markdown_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """Return the lines of a Markdown table."""
+    return [_row(columns), _row(['---'] * len(columns)), *map(_row, rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    escaped = (cell.replace('|', '\\|') for cell in cells)
+    return f'| {" | ".join(escaped)} |'
+
+
+def _text_of(path: Path) -> str:
+    return path.read_text() if path.is_file() else ''
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())
