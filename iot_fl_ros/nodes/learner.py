@@ -27,8 +27,6 @@ from iot_fl_ros.ros.parameters import check_known, declare, overrides_of  # noqa
 from iot_fl_ros.ros.topics import ROBOT_ROLE  # noqa: E402
 from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
 
-LEASE = 5.0
-
 
 class LearnerNode(Node):
     """One robot: publishes robot_status and updates, takes plans and global tensors.
@@ -63,7 +61,6 @@ class LearnerNode(Node):
             RobotWorker(self.robot_id, self.settings, store),
             thread,
             namespace=self.settings.node.fleet_namespace,
-            lease=LEASE,
             ended=self._ended,
             sent=self.machine.note_sent,
         )

@@ -72,7 +72,7 @@ class Worker(Protocol):
 class MachineDriver:
     """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
 
-    record: takes the rows of events.jsonl. ended: called at RunEnded. sent: told the size of each
+    lease: silence after which the transport shall report a peer, s. record: takes the rows of events.jsonl. ended: called at RunEnded. sent: told the size of each
     message that goes out.
     """
 
@@ -85,7 +85,7 @@ class MachineDriver:
         thread: WorkerThread,
         *,
         namespace: str,
-        lease: float,
+        lease: float = 5.0,
         chunk_count: int = 1,
         record: Callable[[Mapping[str, Any]], None] | None = None,
         ended: Callable[[], None] | None = None,
@@ -118,7 +118,7 @@ class MachineDriver:
             self._publishers[cls] = self._node.create_publisher(
                 ROS_TYPES[cls],
                 f'{self._namespace}/{cls.TOPIC}',
-                publisher_qos(cls, self._lease, self._chunk_count),
+                publisher_qos(cls, self._chunk_count),
                 qos_overriding_options=overrides,
             )
         self._running = True

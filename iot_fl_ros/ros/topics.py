@@ -43,12 +43,14 @@ ROBOT_ROLE = Role(
 _LATCHED = (RunInfo, RoundPlan, GlobalChunk)
 _STATUS_DEPTH = 10
 _REQUEST_DEPTH = 100
+# Offered by every robot, s. A subscription that asked for less would not match.
+_OFFERED_LEASE = 1.0
 
 
-def publisher_qos(message: type[WireMessage], lease: float, chunk_count: int) -> QoSProfile:
+def publisher_qos(message: type[WireMessage], chunk_count: int = 1) -> QoSProfile:
     """Return the profile of the publisher of `message`.
 
-    lease: liveliness lease of statuses, s. chunk_count: chunks of one set of global tensors.
+    chunk_count: chunks of one set of global tensors.
     """
     profile = QoSProfile(
         depth=_depth(message, chunk_count),
@@ -59,13 +61,15 @@ def publisher_qos(message: type[WireMessage], lease: float, chunk_count: int) ->
     if message is TensorChunk:
         profile.history = HistoryPolicy.KEEP_ALL
     if message is RobotStatus:
-        profile.liveliness_lease_duration = Duration(seconds=lease)
+        profile.liveliness_lease_duration = Duration(seconds=_OFFERED_LEASE)
     return profile
 
 
 def subscription_qos(message: type[WireMessage], lease: float) -> QoSProfile:
-    """Return the profile of a subscription to `message`."""
-    profile = publisher_qos(message, lease, chunk_count=1)
+    """Return the profile of a subscription to `message`; lease: silence that matters, s."""
+    profile = publisher_qos(message)
+    if message is RobotStatus:
+        profile.liveliness_lease_duration = Duration(seconds=max(lease, _OFFERED_LEASE))
     if message in (TensorChunk, GlobalChunk, RobotStatus):
         # The queue is shared by all senders: with KEEP_LAST one would push out the other's.
         profile.history = HistoryPolicy.KEEP_ALL

@@ -1,0 +1,76 @@
+"""Core values against the generated ROS messages and real serialization."""
+
+import array
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rclpy.serialization import serialize_message
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import GlobalChunk, TensorChunk
+from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.core.wire import wire_fields, wire_size
+from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
+
+sys.path.insert(0, str(Path(__file__).parents[1] / 'core'))
+from test_wire import ALL, CHUNK
+
+BIG = Parcel.of({'w': np.arange(200_000, dtype=np.float32)}, round=1, model_version=0).chunks(
+    GlobalChunk, run_id='r', sender_id='aggregator', stamp=1.0, first_sequence=0
+)
+
+
+@pytest.mark.parametrize('cls', ROS_TYPES, ids=lambda cls: cls.__name__)
+def test_core_and_msg_files_have_the_same_fields(cls):
+    ros = ROS_TYPES[cls].get_fields_and_field_types()
+    core = {
+        ('header' if name == 'stamp' else name): wire.ros_type for name, wire in wire_fields(cls)
+    }
+    assert core == dict(ros)
+
+
+@pytest.mark.parametrize('message', [*ALL, *BIG], ids=lambda m: type(m).__name__)
+def test_a_message_survives_and_its_size_is_known_without_ros(message):
+    raw = encode(message)
+    again = decode(type(message), raw)
+    for name, _ in wire_fields(type(message)):
+        before, after = getattr(message, name), getattr(again, name)
+        assert before == after or before != before, name
+    assert wire_size(message) == len(raw)
+
+
+@pytest.mark.parametrize('message', ALL, ids=lambda m: type(m).__name__)
+def test_cut_bytes_are_refused_and_nothing_else_happens(message):
+    raw = encode(message)
+    for length in range(0, len(raw), 7):
+        try:
+            decode(type(message), raw[:length])
+        except MessageError:
+            continue
+        pytest.fail(f'{length} of {len(raw)} bytes were accepted')
+
+
+def test_random_bytes_are_refused():
+    rng = np.random.default_rng(0)
+    for cls in ROS_TYPES:
+        for size in (1, 10, 200, 3000):
+            with pytest.raises(MessageError):
+                decode(cls, rng.bytes(size))
+
+
+def test_a_length_field_that_lies_costs_no_memory():
+    raw = bytearray(encode(CHUNK))
+    at = raw.index(CHUNK.data) - 4
+    raw[at : at + 4] = (0xFFFFFFF0).to_bytes(4, 'little')
+    with pytest.raises(MessageError):
+        decode(TensorChunk, bytes(raw))
+
+
+def test_oversized_messages_are_refused_unread():
+    ros = ROS_TYPES[TensorChunk]()
+    ros.data = array.array('B', bytes(2 << 20))
+    with pytest.raises(MessageError) as error:
+        decode(TensorChunk, serialize_message(ros))
+    assert error.value.reason == 'oversized'

@@ -1,0 +1,155 @@
+"""A hostile publisher on every topic while a real run goes on: the result stays, bit for bit."""
+
+import dataclasses
+import math
+
+import numpy as np
+from rclpy.qos import DurabilityPolicy
+from rclpy.serialization import serialize_message
+
+from iot_fl_ros.core.messages import (
+    ChunkRequest,
+    GlobalChunk,
+    RobotStatus,
+    RoundPlan,
+    RoundReport,
+    RunInfo,
+    TensorChunk,
+)
+from iot_fl_ros.core.transfer import CHUNK_BYTES, Parcel
+from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.ros.convert import ROS_TYPES, encode
+from iot_fl_ros.ros.topics import publisher_qos
+
+FIGURES = ('round', 'accuracy', 'robot_accuracy', 'loss', 'model_version', 'participants')
+MALLORY = 'mallory'
+
+
+def figures(fleet):
+    rows = [row for row in read_events(fleet.aggregator._folder()) if row['kind'] == 'round']
+    return [[repr(row[f]) for f in FIGURES] for row in rows], fleet.aggregator.machine._global.digest
+
+
+def labels(value, shape=(50, 4), dtype=np.uint8):
+    return {'labels': np.full(shape, value, dtype), 'distances': np.zeros(shape[0], np.uint8)}
+
+
+def chunk(kind, tensors, sender, round=1, version=0, run_id='run'):
+    return Parcel.of(tensors, round=round, model_version=version).chunks(
+        kind, run_id=run_id, sender_id=sender, stamp=0.0, first_sequence=0
+    )[0]
+
+
+def bad_chunks(kind, sender):
+    """Yield serialized chunks that are wrong in one way each; each is complete in itself."""
+    yield encode(chunk(kind, labels(64, (49, 4)), sender))  # wrong shape
+    yield encode(chunk(kind, labels(64, dtype=np.float32), sender))  # wrong dtype
+    yield encode(chunk(kind, labels(math.nan, dtype=np.float32), sender))  # NaN
+    yield encode(chunk(kind, labels(0), sender))  # no distribution
+    yield encode(chunk(kind, labels(64), sender, round=77))  # wrong round
+    yield encode(chunk(kind, labels(64), sender, version=55))  # wrong version
+    yield encode(chunk(kind, labels(64), sender, run_id='another'))  # wrong run
+    huge = {'labels': np.zeros(CHUNK_BYTES * 3, np.uint8)}
+    yield encode(chunk(kind, huge, sender))  # oversized
+    good = encode(chunk(kind, labels(64), sender))
+    yield good[: len(good) // 2]  # truncated
+    yield from (good, good)  # duplicate, and not announced by any status
+    ros = ROS_TYPES[kind]()
+    ros.total_bytes, ros.chunk_count, ros.chunk_bytes = 1 << 62, 1 << 31, 1
+    yield serialize_message(ros)  # asks for memory without end
+
+
+def bad_others():
+    """Yield (topic class, serialized message) for the small messages."""
+    status = RobotStatus(
+        0.0, 'run', 'robot_0', 1, 4, '', 1, 0, bytes(32), 10, 0.1, 0.5, 1.0, 0.0, 1, 1
+    )
+    plan = RoundPlan(0.0, 'another', 9, 9, 1, 1, 0, b'', ('robot_0',), (), 5.0)
+    info = RunInfo(
+        0.0, 'another', 9, 'dsfl', '', 'small_cnn', 1, ('a',), (1, 8, 8), 9, 0, b'', 3, 1.0
+    )
+    request = ChunkRequest(0.0, 'run', MALLORY, 'aggregator', bytes(32), ())
+    report = RoundReport(0.0, 'run', 1, 1, 1.0, 1.0, 0.0, (), (), (), (), 0, 0.0)
+    yield RobotStatus, encode(dataclasses.replace(status, round=99))
+    yield RobotStatus, encode(dataclasses.replace(status, run_id='another'))
+    yield RobotStatus, encode(status)  # older than what the robot itself says
+    yield RoundPlan, encode(plan)
+    yield RoundPlan, encode(dataclasses.replace(plan, run_id='run', epoch=0, sequence=0))
+    yield RunInfo, encode(info)
+    yield RunInfo, encode(dataclasses.replace(info, method_settings='[', run_id='run'))
+    yield ChunkRequest, encode(request)
+    yield ChunkRequest, encode(dataclasses.replace(request, receiver_id='robot_0'))
+    yield RoundReport, encode(report)
+    for cls in (RobotStatus, RoundPlan, RunInfo, ChunkRequest):
+        yield cls, b'\x00\x01\x00\x00garbage'
+        yield cls, b''.join([b'\x00\x01\x00\x00', b'\xff' * 300])
+    for cls, message in ((RobotStatus, status), (RoundPlan, plan), (RunInfo, info)):
+        ros = ROS_TYPES[cls]()
+        if cls is RobotStatus:
+            ros.robot_id, ros.run_id, ros.accuracy = 'robot_1', 'run', math.nan
+            ros.loss = math.inf
+        if cls is RoundPlan:
+            ros.time_left = math.nan
+        yield cls, serialize_message(ros)
+        assert message
+
+
+class Hostile:
+    """Publishes everything bad there is, again and again, also under the names of others."""
+
+    def __init__(self, fleet):
+        self._publishers = {}
+        node = fleet.node(MALLORY)
+        for cls in ROS_TYPES:
+            qos = publisher_qos(cls)
+            if cls in (RunInfo, RoundPlan, GlobalChunk):
+                assert qos.durability == DurabilityPolicy.TRANSIENT_LOCAL
+            topic = f'/fleet/{cls.TOPIC}'
+            self._publishers[cls] = node.create_publisher(ROS_TYPES[cls], topic, qos)
+        self._arsenal = [
+            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, MALLORY)),
+            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, 'robot_0')),
+            *((GlobalChunk, raw) for raw in bad_chunks(GlobalChunk, MALLORY)),
+            *bad_others(),
+        ]
+        # One at a time: the latched topics keep only the last of a burst.
+        node.create_timer(0.004, self._fire)
+        self.sent = 0
+
+    def _fire(self):
+        cls, raw = self._arsenal[self.sent % len(self._arsenal)]
+        self._publishers[cls].publish(raw)
+        self.sent += 1
+
+    @property
+    def volleys(self):
+        """How often everything was sent."""
+        return self.sent // len(self._arsenal)
+
+
+def test_bad_input_changes_nothing_and_is_counted(fleet):
+    calm = fleet(robots=3, output='calm')
+    calm.start_all()
+    calm.run()
+
+    stormy = fleet(robots=3, output='stormy', **{'run.rounds': 3})
+    hostile = Hostile(stormy)
+    stormy.spin_until(lambda: hostile.volleys >= 1)
+    stormy.start_all()
+    stormy.run()
+    stormy.spin_until(lambda: hostile.volleys >= 3)
+
+    assert figures(stormy) == figures(calm)
+    counters = stormy.aggregator.machine.counters
+    assert counters[MALLORY, 'updates: not asked'] or counters[MALLORY, 'updates: late']
+    assert counters[MALLORY, 'updates: foreign run']
+    assert counters[MALLORY, 'chunk_requests: not wanted']
+    assert counters['robot_0', 'robot_status: wrong round']
+    assert counters['(unknown)', 'updates: undecodable']
+    assert counters['(unknown)', 'robot_status: undecodable']
+    for learner in stormy.learners.values():
+        refused = learner.machine.counters
+        assert refused[MALLORY, 'global_tensors: wrong tensors']
+        assert refused['aggregator', 'round_plan: foreign run']
+        assert refused['aggregator', 'run_info: foreign run']
+        assert learner.machine.state.name == 'FINISHED'

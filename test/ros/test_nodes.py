@@ -1,0 +1,180 @@
+"""Behaviour of the nodes that users meet: parameters, late robots, sim time, diagnostics."""
+
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import InProcessFleet, parameters
+from rosgraph_msgs.msg import Clock
+
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages import RobotState
+from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.nodes.aggregator import AggregatorNode
+from iot_fl_ros.nodes.learner import LearnerNode
+from iot_fl_ros.ros.worker import WorkerThread
+
+
+def test_a_robot_that_joins_late_gets_what_it_needs(fleet):
+    run = fleet(robots=3, **{'run.start_timeout': 0.0, 'run.rounds': 4})
+    run.start_aggregator()
+    run.start_learner('robot_0')
+    run.spin_until(lambda: run.aggregator.machine.version >= 2)
+    run.start_learner('robot_2')
+    run.run()
+    assert run.learners['robot_2'].machine.state is RobotState.FINISHED
+    assert run.learners['robot_2'].machine._held == run.aggregator.machine._global.digest
+
+
+def test_a_slow_robot_is_left_out_and_counted(fleet, monkeypatch):
+    run = fleet(robots=3, **{'run.deadline': 1.5, 'run.rounds': 2})
+    run.start_all()
+    slow = run.learners['robot_1']
+    monkeypatch.setattr(slow.machine, '_chunks', lambda *args: [])  # its update never leaves
+    run.run()
+    rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert rows[0]['late'] == ['robot_1']
+    assert rows[0]['participants'] == ['robot_0', 'robot_2']
+    assert run.aggregator.machine.counters['robot_1', 'late'] >= 1
+
+
+def test_quorum_closes_a_round_early(fleet):
+    run = fleet(robots=3, **{'run.quorum': 2})
+    run.start_all()
+    run.run()
+    rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert min(len(row['participants']) for row in rows) == 2
+
+
+def test_a_robot_that_leaves_is_not_waited_for(fleet):
+    run = fleet(robots=3, **{'run.rounds': 3, 'run.deadline': 1000.0})
+    run.start_all()
+    run.spin_until(lambda: run.aggregator.machine.version >= 1)
+    run.learners['robot_0'].leave()
+    run.run()
+    assert 'robot_0' not in run.aggregator.machine.roster.members()
+
+
+def test_a_robot_with_another_open_set_says_so(fleet):
+    run = fleet(robots=2, **{'run.start_timeout': 0.5})
+    run.start_aggregator()
+    run.settings['data.open_size'] = 100
+    run.start_learner('robot_0')
+    run.spin_until(lambda: run.learners['robot_0'].machine.state is RobotState.REFUSED)
+    assert 'data.seed' in run.learners['robot_0'].machine.reason
+
+
+def test_robots_without_their_models_architecture_take_part_in_dsfl(fleet):
+    run = fleet(robots=2)
+    run.start_aggregator()
+    run.start_learner('robot_0')
+    run.settings['model.name'] = 'dsfl_fashion_cnn'
+    run.start_learner('robot_1')
+    run.run()
+    rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert [len(row['participants']) for row in rows] == [2, 2, 2]
+
+
+def test_diagnostics_name_who_is_silent_and_who_is_ok(fleet):
+    run = fleet(robots=2, **{'run.lease': 1.0, 'run.rounds': 500})
+    seen = {}
+
+    def listen(message):
+        for status in message.status:
+            seen[status.name] = status.message
+
+    run.node('listener').create_subscription(DiagnosticArray, '/diagnostics', listen, 10)
+    run.start_all()
+    run.spin_until(lambda: seen.get('iot_fl robot robot_0') == 'ok')
+    assert 'round' in seen['iot_fl aggregator']
+    run.learners['robot_0']._driver.stop()  # silent, without a goodbye
+    run.spin_until(lambda: seen.get('iot_fl robot robot_0') == 'silent')
+
+
+def test_sim_time_drives_the_run(fleet, monkeypatch):
+    run = fleet(robots=2, **{'use_sim_time': True, 'run.deadline': 50.0, 'run.lease': 20.0})
+    run.start_all()
+    monkeypatch.setattr(run.learners['robot_1'].machine, '_chunks', lambda *args: [])
+    clock = run.node('clock')
+    publisher = clock.create_publisher(Clock, '/clock', 1)
+    now = [100.0]
+
+    def tick():
+        now[0] += 1.0
+        message = Clock()
+        message.clock.sec = int(now[0])
+        message.clock.nanosec = int(now[0] % 1 * 1e9)
+        publisher.publish(message)
+
+    steady = rclpy.clock.Clock(clock_type=rclpy.clock.ClockType.STEADY_TIME)
+    clock.create_timer(0.02, tick, clock=steady)
+    run.run()
+    rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert [row['late'] for row in rows] == [['robot_1']] * 3, 'deadlines passed in sim time'
+    assert 200.0 < rows[-1]['time'] <= now[0]
+    assert rows[1]['seconds'] == pytest.approx(50.0, abs=3.0)
+
+
+def test_deactivate_and_activate_resume_the_run(fleet):
+    run = fleet(robots=2, **{'run.rounds': 4})
+    run.start_all()
+    run.spin_until(lambda: run.aggregator.machine.round >= 3)
+    assert run.aggregator.trigger_deactivate().name == 'SUCCESS'
+    before = run.aggregator.machine
+    assert run.aggregator.trigger_activate().name == 'SUCCESS'
+    assert run.aggregator.machine is not before
+    assert run.aggregator.machine.version >= 2
+    run.run()
+    rounds = [r['round'] for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert rounds == [1, 2, 3, 4]
+
+
+@pytest.fixture
+def context():
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=99)
+    yield context
+    rclpy.try_shutdown(context=context)
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'message'),
+    [
+        ('run.round', 3, "did you mean 'run.rounds'"),
+        ('run.rounds', 0, 'must be in 1..'),
+        ('method.name', 'fedavgg', "did you mean 'fedavg'"),
+        ('method.temprature', 0.1, "did you mean 'temperature'"),
+        ('node.device', 'gpu', "choose 'cpu' or 'cuda' or 'auto'"),
+    ],
+)
+def test_a_wrong_parameter_is_refused_with_its_remedy(context, name, value, message):
+    with pytest.raises(ConfigError) as error:
+        AggregatorNode(context=context, parameter_overrides=parameters({name: value}))
+    assert message in str(error.value)
+
+
+def test_parameters_are_declared_with_descriptions_and_ranges(context):
+    node = AggregatorNode(context=context, parameter_overrides=parameters({'run.rounds': 7}))
+    assert node.get_parameter('run.rounds').value == 7
+    descriptor = node.describe_parameter('run.rounds')
+    assert descriptor.read_only
+    assert 'rounds' in descriptor.description.lower()
+    assert descriptor.integer_range[0].from_value == 1
+    node.close()
+    node.destroy_node()
+
+
+def test_a_robot_needs_an_id(context):
+    with pytest.raises(ConfigError, match=r'robot\.id'):
+        LearnerNode(WorkerThread(), context=context)
+
+
+def test_a_configuration_that_fails_is_a_failure_and_not_a_crash(toy_settings):
+    fleet = InProcessFleet({**toy_settings, 'data.test': '/no/such.npz'}, 1)
+    node = AggregatorNode(
+        context=fleet.context, parameter_overrides=parameters(fleet.settings)
+    )
+    fleet.executor.add_node(node)
+    assert node.trigger_configure().name == 'FAILURE'
+    node.close()
+    node.destroy_node()
+    fleet.close()
