@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -27,7 +27,7 @@ README = 'README.md'
 STATES = 'docs/state_machines.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
-Table = Mapping[tuple[Enum, str], Enum]
+Table = Mapping[tuple[Any, str], Any]
 ROLES = {'aggregator': AGGREGATOR_ROLE, 'robot': ROBOT_ROLE}
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
@@ -56,10 +56,10 @@ STATES_HEAD = """\
 
 A pair of state and trigger that is not in a table cannot happen; the code raises if it does.
 """
-ROBOT_NOTE = (
-    'The wire value `LEAVING` is not a state of the machine: a robot that is told to end sends '
-    'one last status with it.'
-)
+ROBOT_NOTE = """\
+The wire value `LEAVING` is not a state of the machine: a robot that is told to end sends one last
+status with it.
+"""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,7 +116,6 @@ def states_page() -> str:
             *_machine('Robot', ROBOT_TABLE),
             '',
             ROBOT_NOTE,
-            '',
         ]
     )
 
@@ -212,7 +211,7 @@ def topics() -> str:
 
 
 def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
-    profile = publisher_qos(cls, 1.0, 1)
+    profile = publisher_qos(cls)
     senders = [name for name, role in ROLES.items() if cls in role.publishes]
     takers = [name for name, role in ROLES.items() if cls in role.subscribes]
     return (
@@ -229,7 +228,7 @@ def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
 
 def sender_history(cls: type[WireMessage]) -> str:
     """Return the history of a publisher; its depth may be the number of chunks of a set."""
-    single, double = (publisher_qos(cls, 1.0, chunks) for chunks in (1, 2))
+    single, double = (publisher_qos(cls, chunks) for chunks in (1, 2))
     if single.depth != double.depth:
         return f'{HistoryPolicy(single.history).name}, one for each chunk of the first set'
     return history(single)

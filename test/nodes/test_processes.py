@@ -1,0 +1,142 @@
+"""Whole processes over real DDS: crashes, restarts, signals."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from iot_fl_ros.cli.processes import FleetProcesses
+from iot_fl_ros.cli.watch import read_summary
+from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.learning.outputs import read_events
+
+ROUNDS = 5
+
+
+@pytest.fixture
+def start_fleet(toy_settings, tmp_path):
+    """Return a maker of fleets of processes in a domain of their own."""
+    fleets = []
+
+    def start(robots=3, robots_per_process=1, **settings):
+        flat = {
+            **toy_settings,
+            'run.rounds': ROUNDS,
+            'run.robots': robots,
+            'run.output': str(tmp_path / 'run'),
+            'run.lease': 2.0,
+            'run.deadline': 20.0,
+            'robot.checkpoint_dir': str(tmp_path / 'robots'),
+            # Long enough to be interrupted in the middle.
+            'method.local_epochs': 60,
+            **settings,
+        }
+        domain = str(151 + (os.getpid() + len(fleets)) % 50)
+        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+        fleet = FleetProcesses(
+            flat, robots, tmp_path / 'run', robots_per_process=robots_per_process, env=env
+        )
+        fleets.append(fleet)
+        return fleet.__enter__()
+
+    yield start
+    for fleet in fleets:
+        fleet.__exit__(None, None, None)
+
+
+def wait_for(condition, timeout=90.0):
+    end = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < end, 'the condition did not come true in time'
+        time.sleep(0.02)
+
+
+def in_the_middle_of(folder: Path, number: int):
+    """Return a condition: round `number` is open and has no result."""
+
+    def condition():
+        rows = [r for r in read_events(folder) if r.get('round') == number]
+        return {row['kind'] for row in rows} >= {'open'} and all(
+            row['kind'] != 'round' for row in rows
+        )
+
+    return condition
+
+
+def rounds_of(folder):
+    return [row['round'] for row in read_events(folder) if row['kind'] == 'round']
+
+
+def test_a_killed_robot_and_a_killed_aggregator_come_back_and_the_run_goes_on(
+    start_fleet, tmp_path
+):
+    folder = tmp_path / 'run'
+    fleet = start_fleet()
+    wait_for(in_the_middle_of(folder, 2))
+    fleet.kill('robot_1')
+    fleet.start_learner(['robot_1'], 1)
+    wait_for(in_the_middle_of(folder, 3))
+    fleet.kill('aggregator')
+    manifest, _ = FolderStore(folder / 'checkpoints').read()
+    assert manifest['round'] == 2
+    fleet.start_aggregator()
+    wait_for((folder / 'summary.json').is_file)
+    assert rounds_of(folder) == list(range(1, ROUNDS + 1))
+    assert read_summary(folder)['rounds'] == ROUNDS
+    last = [r for r in read_events(folder) if r['kind'] == 'round'][-1]
+    assert last['participants'] == ['robot_0', 'robot_1', 'robot_2']
+    for name in ('robot_0', 'robot_1', 'robot_2', 'aggregator'):
+        assert 'Traceback' not in fleet.log(name)
+
+
+def test_several_robots_in_one_process(start_fleet, tmp_path):
+    fleet = start_fleet(robots=4, robots_per_process=2, **{'method.local_epochs': 1})
+    wait_for((tmp_path / 'run/summary.json').is_file)
+    assert read_summary(tmp_path / 'run')['robots'] == 4
+    assert set(fleet.codes()) == {'aggregator', 'robot_0', 'robot_2'}
+    rows = [r for r in read_events(tmp_path / 'run') if r['kind'] == 'round']
+    assert rows[-1]['participants'] == ['robot_0', 'robot_1', 'robot_2', 'robot_3']
+
+
+@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize('moment', ['imports', 'random', 'training', 'after'])
+def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, number, moment):
+    folder = tmp_path / 'run'
+    fleet = start_fleet(robots=2, **{'method.local_epochs': 1 if moment == 'after' else 60})
+    names = ['aggregator', 'robot_0', 'robot_1']
+    for name in names:
+        wait_for(lambda name=name: catches_sigterm(fleet.pid(name)))
+    if moment == 'random':
+        time.sleep(random.Random(int(number)).uniform(0.1, 6.0))
+    elif moment == 'training':
+        wait_for(in_the_middle_of(folder, 2))
+    elif moment == 'after':
+        wait_for((folder / 'summary.json').is_file)
+    for name in names:
+        os.kill(fleet.pid(name), number)
+    wait_for(lambda: None not in fleet.codes().values(), 20.0)
+    assert set(fleet.codes().values()) == {0}, [fleet.tail(name) for name in names]
+    for name in names:
+        assert 'Traceback' not in fleet.log(name)
+    kept = FolderStore(folder / 'checkpoints').read()
+    assert kept is not None or moment in ('imports', 'random')
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether the process has a handler for SIGTERM: it is past the start of Python itself."""
+    lines = Path(f'/proc/{pid}/status').read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith('SigCgt'))
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def test_a_wrong_parameter_ends_the_process_with_one_line(start_fleet, tmp_path):
+    fleet = start_fleet(robots=1, **{'run.round': 3})
+    wait_for(lambda: fleet.codes()['aggregator'] is not None)
+    assert fleet.codes()['aggregator'] == 1
+    assert "unknown setting 'run.round': did you mean 'run.rounds'" in fleet.log('aggregator')
+    assert 'Traceback' not in fleet.log('aggregator')
