@@ -27,6 +27,8 @@ def private_samples(
     if samples.labels is None:
         raise DataError(f'{settings.private} has no labels: one sub-folder per class is needed')
     pool = _order(samples, settings)[: settings.private_size or len(samples)]
+    if settings.partition == 'none':
+        return samples.take(pool)
     parts = _partition(samples.labels[pool], settings)
     if settings.partition_index >= len(parts):
         raise ConfigError(
@@ -70,6 +72,4 @@ def _partition(labels: NDArray[np.int64], settings: DataSettings) -> list[NDArra
         return iid(labels, robots, rng)
     if settings.partition == 'shards':
         return by_shards(labels, robots, settings.shards, rng)
-    if settings.partition == 'dirichlet':
-        return by_dirichlet(labels, robots, settings.alpha, rng)
-    return [np.arange(len(labels))]
+    return by_dirichlet(labels, robots, settings.alpha, rng)

@@ -194,12 +194,16 @@ class AggregatorMachine:
             return self._without(status.robot_id) + self._close_if_complete(now)
         self.roster.hear(status, now)
         self.traffic.reported(status)
+        if status.state == RobotState.REFUSED:
+            effects = [Warn(f'no {status.robot_id}', f'{status.robot_id} does not take part: {status.reason}')]
+        else:
+            effects = []
         if self._open:
             self._open.add_status(status)
             if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
                 self._open.refused.add(status.robot_id)
-            return self._settle(status.robot_id) + self._close_if_complete(now)
-        return self._open_if_possible(now) + self._end_if_done(now)
+            return effects + self._settle(status.robot_id) + self._close_if_complete(now)
+        return effects + self._open_if_possible(now) + self._end_if_done(now)
 
     def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
         if self._open is None or chunk.round < self._open.number:

@@ -1,0 +1,197 @@
+"""Seconds per round without training, beside a bare rclpy program that moves the same bytes.
+
+Prints one JSON line. Ten robots in ten processes, default transports, this machine; median of 20
+rounds. Usage: bench/round.py [--robots N] [--rounds N] [--sizes 0.05M 1.66M 10M]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import psutil
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+
+from iot_fl_ros.cli.processes import FleetProcesses
+from iot_fl_ros.core.messages import RobotStatus, RoundPlan
+from iot_fl_ros.fleet.simulation import robot_ids
+from iot_fl_ros.ros.convert import ROS_TYPES, decode
+from iot_fl_ros.ros.topics import subscription_qos
+
+HERE = Path(__file__).resolve().parent
+MODELS = {
+    '0.05M': ('echo:vector_50k', 50_000),
+    '1.66M': ('echo:vector_1660k', 1_660_000),
+    '10M': ('echo:vector_10m', 10_000_000),
+}
+TIMEOUT = 300.0
+WARM_UP_ROUNDS = 2
+
+
+class Listener:
+    """Hears the plans and statuses of a fleet; its times are those of arrival."""
+
+    def __init__(self, domain: int) -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=domain)
+        self.node = rclpy.create_node('bench', context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.opened: dict[int, float] = {}
+        self.robots: dict[str, float] = {}
+        self._listen(RoundPlan, self._plan)
+        self._listen(RobotStatus, self._status)
+
+    def _listen(self, cls: type, callback: Callable) -> None:
+        self.node.create_subscription(
+            ROS_TYPES[cls],
+            f'/fleet/{cls.TOPIC}',
+            lambda raw: callback(decode(cls, raw)),
+            subscription_qos(cls, 5.0),
+            raw=True,
+        )
+
+    def _plan(self, plan: RoundPlan) -> None:
+        # The stamp is the aggregator's; taking it leaves out what this listener is late.
+        self.opened.setdefault(plan.round, plan.stamp)
+
+    def _status(self, status: RobotStatus) -> None:
+        self.robots.setdefault(status.robot_id, time.monotonic())
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Spin until `condition()`."""
+        end = time.monotonic() + TIMEOUT
+        while not condition():
+            if time.monotonic() > end:
+                raise SystemExit(f'{self.opened} bench: the fleet did not get there in time')
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def close(self) -> None:
+        """Leave the domain."""
+        rclpy.try_shutdown(context=self.context)
+
+
+def environment(domain: int) -> dict[str, str]:
+    """Return the environment of the processes of one measurement."""
+    return {
+        'ROS_DOMAIN_ID': str(domain),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+        'PYTHONPATH': str(HERE),
+    }
+
+
+def fleet_settings(data: Path, model: str, method: dict, rounds: int, robots: int) -> dict:
+    """Return the settings of a fleet that only moves data."""
+    return {
+        'run.rounds': rounds + WARM_UP_ROUNDS + 1,
+        'run.robots': robots,
+        'model.name': model,
+        'data.private': str(data),
+        'data.open': str(data),
+        'data.test': str(data),
+        'data.private_size': 100,
+        'data.open_size': 1000,
+        'data.test_size': 10,
+        'data.robot_test_size': 10,
+        **{f'method.{name}': value for name, value in method.items()},
+    }
+
+
+def measure_fleet(settings: dict, rounds: int, robots: int, domain: int) -> tuple[float, float, float]:
+    """Return (median seconds per round, MiB and start-up seconds of a robot process)."""
+    listener = Listener(domain)
+    with tempfile.TemporaryDirectory() as folder:
+        fleet = FleetProcesses(settings, robots, Path(folder), env=environment(domain))
+        ids = robot_ids(robots)
+        try:
+            # One robot alone first: start-up without others beside it.
+            start = time.monotonic()
+            fleet.start_learner(ids[:1], 0)
+            listener.wait(lambda: ids[0] in listener.robots)
+            start_seconds = listener.robots[ids[0]] - start
+            for index, robot_id in enumerate(ids[1:], 1):
+                fleet.start_learner([robot_id], index)
+            listener.wait(lambda: len(listener.robots) == robots)
+            fleet.start_aggregator()
+            listener.wait(lambda: len(listener.opened) > rounds + WARM_UP_ROUNDS)
+            resident = [psutil.Process(fleet.pid(i)).memory_info().rss for i in ids]
+        finally:
+            fleet.__exit__(None, None, None)
+            listener.close()
+    times = [at for round_, at in sorted(listener.opened.items()) if round_ > WARM_UP_ROUNDS]
+    seconds = [b - a for a, b in zip(times, times[1:], strict=False)][:rounds]
+    return statistics.median(seconds), statistics.mean(resident) / 2**20, start_seconds
+
+
+def measure_bare(total: int, rounds: int, robots: int, domain: int) -> float:
+    """Return the median seconds per round of the bare program."""
+    program = [sys.executable, str(HERE / 'bare_peer.py')]
+    env = {**os.environ, **environment(domain)}
+    peers = [
+        subprocess.Popen([*program, 'peer', str(total)], env=env, stderr=subprocess.DEVNULL)
+        for _ in range(robots)
+    ]
+    try:
+        hub = subprocess.run(
+            [*program, 'hub', str(total), str(rounds + WARM_UP_ROUNDS), str(robots)],
+            env=env, capture_output=True, text=True, timeout=TIMEOUT, check=True,
+        )  # fmt: skip
+    finally:
+        for process in peers:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+    return statistics.median(json.loads(hub.stdout)[WARM_UP_ROUNDS:])
+
+
+def make_data(folder: Path) -> Path:
+    """Write a data set of 1x4x4 images and ten classes."""
+    path = folder / 'bench.npz'
+    x = np.zeros((1200, 4, 4), np.uint8)
+    np.savez(path, x=x, y=np.arange(1200) % 10)
+    return path
+
+
+def main() -> None:
+    """Measure everything and print one JSON line; progress goes to stderr."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('--robots', type=int, default=10)
+    parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--sizes', nargs='+', choices=list(MODELS), default=list(MODELS))
+    arguments = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    domain = 1 + os.getpid() % 90
+    result: dict = {'fedavg_s': {}, 'bare_s': {}, 'ratio': {}}
+    rounds, robots = arguments.rounds, arguments.robots
+    with tempfile.TemporaryDirectory() as folder:
+        data = make_data(Path(folder))
+        for size in arguments.sizes:
+            model, parameters = MODELS[size]
+            settings = fleet_settings(data, model, {'name': 'echo:EchoWeights'}, rounds, robots)
+            ours, _, _ = measure_fleet(settings, rounds, robots, domain)
+            bare = measure_bare(4 * parameters, rounds, robots, domain + 1)
+            result['fedavg_s'][size], result['bare_s'][size] = round(ours, 4), round(bare, 4)
+            result['ratio'][size] = round(ours / bare, 2)
+            print(f'{size}: fleet {ours:.3f} s, bare {bare:.3f} s', file=sys.stderr, flush=True)
+        labels = fleet_settings(data, 'small_cnn', {'name': 'echo:EchoLabels'}, rounds, robots)
+        seconds, mib, start = measure_fleet(labels, rounds, robots, domain)
+    result |= {
+        'dsfl_s': round(seconds, 4),
+        'robot_mib': round(mib, 1),
+        'robot_start_s': round(start, 2),
+    }
+    print(json.dumps(result))
+
+
+if __name__ == '__main__':
+    main()
