@@ -126,7 +126,7 @@ class StageData(install_data):
 setup(
     name=NAME,
     version=ElementTree.parse(ROOT / 'package.xml').findtext('version'),
-    description='Federated learning and split inference for fleets of robots over DDS',
+    description='Federated learning for fleets of robots and sensors over DDS',
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=[NAME, f'{NAME}.*']),

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ class Listener:
         end = time.monotonic() + TIMEOUT
         while not condition():
             if time.monotonic() > end:
-                raise SystemExit(f'{self.opened} bench: the fleet did not get there in time')
+                raise SystemExit('bench: the fleet did not get there in time')
             self.executor.spin_once(timeout_sec=0.05)
 
     def close(self) -> None:
@@ -108,7 +109,9 @@ def fleet_settings(data: Path, model: str, method: dict, rounds: int, robots: in
     }
 
 
-def measure_fleet(settings: dict, rounds: int, robots: int, domain: int) -> tuple[float, float, float]:
+def measure_fleet(
+    settings: dict, rounds: int, robots: int, domain: int
+) -> tuple[float, float, float]:
     """Return (median seconds per round, MiB and start-up seconds of a robot process)."""
     listener = Listener(domain)
     with tempfile.TemporaryDirectory() as folder:
@@ -130,7 +133,7 @@ def measure_fleet(settings: dict, rounds: int, robots: int, domain: int) -> tupl
             fleet.__exit__(None, None, None)
             listener.close()
     times = [at for round_, at in sorted(listener.opened.items()) if round_ > WARM_UP_ROUNDS]
-    seconds = [b - a for a, b in zip(times, times[1:], strict=False)][:rounds]
+    seconds = [b - a for a, b in pairwise(times)][:rounds]
     return statistics.median(seconds), statistics.mean(resident) / 2**20, start_seconds
 
 
@@ -165,6 +168,8 @@ def make_data(folder: Path) -> Path:
 def main() -> None:
     """Measure everything and print one JSON line; progress goes to stderr."""
     parser = argparse.ArgumentParser(description=__doc__)
+    # So that the processes of the fleet are ended also when this one is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     parser.add_argument('--robots', type=int, default=10)
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--sizes', nargs='+', choices=list(MODELS), default=list(MODELS))

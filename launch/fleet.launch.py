@@ -4,10 +4,15 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    IncludeLaunchDescription,
+    OpaqueFunction,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterFile
 
 SHARE = Path(get_package_share_directory('iot_fl_ros'))
@@ -45,14 +50,16 @@ def _nodes(context):
     width = len(str(robots - 1))
     shared = {k: value[k] for k in ('params_file', 'use_sim_time', 'log_level', 'use_respawn')}
     return [aggregator] + [
-        IncludeLaunchDescription(
-            PythonLaunchDescriptionSource(str(SHARE / 'launch/robot.launch.py')),
-            launch_arguments={
-                **shared,
-                'namespace': f'robot_{index:0{width}d}',
-                'partition_index': str(index),
-                'partition_count': str(robots),
-            }.items(),
+        GroupAction(
+            [
+                # Each robot has its part of a data set that is shared out.
+                SetParameter('data.partition_index', index),
+                SetParameter('data.partition_count', robots),
+                IncludeLaunchDescription(
+                    PythonLaunchDescriptionSource(str(SHARE / 'launch/robot.launch.py')),
+                    launch_arguments={**shared, 'namespace': f'robot_{index:0{width}d}'}.items(),
+                ),
+            ]
         )
         for index in range(robots)
     ]

@@ -4,13 +4,11 @@ from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, GroupAction
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushROSNamespace, SetParameter
-from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
+from launch_ros.parameter_descriptions import ParameterFile
 
 ARGUMENTS = {
     'namespace': ('robot_0', 'Namespace of the robot, and its robot id.'),
     'params_file': ('', 'ROS parameter file keyed /**; needed.'),
-    'partition_index': ('0', 'Which part of a shared-out data set this robot has, from 0.'),
-    'partition_count': ('1', 'Number of parts of a shared-out data set.'),
     'use_sim_time': ('false', 'Follow /clock.'),
     'log_level': ('info', 'Log level of the node.'),
     'use_respawn': ('false', 'Start the node again when it dies.'),
@@ -29,10 +27,6 @@ def generate_launch_description():
         arguments=['--ros-args', '--log-level', settings['log_level']],
         parameters=[
             ParameterFile(settings['params_file'], allow_substs=True),
-            {
-                f'data.{name}': ParameterValue(settings[name], value_type=int)
-                for name in ('partition_index', 'partition_count')
-            },
         ],
     )
     return LaunchDescription(

@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console()
     with console.status('getting Fashion-MNIST'):
         obtain()
-    shutil.rmtree(arguments.output, ignore_errors=True)
+    for name in METHODS:
+        shutil.rmtree(arguments.output / name, ignore_errors=True)
     config = share_folder() / 'config'
     base = read_yaml(config / 'demo.yaml')
     if arguments.rounds:

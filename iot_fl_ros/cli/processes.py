@@ -16,6 +16,7 @@ import yaml
 import iot_fl_ros
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.fleet.simulation import robot_ids
+from iot_fl_ros.learning.settings import dotted_paths
 
 _END_TIMEOUT = 10.0
 
@@ -40,7 +41,10 @@ class FleetProcesses:
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (folder / 'log').mkdir(parents=True, exist_ok=True)
         self._params = folder / 'params.yaml'
-        tree = {'/**': {'ros__parameters': dict(settings)}}
+        # What this file itself names, its robots may load.
+        named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
+        trusted = {'robot.trusted': dotted_paths(*named) or ['']}
+        tree = {'/**': {'ros__parameters': {**trusted, **settings}}}
         self._params.write_text(yaml.safe_dump(tree))
         ids = robot_ids(robots)
         self._groups = [

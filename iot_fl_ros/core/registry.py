@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -26,6 +26,17 @@ class Registry:
         """Return every name that can be given without a dotted path, sorted."""
         return sorted({*self._builtin, *(e.name for e in entry_points(group=self._group))})
 
+    def check_remote(self, name: str, trusted: Sequence[str]) -> None:
+        """Raise ConfigError if `name`, which came over the network, may not be loaded here.
+
+        A dotted path could name any installed module: the robot's owner has to trust it.
+        """
+        if name not in trusted and name not in self.names():
+            raise ConfigError(
+                f'{self._kind} {name!r} of the run is not registered here: install it, or add it '
+                'to robot.trusted'
+            )
+
     def get(self, name: str) -> Any:
         """Return the object called `name`; ConfigError with the nearest name if there is none."""
         path = self._builtin.get(name, name)
@@ -36,5 +47,5 @@ class Registry:
         module, _, attribute = path.partition(':')
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, ValueError) as error:
             raise ConfigError(f'cannot load {self._kind} {name!r}: {error}') from error

@@ -41,7 +41,10 @@ class MemoryStore:
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
         # Through JSON, as on disk: nothing of the caller's is shared.
-        self._kept = json.loads(json.dumps(manifest)), {name: np.array(t) for name, t in tensors.items()}
+        self._kept = (
+            json.loads(json.dumps(manifest)),
+            {name: np.array(t) for name, t in tensors.items()},
+        )
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint."""

@@ -21,6 +21,11 @@ from iot_fl_ros.core.tensors import (
 CHUNK_BYTES = 512 * 1024
 
 
+def chunk_count(total_bytes: int) -> int:
+    """Return the number of chunks of a payload, at least one."""
+    return max(1, -(-total_bytes // CHUNK_BYTES))
+
+
 @dataclass(frozen=True)
 class Parcel:
     """A set of tensors made ready for the wire: its chunks can be made again at any time."""
@@ -40,7 +45,7 @@ class Parcel:
     @property
     def chunk_count(self) -> int:
         """Number of chunks, at least one."""
-        return max(1, -(-len(self.payload) // CHUNK_BYTES))
+        return chunk_count(len(self.payload))
 
     def chunks(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.data.files import load_folder, load_npz
 from iot_fl_ros.data.samples import Samples
@@ -26,6 +27,8 @@ def load_samples(name: str, split: str, like: tuple[int, ...] | None = None) -> 
 
     like: shape (channels, height, width) to which the images of a folder are converted.
     """
+    if not name:
+        raise ConfigError('no data set is named: set data.private, data.open or data.test')
     path = Path(name).expanduser()
     if path.is_dir():
         return load_folder(path / split if (path / split).is_dir() else path, like)

@@ -115,7 +115,7 @@ class Host:
                 case SetTimer(name, delay):
                     self._set_timer(name, delay)
                 case CancelTimer(name):
-                    self._timers.pop(name, None)
+                    self._timers[name] = self._timers.get(name, 0) + 1
                 case Record(row) if self._record:
                     self._record(row)
                 case RunEnded():

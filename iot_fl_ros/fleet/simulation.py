@@ -129,7 +129,8 @@ class Simulation:
         data = dataclasses.replace(
             learner.data, partition_index=index, partition_count=self._robots
         )
-        return RobotWorker(robot_id, dataclasses.replace(learner, data=data), store)
+        robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
+        return RobotWorker(robot_id, dataclasses.replace(learner, data=data, robot=robot), store)
 
     def _aggregator(self) -> Host:
         store = self._stores[AGGREGATOR]
@@ -151,7 +152,7 @@ class Simulation:
     def _robot(self, robot_id: str) -> Host:
         store = self._stores.setdefault(robot_id, MemoryStore())
         index = robot_ids(self._robots).index(robot_id)
-        machine = RobotMachine(robot_id)
+        machine = RobotMachine(robot_id, self.settings.trusted)
         return Host(
             robot_id,
             machine,

@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from iot_fl_ros.core.counters import Refusals
+from iot_fl_ros.core.counters import OTHERS, Refusals
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
@@ -47,8 +47,9 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.repair import FIRST_DELAY
 from iot_fl_ros.core.tensors import Tensors
-from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.core.transfer import Parcel, chunk_count
 from iot_fl_ros.learning.jobs import Aggregate, Assess
 from iot_fl_ros.learning.registry import method_of
 from iot_fl_ros.learning.roster import Roster
@@ -60,6 +61,7 @@ from iot_fl_ros.learning.traffic import Traffic
 _HEARTBEAT = 'heartbeat'
 _DEADLINE = 'deadline'
 _START = 'start'
+_REPAIR = 'repair'
 _PLAN_STATES = {
     AggregatorState.IDLE: PlanState.GATHERING,
     AggregatorState.GATHERING: PlanState.GATHERING,
@@ -108,7 +110,10 @@ class AggregatorMachine:
             self.round, self.version = manifest['round'], manifest['model_version']
             tensors_round = manifest['tensors_round']
             self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
-            self.info = dataclasses.replace(info, epoch=manifest['epoch'] + 1)
+            self.info = dataclasses.replace(
+                info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
+            )
+            self.traffic.restore(manifest['traffic'])
         self._tensors = tensors
         self._global = Parcel.of(tensors, round=tensors_round, model_version=self.version)
 
@@ -116,6 +121,11 @@ class AggregatorMachine:
     def state(self) -> AggregatorState:
         """Current state."""
         return self._states.state
+
+    @property
+    def global_chunk_count(self) -> int:
+        """Chunks of one set of global tensors."""
+        return chunk_count(sum(spec.nbytes for spec in self._method.global_specs()))
 
     @property
     def open_round(self) -> OpenRound | None:
@@ -140,7 +150,7 @@ class AggregatorMachine:
             case MessageArrived(message, wire_bytes):
                 return self._message(message, wire_bytes, now)
             case BadMessage(topic, sender, reason, wire_bytes):
-                self.traffic.received(sender, wire_bytes)
+                self.traffic.received(OTHERS, wire_bytes)
                 return [self._refuse(sender, f'{topic}: {reason}')]
             case TimerFired(name):
                 return self._timer(name, now)
@@ -166,7 +176,8 @@ class AggregatorMachine:
 
     def _message(self, message: Any, wire_bytes: int, now: float) -> list[Effect]:
         sender = getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
-        self.traffic.received(sender, wire_bytes)
+        known = self.roster.get(sender) is not None
+        self.traffic.received(sender if known else OTHERS, wire_bytes)
         try:
             if message.run_id != self.info.run_id:
                 self._info_wanted = self._info_wanted or isinstance(message, RobotStatus)
@@ -195,11 +206,16 @@ class AggregatorMachine:
         self.roster.hear(status, now)
         self.traffic.reported(status)
         if status.state == RobotState.REFUSED:
-            effects = [Warn(f'no {status.robot_id}', f'{status.robot_id} does not take part: {status.reason}')]
+            effects = [
+                Warn(
+                    f'no {status.robot_id}',
+                    f'{status.robot_id} does not take part: {status.reason}',
+                )
+            ]
         else:
             effects = []
         if self._open:
-            self._open.add_status(status)
+            self._open.add_status(status, now)
             if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
                 self._open.refused.add(status.robot_id)
             return effects + self._settle(status.robot_id) + self._close_if_complete(now)
@@ -237,6 +253,8 @@ class AggregatorMachine:
             return self._open_if_possible(now)
         if name == _DEADLINE and self._open:
             return self._close(now)
+        if name == _REPAIR and self._open:
+            return self._repair(now)
         return []
 
     def _beat(self, now: float) -> list[Effect]:
@@ -244,7 +262,13 @@ class AggregatorMachine:
         if self._info_wanted:
             self._info_wanted = False
             effects.append(Publish(self.info))
-        for robot_id, digest, missing in self._open.wanted() if self._open else []:
+        return effects
+
+    def _repair(self, now: float) -> list[Effect]:
+        """Ask for the pieces of updates that stopped coming."""
+        assert self._open is not None
+        effects: list[Effect] = [SetTimer(_REPAIR, FIRST_DELAY)]
+        for robot_id, digest, missing in self._open.wanted(now):
             request = ChunkRequest(
                 stamp=now,
                 run_id=self.info.run_id,
@@ -292,11 +316,12 @@ class AggregatorMachine:
         self._open = OpenRound(self.round, self.version, available, now)
         for robot_id in available:
             # It may have trained for this round already, if the aggregator started again.
-            self._open.add_status(self.roster.members()[robot_id].status)
+            self._open.add_status(self.roster.members()[robot_id].status, now)
         self._deadline_at = now + self._settings.deadline
         return [
             CancelTimer(_START),
             SetTimer(_DEADLINE, self._settings.deadline),
+            SetTimer(_REPAIR, FIRST_DELAY),
             self._plan(now),
             Record({'kind': 'open', 'round': self.round, 'participants': available}),
         ]
@@ -317,9 +342,10 @@ class AggregatorMachine:
         self._rows[closed.number] = self._row(closed, now)
         if not closed.accepted:
             self._states.go('no updates')
-            return [CancelTimer(_DEADLINE), self._save()]
+            return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
         self._states.go('quorum or deadline')
-        return [CancelTimer(_DEADLINE), StartJob(Aggregate(closed.number, closed.updates()))]
+        job = Aggregate(closed.number, closed.updates())
+        return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), StartJob(job)]
 
     def _aggregated(self, job: Aggregate, tensors: Tensors, now: float) -> list[Effect]:
         self._states.go('aggregated')
@@ -330,12 +356,14 @@ class AggregatorMachine:
 
     def _save(self) -> SaveCheckpoint:
         manifest = {
+            'run_name': self._settings.name,
             'run_id': self.info.run_id,
             'epoch': self.info.epoch,
             'round': self.round,
             'model_version': self.version,
             'tensors_round': self._global.round,
             'row': self._rows.get(self.round),
+            'traffic': self.traffic.state(),
         }
         return SaveCheckpoint(self.round, manifest, self._tensors)
 

@@ -6,6 +6,7 @@ A worker runs one job at a time, on a thread of its own in a node, inline in the
 from __future__ import annotations
 
 import math
+import secrets
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ from iot_fl_ros.learning.learner import Learner
 from iot_fl_ros.learning.method import Method, Party, Update
 from iot_fl_ros.learning.registry import METHODS, method_of, settings_text
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
-from iot_fl_ros.models.registry import build_model
+from iot_fl_ros.models.registry import MODELS, build_model
 
 _MODEL_STATE = 'model.state'
 
@@ -112,6 +113,8 @@ class RobotWorker:
         if private.shape != shape:
             raise DataError(f'{data.private} has samples {private.shape}, the run has {shape}')
         model = self._settings.model.name or info.model
+        if not self._settings.model.name:
+            MODELS.check_remote(info.model, self._settings.robot.trusted)
         # One architecture starts from one point; another one, from its own.
         seed = derive_seed(info.seed, 'model')
         learner = Learner(
@@ -178,6 +181,7 @@ class AggregatorWorker:
         store: Store | None,
     ) -> None:
         self._store = store
+        self._run_name = settings.run.name
         data = settings.data
         self._test = test_samples(data, data.test_size) if data.test else None
         needs_open = METHODS.get(method_name).needs_open_set
@@ -187,7 +191,8 @@ class AggregatorWorker:
         first = self._test or open_set
         if first is None or not names:
             raise DataError(
-                'the classes are unknown: set data.test, or data.class_names with open'
+                'shape and classes of the samples are unknown: set data.test, or, for a method '
+                'with an open set, data.class_names'
             )
         if self._test:
             self._test = self._test.with_classes(names)
@@ -198,7 +203,7 @@ class AggregatorWorker:
         self._party = Party(AGGREGATOR, Learner(model, settings.node.device), open_set)
         self.info = RunInfo(
             stamp=0.0,
-            run_id=settings.run.name,
+            run_id=f'{settings.run.name}-{secrets.token_hex(4)}',
             epoch=0,
             method=method_name,
             method_settings=settings_text(method_settings),
@@ -221,7 +226,7 @@ class AggregatorWorker:
     def restore(self) -> tuple[dict[str, Any], Tensors] | None:
         """Return manifest and global tensors of this run's checkpoint, if there is one."""
         kept = self._store.read() if self._store else None
-        if kept is None or kept[0].get('run_id') != self.info.run_id:
+        if kept is None or kept[0].get('run_name') != self._run_name:
             return None
         manifest, tensors = kept
         self._party.learner.set_state(tensors.pop(_MODEL_STATE))

@@ -18,6 +18,7 @@ import yaml
 
 Row = Mapping[str, Any]
 TARGETS = (0.5, 0.6, 0.7)
+_MEASURES = ('accuracy', 'robot_accuracy', 'loss')
 
 
 class RunWriter:
@@ -52,9 +53,10 @@ def read_events(folder: Path) -> list[dict[str, Any]]:
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else ():
         try:
-            rows.append(json.loads(line))
+            row = json.loads(line)
         except ValueError:
             break
+        rows.append(row | {name: math.nan for name in _MEASURES if row.get(name, 0) is None})
     return rows
 
 
@@ -107,4 +109,9 @@ def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
 
 
 def _line(row: Row) -> str:
-    return json.dumps(dict(row)) + '\n'
+    """Return a row as strict JSON: NaN becomes null."""
+    return json.dumps({name: _strict(value) for name, value in row.items()}) + '\n'
+
+
+def _strict(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, settings_of
+from iot_fl_ros.core.config import read_settings, refuse_unknown, settings_of
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages import RunInfo
 from iot_fl_ros.core.registry import Registry
@@ -24,6 +24,7 @@ METHODS = Registry(
     },
 )
 DEFAULT_METHOD = 'dsfl'
+_MAX_SETTINGS_TEXT = 4_096
 
 
 def method_settings(flat: Mapping[str, Any]) -> tuple[str, Any]:
@@ -45,12 +46,19 @@ def settings_text(settings: Any) -> str:
 
 def method_of(info: RunInfo) -> Method:
     """Return the method that a run uses; ConfigError if this machine cannot."""
-    try:
-        tree = yaml.safe_load(info.method_settings) or {}
-    except yaml.YAMLError as error:
-        raise ConfigError(f'method settings of run {info.run_id!r} are no YAML') from error
-    if not isinstance(tree, dict):
-        raise ConfigError(f'method settings of run {info.run_id!r} are no mapping')
-    name, settings = method_settings({**flatten(tree), 'name': info.method})
+    name, settings = method_settings({**_parse(info.method_settings), 'name': info.method})
     method: Method = METHODS.get(name)(settings, info)
     return method
+
+
+def _parse(text: str) -> dict[str, Any]:
+    """Read settings text from a stranger: small, flat, and without aliases that blow up."""
+    if len(text) > _MAX_SETTINGS_TEXT or '&' in text or '*' in text:
+        raise ConfigError('method settings are too long, or use YAML anchors')
+    try:
+        tree = yaml.safe_load(text) or {}
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ConfigError('method settings are no YAML') from error
+    if not isinstance(tree, dict) or not all(isinstance(key, str) for key in tree):
+        raise ConfigError('method settings are no mapping')
+    return tree

@@ -8,6 +8,7 @@ receiver: statuses and plans announce digests every heartbeat, who lacks pieces 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from iot_fl_ros.core.counters import Refusals
@@ -42,14 +43,16 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.repair import Repair
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.transfer import Assembly, Parcel
 from iot_fl_ros.learning.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.learning.method import Method
-from iot_fl_ros.learning.registry import method_of
+from iot_fl_ros.learning.registry import METHODS, method_of
 from iot_fl_ros.learning.states import ROBOT_TABLE, RobotState, Tracker
 
 _HEARTBEAT = 'heartbeat'
+_REPAIR = 'repair'
 _JOINING_PERIOD = 1.0
 _SILENT_BEATS = 5
 # Tensors that arrive before the run info they belong to: latched topics come in any order.
@@ -57,10 +60,14 @@ _MAX_EARLY_CHUNKS = 256
 
 
 class RobotMachine:
-    """One robot. `handle` is the only entry; it never blocks and never raises on remote input."""
+    """One robot. `handle` is the only entry; it never blocks and never raises on remote input.
 
-    def __init__(self, robot_id: str) -> None:
+    trusted: dotted paths of methods that a run may name; registered names always may.
+    """
+
+    def __init__(self, robot_id: str, trusted: Sequence[str] = ()) -> None:
         self.robot_id = robot_id
+        self._trusted = tuple(trusted)
         self.counters = Refusals()
         self.accuracy = math.nan
         self.round = 0
@@ -72,6 +79,8 @@ class RobotMachine:
         self._plan_heard = -math.inf
         self._assembly: Assembly | None = None
         self._early: list[GlobalChunk] = []
+        self._expected = NO_DIGEST
+        self._repair = Repair()
         # Digest, version and round of the global tensors it holds, the tensors while not adopted.
         self._held = NO_DIGEST
         self._held_version = 0
@@ -111,8 +120,8 @@ class RobotMachine:
                 return self._message(message, now)
             case BadMessage(topic, sender, reason):
                 return [self._refuse(sender, f'{topic}: {reason}')]
-            case TimerFired():
-                return self._beat(now)
+            case TimerFired(name):
+                return self._repair_global(now) if name == _REPAIR else self._beat(now)
             case JobDone(Prepare() as job, Prepared() as result):
                 return self._prepared(job, result, now)
             case JobFailed(Prepare() as job, error):
@@ -170,11 +179,14 @@ class RobotMachine:
 
     def _join(self, info: RunInfo, now: float) -> list[Effect]:
         try:
-            method = method_of(info)
+            METHODS.check_remote(info.method, self._trusted)
+            self._method = method_of(info)
         except IotFlError as error:
+            if self.info is None and self.state is RobotState.JOINING:
+                self._states.go('cannot take part')
+                self.reason = str(error)[:255]
             raise MessageError('unusable', str(error)) from error
-        self._states.go('run info' if self.info is None else 'new run')
-        self._method = method
+        self._states.go('run info' if self.state is RobotState.JOINING else 'new run')
         self.info, self._next_info = info, None
         if self._plan and self._plan.run_id != info.run_id:
             self._plan = None
@@ -205,7 +217,7 @@ class RobotMachine:
                 self._states.go('round over')
             elif self.robot_id in plan.accepted:
                 self._states.go('accepted')
-        return self._advance(now)
+        return self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
         if self.info is None and len(self._early) < _MAX_EARLY_CHUNKS:
@@ -331,6 +343,7 @@ class RobotMachine:
         self._states.go('cannot take part' if job.last else 'training failed')
         self.reason = error[:255]
         self.round = job.round  # not again in this round
+        self._update, self._result = None, None
         return [Warn('training', f'training failed: {error}'), self._status(now)]
 
     def _saved(self, now: float) -> list[Effect]:
@@ -349,31 +362,40 @@ class RobotMachine:
         if self._next_info and self._may_change_run(now):
             info, self._next_info = self._next_info, None
             effects += self._message(info, now)
-        return effects + self._ask_for_missing(now)
+        return effects
 
-    def _ask_for_missing(self, now: float) -> list[Effect]:
+    def _expect_global(self) -> list[Effect]:
+        """Watch for the global tensors that the plan names, if they are not here."""
+        assert self._plan is not None
+        if self._plan.model_digest in (NO_DIGEST, self._held, self._expected):
+            return []
+        self._expected = self._plan.model_digest
+        self._repair = Repair()
+        return [SetTimer(_REPAIR, self._repair.delay)]
+
+    def _repair_global(self, now: float) -> list[Effect]:
         """Ask for global tensors that the plan names and that stopped arriving."""
+        self._expected = NO_DIGEST
         plan = self._plan
         if self.info is None or plan is None or plan.model_digest in (NO_DIGEST, self._held):
             return []
+        self._expected = plan.model_digest
         missing: tuple[int, ...] = ()
         if self._assembly and self._assembly.digest == plan.model_digest:
             if self._assembly.progressed:
                 self._assembly.progressed = False
-                return []
+                self._repair.progressed()
+                return [SetTimer(_REPAIR, self._repair.delay)]
             missing = self._assembly.missing
-        return [
-            Publish(
-                ChunkRequest(
-                    stamp=now,
-                    run_id=self.info.run_id,
-                    sender_id=self.robot_id,
-                    receiver_id=AGGREGATOR,
-                    digest=plan.model_digest,
-                    missing=missing,
-                )
-            )
-        ]
+        request = ChunkRequest(
+            stamp=now,
+            run_id=self.info.run_id,
+            sender_id=self.robot_id,
+            receiver_id=AGGREGATOR,
+            digest=plan.model_digest,
+            missing=self._repair.wanted(missing),
+        )
+        return [Publish(request), SetTimer(_REPAIR, self._repair.delay)]
 
     def _send_update(self, now: float) -> list[Effect]:
         assert self._update is not None

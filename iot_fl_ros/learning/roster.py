@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import RobotState, RobotStatus
 
+_MAX_MEMBERS = 10_000
+
 
 @dataclass
 class Member:
@@ -33,6 +35,8 @@ class Roster:
         """Take a status; MessageError if it is older than the last one of this robot."""
         member = self._members.get(status.robot_id)
         if member is None:
+            if len(self._members) >= _MAX_MEMBERS:
+                raise MessageError('roster full', f'{_MAX_MEMBERS} robots are here already')
             member = self._members[status.robot_id] = Member(status, now)
             return member
         # Stamps, not sequence numbers: a robot that starts again counts from 1.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import RobotStatus, TensorChunk
+from iot_fl_ros.core.repair import FIRST_DELAY, Repair
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.transfer import Assembly
 from iot_fl_ros.learning.method import Method, Update
@@ -29,12 +30,21 @@ class OpenRound:
         self.refused: set[str] = set()
         self.silent: set[str] = set()
         self._sets: dict[str, dict[bytes, Assembly]] = {}
+        self._repairs: dict[str, tuple[Repair, float]] = {}
 
-    def add_status(self, status: RobotStatus) -> None:
+    def add_status(self, status: RobotStatus, now: float) -> None:
         """Take the announcement of an update."""
-        if status.robot_id in self.participants and status.round == self.number:
-            self.statuses[status.robot_id] = status
-            self.silent.discard(status.robot_id)
+        robot_id = status.robot_id
+        if robot_id not in self.participants or robot_id in self.accepted:
+            return
+        if status.round != self.number:
+            return
+        self.silent.discard(robot_id)
+        if not status.update_digest:
+            self.refused.add(robot_id)  # its training failed
+            return
+        self.statuses[robot_id] = status
+        self._repairs.setdefault(robot_id, (Repair(), now + FIRST_DELAY))
 
     def add_chunk(self, chunk: TensorChunk, method: Method) -> None:
         """Take a piece of an update; MessageError says why it is refused."""
@@ -76,19 +86,24 @@ class OpenRound:
         self.refused.discard(robot_id)
         return True
 
-    def wanted(self) -> list[tuple[str, bytes, tuple[int, ...]]]:
-        """Return (robot id, digest, missing chunks) of announced updates that stopped coming."""
-        wanted = []
+    def wanted(self, now: float) -> list[tuple[str, bytes, tuple[int, ...]]]:
+        """Return (robot id, digest, chunks) to ask for: announced updates that stopped coming."""
+        requests = []
         for robot_id, status in sorted(self.statuses.items()):
             if robot_id in self.accepted or robot_id in self.refused or robot_id in self.silent:
                 continue
+            repair, due = self._repairs[robot_id]
             assembly = self._sets.get(robot_id, {}).get(status.update_digest)
             if assembly is not None and assembly.progressed:
                 assembly.progressed = False
+                repair.progressed()
+            elif now >= due:
+                missing = assembly.missing if assembly else ()
+                requests.append((robot_id, status.update_digest, repair.wanted(missing)))
+            else:
                 continue
-            missing = assembly.missing if assembly else ()
-            wanted.append((robot_id, status.update_digest, missing))
-        return wanted
+            self._repairs[robot_id] = repair, now + repair.delay
+        return requests
 
     def complete(self, quorum: int) -> bool:
         """Return whether nothing more is to be waited for (quorum 0 = all participants)."""

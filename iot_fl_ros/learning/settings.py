@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from iot_fl_ros.core.config import (
     read_settings,
-    read_yaml,
     refuse_unknown,
     setting,
     settings_of,
@@ -67,6 +65,9 @@ class RobotSettings:
 
     id: str = setting('', 'Robot id; empty = its namespace.')
     ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
+    trusted: list = setting(
+        [], 'Methods and models by dotted path that the aggregator may name; registered ones may.'
+    )
     checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
 
 
@@ -120,10 +121,15 @@ class FleetSettings:
             settings,
         )
 
-    @classmethod
-    def from_file(cls, path: Path | None, overrides: Mapping[str, Any]) -> FleetSettings:
-        """Read a parameter file and apply dotted `overrides` on top."""
-        return cls.from_flat({**(read_yaml(path) if path else {}), **overrides})
+    @property
+    def trusted(self) -> list[str]:
+        """Dotted paths that this file itself names, so that its robots may load them."""
+        return dotted_paths(self.method_name, self.aggregator.model.name)
+
+
+def dotted_paths(*names: str) -> list[str]:
+    """Return those of `names` that are `module:name` paths."""
+    return [name for name in names if ':' in name]
 
 
 def resolved(settings: AggregatorSettings, method_name: str, method: Any) -> dict[str, Any]:

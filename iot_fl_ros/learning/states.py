@@ -2,7 +2,7 @@
 
 Rules:
 - A pair (state, trigger) that is not in the table is a bug and raises.
-- docs/state_machines.md is drawn from these tables by tools/draw_states.py.
+- docs/state_machines.md is drawn from these tables by tools/generate_docs.py.
 - The values are those of the wire (RobotStatus.state, RoundPlan.state) where there is one.
 """
 
@@ -45,6 +45,7 @@ AGGREGATOR_TABLE: Mapping[tuple[AggregatorState, str], AggregatorState] = {
 
 ROBOT_TABLE: Mapping[tuple[RobotState, str], RobotState] = {
     (_R.JOINING, 'run info'): _R.PREPARING,
+    (_R.JOINING, 'cannot take part'): _R.REFUSED,
     (_R.PREPARING, 'prepared'): _R.READY,
     (_R.PREPARING, 'prepared with update'): _R.UPLOADING,
     (_R.PREPARING, 'cannot take part'): _R.REFUSED,

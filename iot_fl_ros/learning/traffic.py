@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 from iot_fl_ros.core.messages import RobotStatus
 
@@ -48,6 +49,17 @@ class Traffic:
             'robots': len(self._down),
             'bytes_per_robot_round': (up + down) / robots / rounds,
         }
+
+    def state(self) -> dict[str, dict[str, int]]:
+        """Return what a checkpoint keeps."""
+        down = Counter(self._down) + self._down_before
+        return {'up': dict(self._up), 'down': dict(down)}
+
+    def restore(self, state: Mapping[str, Mapping[str, int]]) -> None:
+        """Go on from a checkpoint; robots that lived on report their totals again."""
+        self._up = Counter(state['up'])
+        self._up_before = sum(self._up.values())
+        self._down = dict(state['down'])
 
     def _total_down(self) -> int:
         return sum(self._down.values()) + sum(self._down_before.values())

@@ -18,7 +18,6 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 
 from iot_fl_ros.core.errors import IotFlError  # noqa: E402
 from iot_fl_ros.core.store import FolderStore, MemoryStore, Store  # noqa: E402
-from iot_fl_ros.core.transfer import Parcel  # noqa: E402
 from iot_fl_ros.learning.aggregator import AggregatorMachine  # noqa: E402
 from iot_fl_ros.learning.jobs import AggregatorWorker  # noqa: E402
 from iot_fl_ros.learning.outputs import RunWriter  # noqa: E402
@@ -100,7 +99,7 @@ class AggregatorNode(LifecycleNode):
             self._thread,
             namespace=self.settings.node.fleet_namespace,
             lease=run_settings.lease,
-            chunk_count=Parcel.of(initial, round=0, model_version=0).chunk_count,
+            chunk_count=self.machine.global_chunk_count,
             record=writer.record if writer else None,
             ended=self._ended,
         )

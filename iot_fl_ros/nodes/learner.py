@@ -41,8 +41,7 @@ class LearnerNode(Node):
         given = overrides_of(self)
         others = {name for name in given if name.startswith('method.')} | {'autostart'}
         check_known(given, fleet_setting_names() | others)
-        if 'data.partition_index' in given:
-            given['data.partition_index'] += index
+        given['data.partition_index'] = given.get('data.partition_index', 0) + index
         self.settings = declare(self, LearnerSettings, given)
         self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
         self.robot_id = self.robot_id.replace('/', '_')
@@ -51,7 +50,7 @@ class LearnerNode(Node):
                 f'robot id is {self.robot_id!r}: set robot.id or start the node in a namespace'
             )
         self.finished = False
-        self.machine = RobotMachine(self.robot_id)
+        self.machine = RobotMachine(self.robot_id, self.settings.robot.trusted)
         folder = self.settings.robot.checkpoint_dir
         store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
         self._driver = MachineDriver(

@@ -72,7 +72,8 @@ class Worker(Protocol):
 class MachineDriver:
     """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
 
-    lease: silence after which the transport shall report a peer, s. record: takes the rows of events.jsonl. ended: called at RunEnded. sent: told the size of each
+    lease: silence after which the transport shall report a peer, s. record: takes the rows of
+    events.jsonl. ended: called at RunEnded. sent: told the size of each
     message that goes out.
     """
 

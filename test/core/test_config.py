@@ -45,7 +45,12 @@ def test_a_wrong_setting_is_refused_with_its_remedy(flat, message):
 
 
 def test_every_setting_is_described():
-    assert [item.name for item in settings_of(Outer)] == ['rounds', 'names', 'inner.rate', 'inner.mode']
+    assert [item.name for item in settings_of(Outer)] == [
+        'rounds',
+        'names',
+        'inner.rate',
+        'inner.mode',
+    ]
     assert all(item.doc for item in settings_of(Outer))
 
 

@@ -15,14 +15,44 @@ from iot_fl_ros.core.messages import (
 
 DIGEST = bytes(range(32))
 INFO = RunInfo(
-    1.5, 'run', 1, 'dsfl', 'beta: 2.0\n', 'small_cnn', 7, ('a', 'b'), (1, 8, 8), 99, 10, DIGEST, 3, 1.0
+    1.5,
+    'run',
+    1,
+    'dsfl',
+    'beta: 2.0\n',
+    'small_cnn',
+    7,
+    ('a', 'b'),
+    (1, 8, 8),
+    99,
+    10,
+    DIGEST,
+    3,
+    1.0,
 )
 PLAN = RoundPlan(2.25, 'run', 1, 4, 1, 2, 1, DIGEST, ('r1', 'r2'), ('r1',), 9.5)
 STATUS = RobotStatus(
     3.0, 'run', 'r1', 5, 4, '', 2, 1, DIGEST, 100, 0.5, math.nan, 1.0, 0.1, 1000, 2000
 )
 CHUNK = TensorChunk(
-    4.0, 'run', 'r1', 2, 1, 8, ('labels',), (1,), (8,), (1,), (2,), (2, 3), DIGEST, 6, 0, 1, 64, b'123456'
+    4.0,
+    'run',
+    'r1',
+    2,
+    1,
+    8,
+    ('labels',),
+    (1,),
+    (8,),
+    (1,),
+    (2,),
+    (2, 3),
+    DIGEST,
+    6,
+    0,
+    1,
+    64,
+    b'123456',
 )
 REQUEST = ChunkRequest(5.0, 'run', 'r1', 'aggregator', DIGEST, (1, 4))
 REPORT = RoundReport(6.0, 'run', 2, 1, 0.5, 0.4, math.nan, ('r1',), (), ('r2',), (), 123, 1.5)

@@ -47,7 +47,9 @@ def test_familiarity_weights_are_a_softmax_over_robots():
 
 
 def test_distances_fit_a_byte():
-    np.testing.assert_array_equal(encode_distances(np.array([0.0, 2.0, 4.0, 9.0])), [0, 128, 255, 255])
+    np.testing.assert_array_equal(
+        encode_distances(np.array([0.0, 2.0, 4.0, 9.0])), [0, 128, 255, 255]
+    )
 
 
 @pytest.mark.parametrize(('dtype', 'error'), [('float32', 0), ('float16', 5e-4), ('uint8', 4e-3)])

@@ -45,9 +45,7 @@ class InProcessFleet:
         assert self.aggregator.trigger_activate().name == 'SUCCESS'
 
     def start_learner(self, robot_id):
-        own = {
-            k: v for k, v in self.settings.items() if not k.startswith(('method.', 'run.'))
-        }
+        own = {k: v for k, v in self.settings.items() if not k.startswith(('method.', 'run.'))}
         own['data.partition_index'] = self.ids.index(robot_id)
         own['data.partition_count'] = self.count
         learner = LearnerNode(

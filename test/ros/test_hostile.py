@@ -27,31 +27,33 @@ MALLORY = 'mallory'
 
 def figures(fleet):
     rows = [row for row in read_events(fleet.aggregator._folder()) if row['kind'] == 'round']
-    return [[repr(row[f]) for f in FIGURES] for row in rows], fleet.aggregator.machine._global.digest
+    return [
+        [repr(row[f]) for f in FIGURES] for row in rows
+    ], fleet.aggregator.machine._global.digest
 
 
 def labels(value, shape=(50, 4), dtype=np.uint8):
     return {'labels': np.full(shape, value, dtype), 'distances': np.zeros(shape[0], np.uint8)}
 
 
-def chunk(kind, tensors, sender, round=1, version=0, run_id='run'):
+def chunk(kind, tensors, sender, run_id, round=1, version=0):
     return Parcel.of(tensors, round=round, model_version=version).chunks(
         kind, run_id=run_id, sender_id=sender, stamp=0.0, first_sequence=0
     )[0]
 
 
-def bad_chunks(kind, sender):
+def bad_chunks(kind, sender, run_id):
     """Yield serialized chunks that are wrong in one way each; each is complete in itself."""
-    yield encode(chunk(kind, labels(64, (49, 4)), sender))  # wrong shape
-    yield encode(chunk(kind, labels(64, dtype=np.float32), sender))  # wrong dtype
-    yield encode(chunk(kind, labels(math.nan, dtype=np.float32), sender))  # NaN
-    yield encode(chunk(kind, labels(0), sender))  # no distribution
-    yield encode(chunk(kind, labels(64), sender, round=77))  # wrong round
-    yield encode(chunk(kind, labels(64), sender, version=55))  # wrong version
-    yield encode(chunk(kind, labels(64), sender, run_id='another'))  # wrong run
+    yield encode(chunk(kind, labels(64, (49, 4)), sender, run_id))  # wrong shape
+    yield encode(chunk(kind, labels(64, dtype=np.float32), sender, run_id))  # wrong dtype
+    yield encode(chunk(kind, labels(math.nan, dtype=np.float32), sender, run_id))  # NaN
+    yield encode(chunk(kind, labels(0), sender, run_id))  # no distribution
+    yield encode(chunk(kind, labels(64), sender, run_id, round=77))  # wrong round
+    yield encode(chunk(kind, labels(64), sender, run_id, version=55))  # wrong version
+    yield encode(chunk(kind, labels(64), sender, 'another'))  # wrong run
     huge = {'labels': np.zeros(CHUNK_BYTES * 3, np.uint8)}
-    yield encode(chunk(kind, huge, sender))  # oversized
-    good = encode(chunk(kind, labels(64), sender))
+    yield encode(chunk(kind, huge, sender, run_id))  # oversized
+    good = encode(chunk(kind, labels(64), sender, run_id))
     yield good[: len(good) // 2]  # truncated
     yield from (good, good)  # duplicate, and not announced by any status
     ros = ROS_TYPES[kind]()
@@ -59,24 +61,24 @@ def bad_chunks(kind, sender):
     yield serialize_message(ros)  # asks for memory without end
 
 
-def bad_others():
+def bad_others(run_id):
     """Yield (topic class, serialized message) for the small messages."""
     status = RobotStatus(
-        0.0, 'run', 'robot_0', 1, 4, '', 1, 0, bytes(32), 10, 0.1, 0.5, 1.0, 0.0, 1, 1
+        0.0, run_id, 'robot_0', 1, 4, '', 1, 0, bytes(32), 10, 0.1, 0.5, 1.0, 0.0, 1, 1
     )
     plan = RoundPlan(0.0, 'another', 9, 9, 1, 1, 0, b'', ('robot_0',), (), 5.0)
     info = RunInfo(
         0.0, 'another', 9, 'dsfl', '', 'small_cnn', 1, ('a',), (1, 8, 8), 9, 0, b'', 3, 1.0
     )
-    request = ChunkRequest(0.0, 'run', MALLORY, 'aggregator', bytes(32), ())
-    report = RoundReport(0.0, 'run', 1, 1, 1.0, 1.0, 0.0, (), (), (), (), 0, 0.0)
+    request = ChunkRequest(0.0, run_id, MALLORY, 'aggregator', bytes(32), ())
+    report = RoundReport(0.0, run_id, 1, 1, 1.0, 1.0, 0.0, (), (), (), (), 0, 0.0)
     yield RobotStatus, encode(dataclasses.replace(status, round=99))
     yield RobotStatus, encode(dataclasses.replace(status, run_id='another'))
     yield RobotStatus, encode(status)  # older than what the robot itself says
     yield RoundPlan, encode(plan)
-    yield RoundPlan, encode(dataclasses.replace(plan, run_id='run', epoch=0, sequence=0))
+    yield RoundPlan, encode(dataclasses.replace(plan, run_id=run_id, epoch=0, sequence=0))
     yield RunInfo, encode(info)
-    yield RunInfo, encode(dataclasses.replace(info, method_settings='[', run_id='run'))
+    yield RunInfo, encode(dataclasses.replace(info, method_settings='[', run_id=run_id))
     yield ChunkRequest, encode(request)
     yield ChunkRequest, encode(dataclasses.replace(request, receiver_id='robot_0'))
     yield RoundReport, encode(report)
@@ -86,7 +88,7 @@ def bad_others():
     for cls, message in ((RobotStatus, status), (RoundPlan, plan), (RunInfo, info)):
         ros = ROS_TYPES[cls]()
         if cls is RobotStatus:
-            ros.robot_id, ros.run_id, ros.accuracy = 'robot_1', 'run', math.nan
+            ros.robot_id, ros.run_id, ros.accuracy = 'robot_1', run_id, math.nan
             ros.loss = math.inf
         if cls is RoundPlan:
             ros.time_left = math.nan
@@ -98,6 +100,7 @@ class Hostile:
     """Publishes everything bad there is, again and again, also under the names of others."""
 
     def __init__(self, fleet):
+        run_id = fleet.aggregator.machine.info.run_id
         self._publishers = {}
         node = fleet.node(MALLORY)
         for cls in ROS_TYPES:
@@ -107,10 +110,10 @@ class Hostile:
             topic = f'/fleet/{cls.TOPIC}'
             self._publishers[cls] = node.create_publisher(ROS_TYPES[cls], topic, qos)
         self._arsenal = [
-            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, MALLORY)),
-            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, 'robot_0')),
-            *((GlobalChunk, raw) for raw in bad_chunks(GlobalChunk, MALLORY)),
-            *bad_others(),
+            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, MALLORY, run_id)),
+            *((TensorChunk, raw) for raw in bad_chunks(TensorChunk, 'robot_0', run_id)),
+            *((GlobalChunk, raw) for raw in bad_chunks(GlobalChunk, MALLORY, run_id)),
+            *bad_others(run_id),
         ]
         # One at a time: the latched topics keep only the last of a burst.
         node.create_timer(0.004, self._fire)
@@ -133,9 +136,11 @@ def test_bad_input_changes_nothing_and_is_counted(fleet):
     calm.run()
 
     stormy = fleet(robots=3, output='stormy', **{'run.rounds': 3})
+    stormy.start_aggregator()
     hostile = Hostile(stormy)
     stormy.spin_until(lambda: hostile.volleys >= 1)
-    stormy.start_all()
+    for robot_id in stormy.ids:
+        stormy.start_learner(robot_id)
     stormy.run()
     stormy.spin_until(lambda: hostile.volleys >= 3)
 

@@ -170,9 +170,7 @@ def test_a_robot_needs_an_id(context):
 
 def test_a_configuration_that_fails_is_a_failure_and_not_a_crash(toy_settings):
     fleet = InProcessFleet({**toy_settings, 'data.test': '/no/such.npz'}, 1)
-    node = AggregatorNode(
-        context=fleet.context, parameter_overrides=parameters(fleet.settings)
-    )
+    node = AggregatorNode(context=fleet.context, parameter_overrides=parameters(fleet.settings))
     fleet.executor.add_node(node)
     assert node.trigger_configure().name == 'FAILURE'
     node.close()
