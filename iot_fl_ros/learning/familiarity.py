@@ -12,7 +12,6 @@ import warnings
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.vq import kmeans2
 
 from iot_fl_ros.data.samples import Samples
 
@@ -23,6 +22,9 @@ _ITERATIONS = 20
 
 def distances(private: Samples, open_set: Samples, seed: int) -> NDArray[np.float32]:
     """Return the relative distance of every open sample to the private data, float32 [N]."""
+    # Imported here: it takes a second, and other weightings do without.
+    from scipy.cluster.vq import kmeans2
+
     own = _flat(private)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # an empty cluster costs nothing here

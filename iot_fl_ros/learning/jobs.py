@@ -99,6 +99,11 @@ class RobotWorker:
         """Do `job`."""
         return self._prepare(job.info) if isinstance(job, Prepare) else self._train(job)
 
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place for checkpoints."""
+        return self._store is not None
+
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""
         if self._store:
@@ -240,6 +245,11 @@ class AggregatorWorker:
             return math.nan  # the method leaves the aggregator without a model
         self._method.adopt(self._party, job.tensors, job.round)
         return self._party.learner.accuracy(self._test) if self._test else math.nan
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place for checkpoints."""
+        return self._store is not None
 
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""

@@ -61,7 +61,11 @@ def run(build: Callable[[], Application], args: list[str] | None) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from iot_fl_ros.core.errors import IotFlError
+    from iot_fl_ros.ros.network_profile import use_network_profile
 
+    use_network_profile()
+    # The worker and the executor hand over often: the default of 5 ms would be felt.
+    sys.setswitchinterval(0.0005)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         application = build()

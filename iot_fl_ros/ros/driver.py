@@ -60,7 +60,11 @@ class Machine(Protocol):
 
 
 class Worker(Protocol):
-    """What does the jobs of a machine."""
+    """What does the jobs of a machine. `keeps`: it has a place for checkpoints."""
+
+    @property
+    def keeps(self) -> bool:
+        """Whether `save` does anything."""
 
     def run(self, job: Any) -> Any:
         """Do a job; return its result."""
@@ -181,6 +185,8 @@ class MachineDriver:
                     self._publish(message)
                 case StartJob(job):
                     self._thread.submit(partial(self._run_job, job))
+                case SaveCheckpoint() if not self._worker.keeps:
+                    self.tell(CheckpointSaved(effect.round))
                 case SaveCheckpoint():
                     self._thread.submit(partial(self._save, effect))
                 case SetTimer(name, delay):

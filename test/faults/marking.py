@@ -75,6 +75,8 @@ class MarkingRobotWorker:
             self.adopted.append(job.model_version)
         return Trained({'mark': np.full(SIZE, job.round, np.int64)}, 0.5, 0.5, 1.0)
 
+    keeps = True
+
     def save(self, effect):
         self._store.write(effect.manifest, effect.tensors)
 
@@ -89,8 +91,8 @@ class MarkingAggregatorWorker:
         self.errors = errors
         run = settings.aggregator.run
         self.info = RunInfo(
-            0.0, run.name, 0, 'marking:Marking', settings_text(MarkingSettings()), 'none', run.seed,
-            ('a', 'b'), (1,), 0, 0, NO_DIGEST, run.rounds, run.heartbeat,
+            0.0, run.name, 0, 'marking:Marking', settings_text(MarkingSettings()), 'none',
+            run.seed, ('a', 'b'), (1,), 0, 0, NO_DIGEST, run.rounds, run.heartbeat,
         )  # fmt: skip
         self._method = method_of(self.info)
 
@@ -109,6 +111,8 @@ class MarkingAggregatorWorker:
         except AssertionError as error:
             self.errors.append(str(error))
             raise
+
+    keeps = True
 
     def save(self, effect):
         self._store.write(effect.manifest, effect.tensors)
