@@ -1,0 +1,32 @@
+"""Virtual time: a cancelled timer does not fire, also when it is set again."""
+
+from iot_fl_ros.core.effects import CancelTimer, SetTimer
+from iot_fl_ros.core.events import TimerFired
+from iot_fl_ros.core.seeds import generator
+from iot_fl_ros.fleet.clock import VirtualClock
+from iot_fl_ros.fleet.host import Host
+from iot_fl_ros.fleet.network import Faults, Network
+
+
+class Machine:
+    def __init__(self, clock):
+        self.clock = clock
+        self.fired = []
+
+    def start(self, now):
+        return [SetTimer('deadline', 20.0), SetTimer('step', 5.0)]
+
+    def handle(self, event, now):
+        if event == TimerFired('step'):
+            return [CancelTimer('deadline'), SetTimer('deadline', 20.0)]
+        self.fired.append(now)
+        return []
+
+
+def test_a_cancelled_timer_that_is_set_again_fires_once_at_its_new_time():
+    clock = VirtualClock()
+    machine = Machine(clock)
+    network = Network(clock, Faults(), generator(0))
+    Host('x', machine, None, clock, network, (), job_seconds=lambda job: 0.0).start()
+    clock.run(100.0, lambda: False)
+    assert machine.fired == [25.0]

@@ -1,0 +1,68 @@
+"""The robot's machine alone: what it does with what strangers send."""
+
+import dataclasses
+
+import pytest
+
+from iot_fl_ros.core.effects import StartJob
+from iot_fl_ros.core.events import JobFailed, MessageArrived
+from iot_fl_ros.core.messages import RobotState, RunInfo
+from iot_fl_ros.learning.jobs import Prepare
+from iot_fl_ros.learning.robot import RobotMachine
+
+INFO = RunInfo(
+    0.0, 'run', 0, 'single', 'local_epochs: 1\n', 'small_cnn', 0, ('a', 'b'), (1, 8, 8), 0, 0,
+    b'', 3, 1.0,
+)  # fmt: skip
+
+
+def machine_that_got(**changes):
+    machine = RobotMachine('robot_0')
+    machine.start(0.0)
+    info = dataclasses.replace(INFO, **changes)
+    return machine, machine.handle(MessageArrived(info, 100), 0.0)
+
+
+def test_run_info_starts_the_preparation():
+    machine, effects = machine_that_got()
+    assert [e.job for e in effects if isinstance(e, StartJob)] == [Prepare(INFO)]
+    assert machine.state is RobotState.PREPARING
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'method': 'os:path'},
+        {'method': ':x'},
+        {'method': 'nosuch'},
+        {'method_settings': 'a: 2001-99-99'},
+        {'method_settings': '&a {x: *a}'},
+        {'method_settings': '[' * 5_000},
+        {'method_settings': '[' * 3_000},
+        {'method_settings': 'local_epochs: -1'},
+        {'method_settings': '? [1]\n: 2'},
+    ],
+)
+def test_run_info_that_cannot_be_used_is_refused_and_said(changes):
+    machine, effects = machine_that_got(**changes)
+    assert not [e for e in effects if isinstance(e, StartJob)]
+    assert machine.counters['aggregator', 'run_info: unusable'] == 1
+    assert machine.state is RobotState.REFUSED
+    assert machine.reason
+    again = machine.handle(MessageArrived(INFO, 100), 1.0)
+    assert [e for e in again if isinstance(e, StartJob)], 'the right one is still welcome'
+
+
+def test_a_dotted_path_needs_the_owners_trust():
+    path = 'iot_fl_ros.learning.single:Single'
+    machine = RobotMachine('robot_0', trusted=[path])
+    info = dataclasses.replace(INFO, method=path)
+    assert [e for e in machine.handle(MessageArrived(info, 1), 0.0) if isinstance(e, StartJob)]
+    assert machine_that_got(method=path)[0].state is RobotState.REFUSED
+
+
+def test_a_failed_preparation_is_reported():
+    machine, _ = machine_that_got()
+    machine.handle(JobFailed(Prepare(INFO), 'DataError: no photos'), 1.0)
+    assert machine.state is RobotState.REFUSED
+    assert 'no photos' in machine.reason

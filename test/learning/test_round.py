@@ -1,0 +1,68 @@
+"""The repair of updates, and robots whose training failed."""
+
+import dataclasses
+import math
+
+import numpy as np
+
+from iot_fl_ros.core.messages import RobotState, RobotStatus, TensorChunk
+from iot_fl_ros.core.repair import Repair
+from iot_fl_ros.core.tensors import TensorSpec
+from iot_fl_ros.core.transfer import CHUNK_BYTES, Parcel
+from iot_fl_ros.learning.round import OpenRound
+
+VALUES = np.zeros(CHUNK_BYTES // 2, np.float32)
+
+
+class FakeMethod:
+    def update_specs(self):
+        return (TensorSpec('state', 'float32', VALUES.shape),)
+
+    def check_values(self, tensors):
+        pass
+
+
+METHOD = FakeMethod()
+PARCEL = Parcel.of({'state': VALUES}, round=1, model_version=0)
+CHUNKS = PARCEL.chunks(TensorChunk, run_id='r', sender_id='a', stamp=0.0, first_sequence=0)
+STATUS = RobotStatus(
+    0.0, 'r', 'a', 1, RobotState.UPLOADING, '', 1, 0, PARCEL.digest, 9, 0.1, math.nan, 1.0,
+    0.0, 0, 0,
+)  # fmt: skip
+
+
+def test_a_stalled_update_is_nudged_then_asked_for_whole():
+    open_round = OpenRound(1, 0, ['a', 'b'], 0.0)
+    open_round.add_status(STATUS, 0.0)
+    open_round.add_chunk(CHUNKS[0], METHOD)
+    asked = [missing for t in range(200) for _, _, missing in open_round.wanted(t / 10)]
+    assert asked[:4] == [(1,)] * 4
+    assert len(asked) < 20, 'it backs off'
+    assert not open_round.settle('a', METHOD)
+    open_round.add_chunk(CHUNKS[1], METHOD)
+    assert open_round.settle('a', METHOD)
+    assert open_round.wanted(100.0) == []
+    assert open_round.late() == ['b']
+
+
+def test_a_robot_whose_training_failed_is_not_waited_for_nor_asked():
+    open_round = OpenRound(1, 0, ['a'], 0.0)
+    failed = dataclasses.replace(STATUS, state=RobotState.READY, update_digest=b'')
+    open_round.add_status(failed, 0.0)
+    assert open_round.wanted(1.0) == []
+    assert open_round.complete(quorum=0)
+    assert open_round.refused == {'a'}
+
+
+def test_repair_is_quick_again_after_progress():
+    repair = Repair()
+    delays = []
+    for _ in range(8):
+        delays.append(repair.delay)
+        repair.wanted((3, 4))
+    assert delays[:3] == [0.1, 0.2, 0.4]
+    assert max(delays) == 5.0
+    assert repair.wanted((3, 4)) == (3, 4)
+    repair.progressed()
+    assert repair.delay == 0.1
+    assert repair.wanted((3, 4)) == (3,)
