@@ -43,7 +43,6 @@ from iot_fl_ros.core.messages import (
     RobotState,
     RobotStatus,
     RoundPlan,
-    RoundReport,
     RunInfo,
     TensorChunk,
 )
@@ -52,6 +51,7 @@ from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.transfer import Parcel, chunk_count
 from iot_fl_ros.learning.jobs import Aggregate, Assess
 from iot_fl_ros.learning.registry import method_of
+from iot_fl_ros.learning.report import report_of, row_of
 from iot_fl_ros.learning.roster import Roster
 from iot_fl_ros.learning.round import OpenRound
 from iot_fl_ros.learning.settings import RunSettings
@@ -339,7 +339,7 @@ class AggregatorMachine:
             member = self.roster.get(robot_id)
             if member:
                 member.missed += 1
-        self._rows[closed.number] = self._row(closed, now)
+        self._rows[closed.number] = row_of(closed, self.traffic, now)
         if not closed.accepted:
             self._states.go('no updates')
             return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
@@ -389,21 +389,7 @@ class AggregatorMachine:
             return self._end_if_done(now)
         row['accuracy'] = accuracy
         row['model_version'] = job.model_version
-        report = RoundReport(
-            stamp=now,
-            run_id=self.info.run_id,
-            round=job.round,
-            model_version=job.model_version,
-            accuracy=accuracy,
-            robot_accuracy=row['robot_accuracy'],
-            loss=row['loss'],
-            participants=tuple(row['participants']),
-            late=tuple(row['late']),
-            silent=tuple(row['silent']),
-            refused=tuple(row['refused']),
-            bytes_received=row['bytes_up'],
-            seconds=row['seconds'],
-        )
+        report = report_of(row, self.info.run_id, now)
         robots = row.pop('robots')
         records = [Record({'kind': 'robot', 'round': job.round, **robot}) for robot in robots]
         return [*records, Record(row), Publish(report), *self._end_if_done(now)]
@@ -458,40 +444,6 @@ class AggregatorMachine:
         self._chunk_sequence += len(chunks)
         return [Publish(chunk) for chunk in chunks]
 
-    def _row(self, closed: OpenRound, now: float) -> dict[str, Any]:
-        """Return what events.jsonl says about a round; accuracy and version come later."""
-        statuses = [closed.statuses[i] for i in sorted(closed.accepted)]
-        return {
-            'kind': 'round',
-            'round': closed.number,
-            'participants': sorted(closed.accepted),
-            'late': closed.late(),
-            'silent': sorted(closed.silent - set(closed.accepted)),
-            'refused': sorted(closed.refused),
-            'robot_accuracy': _mean([s.accuracy for s in statuses]),
-            'loss': _mean([s.loss for s in statuses]),
-            'seconds': now - closed.opened,
-            'time': now,
-            **self.traffic.close_round(),
-            'robots': [
-                {
-                    'robot': s.robot_id,
-                    'accuracy': s.accuracy,
-                    'loss': s.loss,
-                    'train_seconds': s.train_seconds,
-                    'wait_seconds': s.wait_seconds,
-                    'bytes_up': self.traffic.received_from(s.robot_id),
-                    'bytes_down': s.bytes_received,
-                }
-                for s in statuses
-            ],
-        }
-
     def _refuse(self, sender: str, reason: str, detail: str = '') -> Warn:
         self.counters.add(sender, reason)
         return Warn(f'{sender} {reason}', f'refused from {sender or "?"}: {detail or reason}')
-
-
-def _mean(values: list[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan

@@ -176,3 +176,34 @@ def test_a_configuration_that_fails_is_a_failure_and_not_a_crash(toy_settings):
     node.close()
     node.destroy_node()
     fleet.close()
+
+
+def test_a_second_run_under_the_same_name_is_another_run(fleet):
+    run = fleet(robots=2, **{'run.resume': False, 'run.rounds': 2})
+    run.start_all()
+    run.run()
+    first = run.aggregator.machine.info.run_id
+    for transition in ('deactivate', 'cleanup', 'configure', 'activate'):
+        assert getattr(run.aggregator, f'trigger_{transition}')().name == 'SUCCESS'
+    run.run()
+    second = run.aggregator.machine.info.run_id
+    assert second != first
+    assert {i: r.machine.info.run_id for i, r in run.learners.items()} == dict.fromkeys(
+        run.ids, second
+    )
+    assert [r.machine.round for r in run.learners.values()] == [2, 2]
+
+
+def test_a_robot_whose_training_fails_is_counted_and_the_run_goes_on(fleet, monkeypatch):
+    run = fleet(robots=2, **{'run.deadline': 1000.0})
+    run.start_all()
+    bad = run.learners['robot_0']._driver._worker
+
+    def fail(job):
+        raise RuntimeError('out of memory')
+
+    monkeypatch.setattr(bad, '_train', fail)
+    run.spin_until(lambda: run.aggregator.machine.round >= 3)
+    rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert rows[0]['participants'] == ['robot_1']
+    assert rows[0]['refused'] == ['robot_0']
