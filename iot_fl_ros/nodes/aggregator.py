@@ -56,7 +56,7 @@ class AggregatorNode(LifecycleNode):
         self.declare_parameter(METHOD_PREFIX + 'name', name, ignore_override=True)
         declare(self, METHODS.get(name).Settings, given, METHOD_PREFIX)
         self._method_name = name
-        self.autostart = self.declare_parameter('autostart', True).value
+        self.autostart = bool(self.declare_parameter('autostart', True).value)
         self.finished = False
         self._thread = WorkerThread()
         self._diagnostics = Diagnostics(self)
