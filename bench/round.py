@@ -1,7 +1,8 @@
 """Seconds per round without training, beside a bare rclpy program that moves the same bytes.
 
 Prints one JSON line. Ten robots in ten processes, default transports, this machine; median of 20
-rounds. Usage: bench/round.py [--robots N] [--rounds N] [--sizes 0.05M 1.66M 10M]
+rounds. Both sides use the package's Fast DDS profile.
+Usage: bench/round.py [--robots N] [--rounds N] [--sizes 0.05M 1.66M 10M]
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from iot_fl_ros.cli.processes import FleetProcesses
 from iot_fl_ros.core.messages import RobotStatus, RoundPlan
 from iot_fl_ros.fleet.simulation import robot_ids
 from iot_fl_ros.ros.convert import ROS_TYPES, decode
+from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.ros.topics import subscription_qos
 
 HERE = Path(__file__).resolve().parent
@@ -176,6 +178,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.path.insert(0, str(HERE))
     domain = 1 + os.getpid() % 90
+    use_network_profile()  # for the bare program too: the same bytes the same way
     result: dict = {'fedavg_s': {}, 'bare_s': {}, 'ratio': {}}
     rounds, robots = arguments.rounds, arguments.robots
     with tempfile.TemporaryDirectory() as folder:
