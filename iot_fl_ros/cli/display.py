@@ -21,20 +21,22 @@ def run_view(title: str, folder: Path, rounds: int) -> Group:
     """Return a picture of the run in `folder`: progress, who takes part, the last rounds."""
     rows = read_events(folder)
     done = [row for row in rows if row['kind'] == 'round']
-    bar = ProgressBar(total=rounds, completed=len(done), width=40)
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=rounds, completed=len(done), width=40))
     head = Text(f'{title}: round {len(done)} of {rounds}', style='bold')
-    return Group(head, bar, _participants(rows), _rounds_table(done[-_LAST_ROUNDS:]))
+    robots = Text('robots: done') if len(done) == rounds else _participants(rows)
+    return Group(head, bar, robots, _rounds_table(done[-_LAST_ROUNDS:]))
 
 
 def summary_table(methods: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return the table that compares finished runs; all values come from their summaries."""
-    table = Table(title='Result')
+    table = Table(title='Best accuracy, and bytes that one robot sent and received')
     targets = sorted({t for s in methods.values() for t in s['bytes_to']})
-    for column in ('method', 'best accuracy', "robots' mean", 'bytes/robot/round'):
+    for column in ('method', 'best', 'robots', 'a round'):
         table.add_column(column, justify='right')
     for target in targets:
-        table.add_column(f'bytes to {float(target):.0%}', justify='right')
-    table.add_column('seconds', justify='right')
+        table.add_column(f'to {float(target):.0%}', justify='right')
+    table.add_column('s', justify='right')
     for name, summary in methods.items():
         table.add_row(
             name,

@@ -43,9 +43,8 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
-from iot_fl_ros.core.repair import Repair
-from iot_fl_ros.core.tensors import Tensors
-from iot_fl_ros.core.transfer import Assembly, Parcel
+from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.learning.global_inbox import GlobalInbox
 from iot_fl_ros.learning.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.learning.method import Method
 from iot_fl_ros.learning.registry import METHODS, method_of
@@ -55,8 +54,6 @@ _HEARTBEAT = 'heartbeat'
 _REPAIR = 'repair'
 _JOINING_PERIOD = 1.0
 _SILENT_BEATS = 5
-# Tensors that arrive before the run info they belong to: latched topics come in any order.
-_MAX_EARLY_CHUNKS = 256
 
 
 class RobotMachine:
@@ -77,15 +74,7 @@ class RobotMachine:
         self._next_info: RunInfo | None = None
         self._plan: RoundPlan | None = None
         self._plan_heard = -math.inf
-        self._assembly: Assembly | None = None
-        self._early: list[GlobalChunk] = []
-        self._expected = NO_DIGEST
-        self._repair = Repair()
-        # Digest, version and round of the global tensors it holds, the tensors while not adopted.
-        self._held = NO_DIGEST
-        self._held_version = 0
-        self._held_round = 0
-        self._fresh: Tensors | None = None
+        self.tensors = GlobalInbox()
         self._update: Parcel | None = None
         self._result: Trained | None = None
         self._trained_version = 0
@@ -190,13 +179,13 @@ class RobotMachine:
         self.info, self._next_info = info, None
         if self._plan and self._plan.run_id != info.run_id:
             self._plan = None
-        self._assembly, self._fresh, self._update, self._result = None, None, None, None
-        self._held, self._held_version, self._trained_version, self.round = NO_DIGEST, 0, 0, 0
+        self.tensors.reset()
+        self._update, self._result = None, None
+        self._trained_version, self.round = 0, 0
         self._plan_heard = now
         self.reason = ''
         effects: list[Effect] = [StartJob(Prepare(info)), self._status(now)]
-        early, self._early = self._early, []
-        for chunk in early:
+        for chunk in self.tensors.take_early():
             effects += self._message(chunk, now)
         return effects
 
@@ -220,37 +209,12 @@ class RobotMachine:
         return self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
-        if self.info is None and len(self._early) < _MAX_EARLY_CHUNKS:
-            self._early.append(chunk)
+        if self.info is None and self.tensors.keep_early(chunk):
             return []
         if self.info is None or chunk.run_id != self.info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
-        if chunk.sender_id != AGGREGATOR or chunk.specs != self._method.global_specs():
-            raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')
-        if chunk.digest == self._held:
-            return []  # sent again for another robot
         wanted = self._plan.model_digest if self._plan else NO_DIGEST
-        if self._assembly is None or self._assembly.digest != chunk.digest:
-            newer = self._assembly is None or chunk.model_version > self._assembly.model_version
-            if chunk.digest != wanted and (chunk.model_version <= self._held_version or not newer):
-                raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
-            if chunk.digest != wanted and self._assembly and self._assembly.digest == wanted:
-                raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
-            self._assembly = Assembly(chunk)
-        self._assembly.add(chunk)
-        if self._assembly.missing:
-            return []
-        return self._assembled(now)
-
-    def _assembled(self, now: float) -> list[Effect]:
-        assembly, self._assembly = self._assembly, None
-        assert assembly is not None
-        tensors = assembly.tensors()
-        self._method.check_values(tensors)
-        self._fresh = tensors
-        self._held, self._held_version = assembly.digest, assembly.model_version
-        self._held_round = assembly.round
-        return self._advance(now)
+        return self._advance(now) if self.tensors.take(chunk, self._method, wanted) else []
 
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != self.robot_id:
@@ -268,8 +232,8 @@ class RobotMachine:
             return []
         if self.state not in (RobotState.READY, RobotState.UPLOADING):
             return []
-        if plan.model_digest != self._held and plan.model_digest != NO_DIGEST:
-            return []  # the tensors are on their way, or asked for at the next heartbeat
+        if plan.model_digest not in (self.tensors.held, NO_DIGEST):
+            return []  # the tensors are on their way, or will be asked for
         if plan.state == PlanState.FINISHED:
             return self._finish(plan, now)
         asked = plan.state == PlanState.COLLECTING and self.robot_id in plan.participants
@@ -279,16 +243,21 @@ class RobotMachine:
         return self._start_job(plan, plan.round, last=False)
 
     def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
-        if self._fresh is None and not math.isnan(self.accuracy) and self._method.global_specs():
+        if (
+            self.tensors.fresh is None
+            and not math.isnan(self.accuracy)
+            and self._method.global_specs()
+        ):
             self._states.go('nothing to adopt')
             return [self._status(now), RunEnded()]
         return self._start_job(plan, plan.round, last=True)
 
     def _start_job(self, plan: RoundPlan, round: int, *, last: bool) -> list[Effect]:
         self._states.go('plan and tensors')
-        job = TrainRound(round, plan.model_version, self._fresh, self._held_round, last)
+        tensors = self.tensors
+        job = TrainRound(round, plan.model_version, tensors.fresh, tensors.round, last)
         if not self._method.shares_state:
-            self._fresh = None  # distilled once; weights are adopted again after a lost round
+            tensors.fresh = None  # distilled once; weights are adopted again after a lost round
         return [StartJob(job)]
 
     def _prepared(self, job: Prepare, result: Prepared, now: float) -> list[Effect]:
@@ -307,7 +276,7 @@ class RobotMachine:
         self.accuracy = self._result.accuracy
         if not self._method.shares_state:
             # The model behind the checkpoint has learned from these: they need not come again.
-            self._held, self._held_version = bytes.fromhex(manifest['held']), self._trained_version
+            self.tensors.hold(bytes.fromhex(manifest['held']), self._trained_version)
         self._states.go('prepared with update')
         return [*self._send_update(now), *self._advance(now)]
 
@@ -335,7 +304,7 @@ class RobotMachine:
             'round': job.round,
             'model_version': job.model_version,
             'measures': [result.loss, result.accuracy, result.seconds],
-            'held': self._held.hex(),
+            'held': self.tensors.held.hex(),
         }
         return [SaveCheckpoint(job.round, manifest, result.update)]
 
@@ -367,35 +336,26 @@ class RobotMachine:
     def _expect_global(self) -> list[Effect]:
         """Watch for the global tensors that the plan names, if they are not here."""
         assert self._plan is not None
-        if self._plan.model_digest in (NO_DIGEST, self._held, self._expected):
-            return []
-        self._expected = self._plan.model_digest
-        self._repair = Repair()
-        return [SetTimer(_REPAIR, self._repair.delay)]
+        delay = self.tensors.expect(self._plan.model_digest)
+        return [] if delay is None else [SetTimer(_REPAIR, delay)]
 
     def _repair_global(self, now: float) -> list[Effect]:
         """Ask for global tensors that the plan names and that stopped arriving."""
-        self._expected = NO_DIGEST
-        plan = self._plan
-        if self.info is None or plan is None or plan.model_digest in (NO_DIGEST, self._held):
+        if self.info is None or self._plan is None:
             return []
-        self._expected = plan.model_digest
-        missing: tuple[int, ...] = ()
-        if self._assembly and self._assembly.digest == plan.model_digest:
-            if self._assembly.progressed:
-                self._assembly.progressed = False
-                self._repair.progressed()
-                return [SetTimer(_REPAIR, self._repair.delay)]
-            missing = self._assembly.missing
+        missing, delay = self.tensors.look(self._plan.model_digest)
+        effects: list[Effect] = [] if delay is None else [SetTimer(_REPAIR, delay)]
+        if missing is None:
+            return effects
         request = ChunkRequest(
             stamp=now,
             run_id=self.info.run_id,
             sender_id=self.robot_id,
             receiver_id=AGGREGATOR,
-            digest=plan.model_digest,
-            missing=self._repair.wanted(missing),
+            digest=self._plan.model_digest,
+            missing=missing,
         )
-        return [Publish(request), SetTimer(_REPAIR, self._repair.delay)]
+        return [Publish(request), *effects]
 
     def _send_update(self, now: float) -> list[Effect]:
         assert self._update is not None

@@ -109,7 +109,7 @@ def test_a_run_survives_its_schedule(seed, tmp_path):
         for robot_id in robot_ids(schedule.robots):
             robot = simulation.robot(robot_id)
             assert robot.state.name == 'FINISHED', f'{robot_id} is {robot.state.name}'
-            assert robot._held == digest, f'{robot_id} does not have the result'
+            assert robot.tensors.held == digest, f'{robot_id} does not have the result'
 
 
 def test_a_schedule_replays(tmp_path):
