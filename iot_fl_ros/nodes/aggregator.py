@@ -16,6 +16,7 @@ from typing import Any  # noqa: E402
 import torch  # noqa: E402
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn  # noqa: E402
 
+from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
 from iot_fl_ros.core.errors import IotFlError  # noqa: E402
 from iot_fl_ros.core.store import FolderStore, MemoryStore, Store  # noqa: E402
 from iot_fl_ros.learning.aggregator import AggregatorMachine  # noqa: E402
@@ -27,10 +28,10 @@ from iot_fl_ros.learning.settings import (  # noqa: E402
     fleet_setting_names,
     resolved,
 )
-from iot_fl_ros.nodes.process import run, worker_timeout  # noqa: E402
+from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, describe_aggregator  # noqa: E402
 from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
-from iot_fl_ros.ros.parameters import check_known, declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.topics import AGGREGATOR_ROLE  # noqa: E402
 from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
 
@@ -48,7 +49,7 @@ class AggregatorNode(LifecycleNode):
             for k, v in given.items()
             if k.startswith(METHOD_PREFIX)
         }
-        check_known(
+        refuse_unknown(
             given, {*fleet_setting_names(), 'autostart', *(METHOD_PREFIX + k for k in method)}
         )
         self.settings = declare(self, AggregatorSettings, given)
@@ -125,7 +126,7 @@ class AggregatorNode(LifecycleNode):
         """Stop the run and the worker; a checkpoint that is being written is finished first."""
         if self._driver:
             self._driver.stop()
-        self._thread.stop(worker_timeout())
+        self._thread.stop(WORKER_TIMEOUT)
 
     def _ended(self) -> None:
         self.get_logger().info(f'run {self.settings.run.name!r} is over')

@@ -13,6 +13,7 @@ from typing import Any  # noqa: E402
 import torch  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
+from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
 from iot_fl_ros.core.errors import ConfigError  # noqa: E402
 from iot_fl_ros.core.events import Leave  # noqa: E402
 from iot_fl_ros.core.messages import AGGREGATOR  # noqa: E402
@@ -20,10 +21,10 @@ from iot_fl_ros.core.store import FolderStore  # noqa: E402
 from iot_fl_ros.learning.jobs import RobotWorker  # noqa: E402
 from iot_fl_ros.learning.robot import RobotMachine  # noqa: E402
 from iot_fl_ros.learning.settings import LearnerSettings, fleet_setting_names  # noqa: E402
-from iot_fl_ros.nodes.process import run, worker_timeout  # noqa: E402
+from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, describe_robot  # noqa: E402
 from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
-from iot_fl_ros.ros.parameters import check_known, declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.topics import ROBOT_ROLE  # noqa: E402
 from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
 
@@ -40,7 +41,7 @@ class LearnerNode(Node):
         super().__init__('learner', **kwargs)
         given = overrides_of(self)
         others = {name for name in given if name.startswith('method.')} | {'autostart'}
-        check_known(given, fleet_setting_names() | others)
+        refuse_unknown(given, fleet_setting_names() | others)
         given['data.partition_index'] = given.get('data.partition_index', 0) + index
         self.settings = declare(self, LearnerSettings, given)
         self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
@@ -108,7 +109,7 @@ class LearnerApplication:
         """Leave in good order."""
         for node in self.nodes:
             node.leave()
-        self._thread.stop(worker_timeout())
+        self._thread.stop(WORKER_TIMEOUT)
 
 
 def _robot_ids() -> list[str]:

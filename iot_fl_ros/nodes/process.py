@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any, Protocol
 
 _SPIN_TIMEOUT = 0.2
-_WORKER_TIMEOUT = 3.0
+# How long an orderly end waits for the job at hand, s.
+WORKER_TIMEOUT = 3.0
 
 _stop_requested = False
 _started = False
@@ -94,8 +95,3 @@ def _leave(code: int) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
-
-
-def worker_timeout() -> float:
-    """Return how long an orderly end waits for the job at hand, s."""
-    return _WORKER_TIMEOUT

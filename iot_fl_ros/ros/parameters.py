@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from iot_fl_ros.core.config import Setting, read_settings, refuse_unknown, settings_of
+from iot_fl_ros.core.config import Setting, read_settings, settings_of
 
 T = TypeVar('T')
 
@@ -39,11 +39,6 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
         value = item.check(mine[item.name]) if item.name in mine else item.default
         node.declare_parameter(prefix + item.name, value, _descriptor(item), ignore_override=True)
     return settings
-
-
-def check_known(values: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse parameters that nobody declares; ConfigError names the nearest right one."""
-    refuse_unknown(values, known)
 
 
 def _descriptor(item: Setting) -> ParameterDescriptor:
