@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import nn
@@ -9,37 +11,36 @@ from torch import nn
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.learning.dsfl import DsFl
 from iot_fl_ros.learning.fedavg import FedAvg
-from iot_fl_ros.learning.labels import encode_labels
-from iot_fl_ros.learning.method import Party
+from iot_fl_ros.learning.method import GlobalSet, Party
 
 
 class EchoWeights(FedAvg):
     """FedAvg without training."""
 
-    def adopt(self, party: Party, tensors: Tensors, round: int) -> None:
+    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
         """Keep the weights."""
-        self._kept = tensors
+        party.prepared.update(sets[-1].tensors)
 
     def train(self, party: Party, round: int) -> tuple[Tensors, float]:
         """Send back the weights."""
-        return self._kept, 0.0
+        return dict(party.prepared), 0.0
 
 
 class EchoLabels(DsFl):
     """DS-FL without training and prediction."""
 
-    def adopt(self, party: Party, tensors: Tensors, round: int) -> None:
+    def prepare(self, party: Party) -> None:
+        """Nothing to compare."""
+
+    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
         """Keep the labels."""
-        self._kept = tensors['labels']
+        party.prepared.update(sets[-1].tensors)
 
     def train(self, party: Party, round: int) -> tuple[Tensors, float]:
-        """Send back the labels; in round 1, equal probabilities."""
-        spec = self.global_specs()[0]
-        labels = getattr(self, '_kept', None)
-        if labels is None:
-            equal = np.full(spec.shape, 1 / spec.shape[1], np.float32)
-            labels = encode_labels(equal, spec.dtype)
-        return {'labels': labels, 'distances': np.zeros(spec.shape[0], np.uint8)}, 0.0
+        """Send back the labels; in round 1, equal ones."""
+        samples = len(self.asked(round))
+        labels = party.prepared.get('labels', np.full((samples, len(self.info.class_names)), 25))
+        return {'labels': labels.astype(np.uint8), 'distances': np.zeros(samples, np.uint8)}, 0.0
 
 
 class Vector(nn.Module):

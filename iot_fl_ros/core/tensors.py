@@ -23,6 +23,7 @@ Tensors = Mapping[str, NDArray[Any]]
 _DLPACK = {
     'uint8': (1, 8),
     'int64': (0, 64),
+    'uint32': (1, 32),
     'float16': (2, 16),
     'float32': (2, 32),
     'float64': (2, 64),
@@ -33,7 +34,10 @@ _PARALLEL_HASH_FROM = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """Name, NumPy data type and shape of one tensor."""
+    """Name, NumPy data type and shape of one tensor.
+
+    What a method declares may leave a dimension open: -n stands for 0 to n.
+    """
 
     name: str
     dtype: str
@@ -41,13 +45,29 @@ class TensorSpec:
 
     @property
     def nbytes(self) -> int:
-        """Size of the data, bytes."""
-        return math.prod(self.shape) * _DLPACK[self.dtype][1] // 8
+        """Size of the data, bytes; the largest, where a dimension is open."""
+        return abs(math.prod(self.shape)) * _DLPACK[self.dtype][1] // 8
 
     @property
     def dlpack(self) -> tuple[int, int]:
         """DLPack type code and bits."""
         return _DLPACK[self.dtype]
+
+    def allows(self, other: TensorSpec) -> bool:
+        """Return whether `other` is a tensor of this spec."""
+        return (
+            (self.name, self.dtype, len(self.shape)) == (other.name, other.dtype, len(other.shape))
+        ) and all(
+            n == size or (n < 0 <= size <= -n)
+            for n, size in zip(self.shape, other.shape, strict=True)
+        )
+
+
+def all_allowed(declared: tuple[TensorSpec, ...], found: tuple[TensorSpec, ...]) -> bool:
+    """Return whether `found` are the declared tensors, in order."""
+    return len(declared) == len(found) and all(
+        spec.allows(other) for spec, other in zip(declared, found, strict=True)
+    )
 
 
 def dtype_name(code: int, bits: int, lanes: int) -> str:

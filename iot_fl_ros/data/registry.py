@@ -16,7 +16,10 @@ DATA_SETS = Registry(
     'data set',
     'iot_fl_ros.data_sets',
     {
+        '20-newsgroups': 'iot_fl_ros.data.newsgroups:load',
+        'cifar-10': 'iot_fl_ros.data.cifar10:load',
         'fashion-mnist': 'iot_fl_ros.data.fashion_mnist:load',
+        'mnist': 'iot_fl_ros.data.mnist:load',
         'digits': 'iot_fl_ros.data.digits:load',
     },
 )

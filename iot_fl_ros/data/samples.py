@@ -38,6 +38,11 @@ class Samples:
         """Shape of one sample."""
         return tuple(self.values.shape[1:])
 
+    def flat(self) -> NDArray[np.float32]:
+        """Return the values as float32 [N, D]; bytes become 0..1."""
+        values: NDArray[np.float32] = self.values.reshape(len(self), -1).astype(np.float32)
+        return values / np.float32(255) if self.values.dtype == np.uint8 else values
+
     def take(self, indices: NDArray[np.int64]) -> Samples:
         """Return a copy of the samples at `indices`."""
         labels = None if self.labels is None else self.labels[indices]

@@ -36,4 +36,13 @@ class DataSettings:
     )
     partition_index: int = setting(0, 'Which part this robot has, from 0.', minimum=0)
     partition_count: int = setting(1, 'Number of parts.', minimum=1)
+    label_noise: float = setting(
+        0.0, 'Share of private samples whose label is replaced by a random other one.',
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    open_noise: float = setting(
+        0.0, 'Share of the open set that is replaced by samples of `open_noise_from`.',
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    open_noise_from: str = setting('mnist', f'Strange samples for the open set: {NAME}.')
     seed: int = setting(0, 'Seed of the split; the same on every robot.', minimum=0)

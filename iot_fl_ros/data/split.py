@@ -26,10 +26,13 @@ def private_samples(
     samples = load_samples(settings.private, 'train', like).with_classes(class_names)
     if samples.labels is None:
         raise DataError(f'{settings.private} has no labels: one sub-folder per class is needed')
+    true_labels = samples.labels
     pool = _order(samples, settings)[: settings.private_size or len(samples)]
+    if settings.label_noise:
+        samples = _with_label_noise(samples, pool, settings)
     if settings.partition == 'none':
         return samples.take(pool)
-    parts = _partition(samples.labels[pool], settings)
+    parts = _partition(true_labels[pool], settings)
     if settings.partition_index >= len(parts):
         raise ConfigError(
             f'data.partition_index is {settings.partition_index}: must be below {len(parts)}'
@@ -49,7 +52,8 @@ def open_samples(settings: DataSettings, like: Shape | None = None) -> Samples:
                 f'data.private_size is {start}: leave samples of {settings.open} for the open set'
             )
     stop = start + settings.open_size if settings.open_size else len(samples)
-    return samples.take(order[start:stop])
+    chosen = samples.take(order[start:stop])
+    return _with_strangers(chosen, settings) if settings.open_noise else chosen
 
 
 def test_samples(settings: DataSettings, size: int, like: Shape | None = None) -> Samples:
@@ -59,6 +63,39 @@ def test_samples(settings: DataSettings, size: int, like: Shape | None = None) -
         raise DataError(f'{settings.test} has no labels: accuracy cannot be measured on it')
     order = generator(settings.seed, 'test').permutation(len(samples))
     return samples.take(order[: size or len(samples)])
+
+
+def _with_label_noise(
+    samples: Samples, pool: NDArray[np.int64], settings: DataSettings
+) -> Samples:
+    """Replace the label of `label_noise` of the pool by a random other class."""
+    assert samples.labels is not None
+    rng = generator(settings.seed, 'label noise')
+    wrong = rng.choice(pool, round(settings.label_noise * len(pool)), replace=False)
+    classes = len(samples.class_names)
+    labels = samples.labels.copy()
+    labels[wrong] = (labels[wrong] + rng.integers(1, classes, len(wrong))) % classes
+    return Samples(samples.values, labels, samples.class_names)
+
+
+def _with_strangers(samples: Samples, settings: DataSettings) -> Samples:
+    """Replace `open_noise` of the samples by samples of another data set."""
+    others = load_samples(settings.open_noise_from, 'train', samples.shape)
+    if others.shape != samples.shape or others.values.dtype != samples.values.dtype:
+        raise DataError(
+            f'{settings.open_noise_from} has samples {others.shape}, {others.values.dtype}: '
+            f'they cannot stand among {samples.shape}, {samples.values.dtype}'
+        )
+    rng = generator(settings.seed, 'open noise')
+    places = rng.choice(len(samples), round(settings.open_noise * len(samples)), replace=False)
+    if len(places) > len(others):
+        raise DataError(
+            f'data.open_noise asks for {len(places)} samples, {settings.open_noise_from} has '
+            f'{len(others)}'
+        )
+    values = samples.values.copy()
+    values[places] = others.values[rng.choice(len(others), len(places), replace=False)]
+    return Samples(values, None)
 
 
 def _order(samples: Samples, settings: DataSettings) -> NDArray[np.int64]:

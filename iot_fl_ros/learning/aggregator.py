@@ -49,6 +49,7 @@ from iot_fl_ros.core.messages import (
 from iot_fl_ros.core.repair import FIRST_DELAY
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.transfer import Parcel, chunk_count
+from iot_fl_ros.learning.chain import History, wire_specs
 from iot_fl_ros.learning.jobs import Aggregate, Assess
 from iot_fl_ros.learning.registry import method_of
 from iot_fl_ros.learning.report import report_of, row_of
@@ -104,18 +105,21 @@ class AggregatorMachine:
         self._ended_at: float | None = None
         self._over = False
         self._info_wanted = False
-        tensors, tensors_round = initial, 0
-        if restored:
-            manifest, tensors = restored
-            self.round, self.version = manifest['round'], manifest['model_version']
-            tensors_round = manifest['tensors_round']
-            self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
-            self.info = dataclasses.replace(
-                info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
-            )
-            self.traffic.restore(manifest['traffic'])
-        self._tensors = tensors
-        self._global = Parcel.of(tensors, round=tensors_round, model_version=self.version)
+        self._history = History(self._method)
+        if restored is None:
+            self._history.add(initial, round=0, model_version=0)
+        else:
+            self._restore(*restored)
+
+    def _restore(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
+        """Go on from a checkpoint."""
+        self.round, self.version = manifest['round'], manifest['model_version']
+        self._history.restore(manifest['sets'], tensors)
+        self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
+        self.info = dataclasses.replace(
+            self.info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
+        )
+        self.traffic.restore(manifest['traffic'])
 
     @property
     def state(self) -> AggregatorState:
@@ -125,7 +129,7 @@ class AggregatorMachine:
     @property
     def global_chunk_count(self) -> int:
         """Chunks of one set of global tensors."""
-        return chunk_count(sum(spec.nbytes for spec in self._method.global_specs()))
+        return chunk_count(sum(spec.nbytes for spec in wire_specs(self._method, 1)))
 
     @property
     def open_round(self) -> OpenRound | None:
@@ -137,7 +141,7 @@ class AggregatorMachine:
         finished = self.round >= self._settings.rounds
         self._states.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
-        effects: list[Effect] = [Publish(self.info), *self._send_global(now), *self._beat(now)]
+        effects: list[Effect] = [Publish(self.info), *self._send(self._history.newest, now), *self._beat(now)]
         if not finished:
             effects.append(SetTimer(_START, self._settings.start_timeout))
         if self.round:
@@ -239,9 +243,10 @@ class AggregatorMachine:
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != AGGREGATOR:
             return []
-        if request.digest != self._global.digest:
-            raise MessageError('not wanted', 'request for tensors that are not the current ones')
-        return self._send_global(now, request.missing)
+        parcel = self._history.find(request.digest)
+        if parcel is None:
+            raise MessageError('not wanted', 'request for tensors that are not kept')
+        return self._send(parcel, now, request.missing)
 
     # --- timers ---------------------------------------------------------------------------------
 
@@ -350,27 +355,27 @@ class AggregatorMachine:
     def _aggregated(self, job: Aggregate, tensors: Tensors, now: float) -> list[Effect]:
         self._states.go('aggregated')
         self.version += 1
-        self._tensors = tensors
-        self._global = Parcel.of(tensors, round=job.round, model_version=self.version)
+        self._history.add(tensors, round=job.round, model_version=self.version)
         return [self._save()]
 
     def _save(self) -> SaveCheckpoint:
+        sets, tensors = self._history.state()
         manifest = {
             'run_name': self._settings.name,
             'run_id': self.info.run_id,
             'epoch': self.info.epoch,
             'round': self.round,
             'model_version': self.version,
-            'tensors_round': self._global.round,
+            'sets': sets,
             'row': self._rows.get(self.round),
             'traffic': self.traffic.state(),
         }
-        return SaveCheckpoint(self.round, manifest, self._tensors)
+        return SaveCheckpoint(self.round, manifest, tensors)
 
     def _saved(self, now: float) -> list[Effect]:
         last = self.round >= self._settings.rounds
         self._states.go('last round saved' if last else 'saved')
-        effects = self._send_global(now) if self._global.round == self.round else []
+        effects = self._send(self._history.newest, now) if self._fresh else []
         assess = self._assess()  # of this round, while the robots are busy with the next
         if last:
             return [*effects, self._plan(now), *assess, *self._finish(now)]
@@ -379,8 +384,13 @@ class AggregatorMachine:
 
     def _assess(self) -> list[Effect]:
         self._assessing.add(self.round)
-        fresh = self._global.round == self.round
-        return [StartJob(Assess(self.round, self.version, self._tensors if fresh else {}))]
+        tensors = self._history.newest_tensors() if self._fresh else {}
+        return [StartJob(Assess(self.round, self.version, tensors))]
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether the newest tensors came out of the newest round."""
+        return self._history.newest.round == self.round
 
     def _assessed(self, job: Assess, accuracy: float, now: float) -> list[Effect]:
         self._assessing.discard(job.round)
@@ -413,7 +423,7 @@ class AggregatorMachine:
 
     def _plan(self, now: float) -> Publish:
         self._plan_sequence += 1
-        round_ = self._open
+        round_, newest = self._open, self._history.newest
         return Publish(
             RoundPlan(
                 stamp=now,
@@ -423,17 +433,17 @@ class AggregatorMachine:
                 state=_PLAN_STATES[self.state],
                 round=self.round,
                 model_version=self.version,
-                model_digest=self._global.digest if self._global.specs else NO_DIGEST,
+                model_digest=newest.digest if newest.specs else NO_DIGEST,
                 participants=round_.participants if round_ else (),
                 accepted=tuple(sorted(round_.accepted)) if round_ else (),
                 time_left=max(0.0, self._deadline_at - now) if round_ else 0.0,
             )
         )
 
-    def _send_global(self, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
-        if not self._global.specs:
+    def _send(self, parcel: Parcel, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
+        if not parcel.specs:
             return []
-        chunks = self._global.chunks(
+        chunks = parcel.chunks(
             GlobalChunk,
             run_id=self.info.run_id,
             sender_id=AGGREGATOR,

@@ -2,7 +2,8 @@
 
 A robot's distance to a sample is that to the nearest of the k-means centroids of its private data,
 divided by the median of that distance over its private data: near 1 = like its own, larger =
-unfamiliar. Labels are then averaged with weights softmax(-sharpness * distance) over robots.
+unfamiliar. Distances are between the samples themselves, or between what the robot's model makes
+of them (the inputs of its last layer). Labels are then averaged with weights softmax(-sharpness * distance) over robots.
 One byte a sample goes on the wire. What it gives away is said in docs/methods.md.
 """
 
@@ -13,26 +14,25 @@ import warnings
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.data.samples import Samples
-
 MAX_DISTANCE = 4.0
 CENTROIDS = 20
 _ITERATIONS = 20
 
 
-def distances(private: Samples, open_set: Samples, seed: int) -> NDArray[np.float32]:
-    """Return the relative distance of every open sample to the private data, float32 [N]."""
+def distances(
+    own: NDArray[np.float32], others: NDArray[np.float32], seed: int
+) -> NDArray[np.float32]:
+    """Return the relative distance of each of `others` [N, D] to `own` [M, D], float32 [N]."""
     # Imported here: it takes a second, and other weightings do without.
     from scipy.cluster.vq import kmeans2
 
-    own = _flat(private)
     with warnings.catch_warnings():
         warnings.simplefilter('ignore', UserWarning)  # an empty cluster costs nothing here
         centroids, _ = kmeans2(
             own, min(CENTROIDS, len(own)), iter=_ITERATIONS, minit='++', seed=seed % 2**32
         )
     scale = float(np.median(_nearest(own, centroids)))
-    return _nearest(_flat(open_set), centroids) / np.float32(max(scale, 1e-6))
+    return _nearest(others, centroids) / np.float32(max(scale, 1e-6))
 
 
 def encode_distances(values: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -45,11 +45,6 @@ def weights(encoded: list[NDArray[np.uint8]], sharpness: float) -> NDArray[np.fl
     scaled = np.stack(encoded).astype(np.float32) * np.float32(-sharpness * MAX_DISTANCE / 255)
     exponent = np.exp(scaled - scaled.max(axis=0))
     return exponent / exponent.sum(axis=0)
-
-
-def _flat(samples: Samples) -> NDArray[np.float32]:
-    values: NDArray[np.float32] = samples.values.reshape(len(samples), -1).astype(np.float32)
-    return values / np.float32(255) if samples.values.dtype == np.uint8 else values
 
 
 def _nearest(values: NDArray[np.float32], centroids: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages import AGGREGATOR, NO_DIGEST, RunInfo
@@ -20,14 +22,14 @@ from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.data.split import open_samples, private_samples, test_samples
-from iot_fl_ros.learning.familiarity import distances
 from iot_fl_ros.learning.learner import Learner
-from iot_fl_ros.learning.method import Method, Party, Update
+from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update
 from iot_fl_ros.learning.registry import METHODS, method_of, settings_text
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.models.registry import MODELS, build_model
 
 _MODEL_STATE = 'model.state'
+_MEMORY = 'memory.'
 
 
 @dataclass(frozen=True)
@@ -48,12 +50,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class TrainRound:
-    """Adopt global tensors (None = nothing new) and, unless `last`, train. Result: Trained."""
+    """Adopt new global sets, oldest first, and, unless `last`, train. Result: Trained."""
 
     round: int
     model_version: int
-    tensors: Tensors | None
-    tensors_round: int
+    sets: tuple[GlobalSet, ...]
     last: bool = False
 
 
@@ -107,8 +108,7 @@ class RobotWorker:
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""
         if self._store:
-            state = {_MODEL_STATE: self._party.learner.state()}
-            self._store.write(effect.manifest, {**effect.tensors, **state})
+            self._store.write(effect.manifest, {**effect.tensors, **_kept_of(self._party)})
 
     def _prepare(self, info: RunInfo) -> Prepared:
         data = self._settings.data
@@ -133,11 +133,8 @@ class RobotWorker:
                 f'{info.state_size}: set model.name to {info.model!r}'
             )
         open_set = self._open_set(info)
-        familiar = None
-        if self._method.needs_familiarity and open_set is not None:
-            seed = derive_seed(info.seed, 'familiarity', self._robot_id)
-            familiar = distances(private, open_set, seed)
-        self._party = Party(self._robot_id, learner, open_set, familiar)
+        self._party = Party(self._robot_id, learner, open_set)
+        self._method.prepare(self._party)
         if data.test:
             self._test = test_samples(data, data.robot_test_size, shape)
             self._test = self._test.with_classes(info.class_names)
@@ -160,13 +157,12 @@ class RobotWorker:
         if kept is None or kept[0].get('run_id') != run_id:
             return None, {}
         manifest, tensors = kept
-        self._party.learner.set_state(tensors.pop(_MODEL_STATE))
-        return manifest, tensors
+        return manifest, _restore_party(self._party, tensors)
 
     def _train(self, job: TrainRound) -> Trained:
         start = time.perf_counter()
-        if job.tensors is not None:
-            self._method.adopt(self._party, job.tensors, job.tensors_round)
+        if job.sets:
+            self._method.adopt(self._party, job.sets)
         accuracy = self._party.learner.accuracy(self._test) if self._test else math.nan
         update: Tensors = {}
         loss = math.nan
@@ -234,17 +230,18 @@ class AggregatorWorker:
         if kept is None or kept[0].get('run_name') != self._run_name:
             return None
         manifest, tensors = kept
-        self._party.learner.set_state(tensors.pop(_MODEL_STATE))
-        return manifest, tensors
+        return manifest, _restore_party(self._party, tensors)
 
     def run(self, job: Aggregate | Assess) -> Any:
         """Do `job`."""
         if isinstance(job, Aggregate):
-            return self._method.aggregate(job.updates)
+            return self._method.aggregate(self._party, job.updates, job.round)
         if not job.tensors:
             return math.nan  # the method leaves the aggregator without a model
-        self._method.adopt(self._party, job.tensors, job.round)
-        return self._party.learner.accuracy(self._test) if self._test else math.nan
+        self._method.adopt(self._party, (GlobalSet(job.round, job.tensors),))
+        if self._test is None or not self._method.aggregator_learns:
+            return math.nan
+        return self._party.learner.accuracy(self._test)
 
     @property
     def keeps(self) -> bool:
@@ -254,5 +251,19 @@ class AggregatorWorker:
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""
         if self._store:
-            state = {_MODEL_STATE: self._party.learner.state()}
-            self._store.write(effect.manifest, {**effect.tensors, **state})
+            self._store.write(effect.manifest, {**effect.tensors, **_kept_of(self._party)})
+
+
+def _kept_of(party: Party) -> Tensors:
+    """Return what a checkpoint keeps of a party: its model and its memory."""
+    memory = {_MEMORY + name: tensor for name, tensor in party.memory.items()}
+    return {_MODEL_STATE: party.learner.state(), **memory}
+
+
+def _restore_party(party: Party, tensors: dict[str, Any]) -> Tensors:
+    """Give a party back what its checkpoint kept; return the other tensors."""
+    party.learner.set_state(tensors[_MODEL_STATE])
+    for name, tensor in tensors.items():
+        if name.startswith(_MEMORY):
+            party.memory[name.removeprefix(_MEMORY)] = np.array(tensor)
+    return {n: t for n, t in tensors.items() if n != _MODEL_STATE and not n.startswith(_MEMORY)}

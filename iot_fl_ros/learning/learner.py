@@ -19,11 +19,15 @@ _PREDICT_BATCH = 500
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long and how fast to train: epochs, samples a batch, SGD learning rate."""
+    """How to train: epochs, samples a batch, SGD learning rate.
+
+    proximal: mu of the term mu/2 |w - w_start|^2 in the loss (FedProx).
+    """
 
     epochs: int
     batch_size: int
     learning_rate: float
+    proximal: float = 0.0
 
 
 class Learner:
@@ -52,6 +56,7 @@ class Learner:
         optimizer = torch.optim.SGD(self._model.parameters(), lr=schedule.learning_rate)
         wanted = torch.from_numpy(np.array(targets)).to(self._device)
         self._model.train()
+        start = [p.detach().clone() for p in self._model.parameters()] if schedule.proximal else []
         total = 0.0
         count = 0
         for _ in range(schedule.epochs):
@@ -63,6 +68,7 @@ class Learner:
                 loss = functional.cross_entropy(logits, wanted[batch])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
+                self._pull_to(start, schedule.proximal)
                 optimizer.step()
                 total += loss.item() * len(batch)
                 count += len(batch)
@@ -86,6 +92,24 @@ class Learner:
             ]
         return torch.cat(parts).cpu().numpy()
 
+    def features(self, samples: Samples) -> NDArray[np.float32]:
+        """Return the inputs of the model's last linear layer, float32 [N, D], in evaluation mode.
+
+        ConfigError if the model has no linear layer.
+        """
+        layers = [module for module in self._model.modules() if isinstance(module, nn.Linear)]
+        if not layers:
+            raise ConfigError('the model has no linear layer whose inputs could be its features')
+        seen: list[torch.Tensor] = []
+        handle = layers[-1].register_forward_pre_hook(
+            lambda module, inputs: seen.append(inputs[0].flatten(1))
+        )
+        try:
+            self.probabilities(samples)
+        finally:
+            handle.remove()
+        return torch.cat(seen).cpu().numpy()
+
     def accuracy(self, samples: Samples) -> float:
         """Return the share of right answers on labelled samples, 0..1."""
         return float(np.mean(self.probabilities(samples).argmax(axis=1) == samples.labels))
@@ -105,10 +129,24 @@ class Learner:
                 tensor.copy_(flat[start : start + tensor.numel()].view(tensor.shape))
                 start += tensor.numel()
 
+    def trained_values(self) -> NDArray[np.bool_]:
+        """Return which values of the state are trained; the others are layers' statistics."""
+        trained = dict(self._model.named_parameters())
+        tensors = self._model.state_dict().items()
+        return np.concatenate(
+            [np.full(t.numel(), name in trained) for name, t in tensors if t.is_floating_point()]
+        )
+
     @property
     def state_size(self) -> int:
         """Length of the state vector."""
         return sum(t.numel() for t in self._tensors())
+
+    def _pull_to(self, start: list[torch.Tensor], strength: float) -> None:
+        """Add the gradient of strength/2 |w - start|^2."""
+        for parameter, origin in zip(self._model.parameters(), start, strict=False):
+            if parameter.grad is not None:
+                parameter.grad.add_(parameter.detach() - origin, alpha=strength)
 
     def _tensors(self) -> list[torch.Tensor]:
         return [t for t in self._model.state_dict().values() if t.is_floating_point()]

@@ -19,7 +19,11 @@ METHODS = Registry(
     'iot_fl_ros.methods',
     {
         'dsfl': 'iot_fl_ros.learning.dsfl:DsFl',
+        'fd': 'iot_fl_ros.learning.fd:Fd',
+        'fedadam': 'iot_fl_ros.learning.fedopt:FedAdam',
         'fedavg': 'iot_fl_ros.learning.fedavg:FedAvg',
+        'fedprox': 'iot_fl_ros.learning.fedprox:FedProx',
+        'fedyogi': 'iot_fl_ros.learning.fedopt:FedYogi',
         'single': 'iot_fl_ros.learning.single:Single',
     },
 )

@@ -75,6 +75,7 @@ class RobotMachine:
         self._plan: RoundPlan | None = None
         self._plan_heard = -math.inf
         self.tensors = GlobalInbox()
+        self._learned = NO_DIGEST
         self._update: Parcel | None = None
         self._result: Trained | None = None
         self._trained_version = 0
@@ -180,6 +181,8 @@ class RobotMachine:
         if self._plan and self._plan.run_id != info.run_id:
             self._plan = None
         self.tensors.reset()
+        if self._plan:
+            self.tensors.plan(self._plan.model_digest, self._plan.model_version)
         self._update, self._result = None, None
         self._trained_version, self.round = 0, 0
         self._plan_heard = now
@@ -201,6 +204,7 @@ class RobotMachine:
         if plan.round > self.info.rounds:
             raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
         self._plan, self._plan_heard = plan, now
+        self.tensors.plan(plan.model_digest, plan.model_version)
         if self.state is RobotState.UPLOADING:
             if plan.round > self.round:
                 self._states.go('round over')
@@ -213,8 +217,9 @@ class RobotMachine:
             return []
         if self.info is None or chunk.run_id != self.info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
-        wanted = self._plan.model_digest if self._plan else NO_DIGEST
-        return self._advance(now) if self.tensors.take(chunk, self._method, wanted) else []
+        if not self.tensors.take(chunk, self._method, self.info.rounds):
+            return []
+        return [*self._expect_global(), *self._advance(now)]
 
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != self.robot_id:
@@ -244,9 +249,9 @@ class RobotMachine:
 
     def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
         if (
-            self.tensors.fresh is None
+            not self.tensors.fresh
             and not math.isnan(self.accuracy)
-            and self._method.global_specs()
+            and self._method.global_specs(1)
         ):
             self._states.go('nothing to adopt')
             return [self._status(now), RunEnded()]
@@ -255,9 +260,10 @@ class RobotMachine:
     def _start_job(self, plan: RoundPlan, round: int, *, last: bool) -> list[Effect]:
         self._states.go('plan and tensors')
         tensors = self.tensors
-        job = TrainRound(round, plan.model_version, tensors.fresh, tensors.round, last)
+        self._learned = tensors.held
+        job = TrainRound(round, plan.model_version, tensors.fresh, last)
         if not self._method.shares_state:
-            tensors.fresh = None  # distilled once; weights are adopted again after a lost round
+            tensors.use_up()  # distilled once; weights are adopted again after a lost round
         return [StartJob(job)]
 
     def _prepared(self, job: Prepare, result: Prepared, now: float) -> list[Effect]:
@@ -276,7 +282,7 @@ class RobotMachine:
         self.accuracy = self._result.accuracy
         if not self._method.shares_state:
             # The model behind the checkpoint has learned from these: they need not come again.
-            self.tensors.hold(bytes.fromhex(manifest['held']), self._trained_version)
+            self.tensors.learned(bytes.fromhex(manifest['learned']), self._trained_version)
         self._states.go('prepared with update')
         return [*self._send_update(now), *self._advance(now)]
 
@@ -304,7 +310,7 @@ class RobotMachine:
             'round': job.round,
             'model_version': job.model_version,
             'measures': [result.loss, result.accuracy, result.seconds],
-            'held': self.tensors.held.hex(),
+            'learned': self._learned.hex(),
         }
         return [SaveCheckpoint(job.round, manifest, result.update)]
 
@@ -335,15 +341,15 @@ class RobotMachine:
 
     def _expect_global(self) -> list[Effect]:
         """Watch for the global tensors that the plan names, if they are not here."""
-        assert self._plan is not None
-        delay = self.tensors.expect(self._plan.model_digest)
+        delay = self.tensors.expect()
         return [] if delay is None else [SetTimer(_REPAIR, delay)]
 
     def _repair_global(self, now: float) -> list[Effect]:
         """Ask for global tensors that the plan names and that stopped arriving."""
-        if self.info is None or self._plan is None:
+        if self.info is None:
             return []
-        missing, delay = self.tensors.look(self._plan.model_digest)
+        digest = self.tensors.wanted
+        missing, delay = self.tensors.look()
         effects: list[Effect] = [] if delay is None else [SetTimer(_REPAIR, delay)]
         if missing is None:
             return effects
@@ -352,7 +358,7 @@ class RobotMachine:
             run_id=self.info.run_id,
             sender_id=self.robot_id,
             receiver_id=AGGREGATOR,
-            digest=self._plan.model_digest,
+            digest=digest,
             missing=missing,
         )
         return [Publish(request), *effects]

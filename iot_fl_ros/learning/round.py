@@ -5,7 +5,7 @@ from __future__ import annotations
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import RobotStatus, TensorChunk
 from iot_fl_ros.core.repair import FIRST_DELAY, Repair
-from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.core.tensors import Tensors, all_allowed
 from iot_fl_ros.core.transfer import Assembly
 from iot_fl_ros.learning.method import Method, Update
 
@@ -55,7 +55,7 @@ class OpenRound:
             raise MessageError('wrong round', f'round {chunk.round}, open is {self.number}')
         if robot_id in self.accepted:
             raise MessageError('duplicate', 'its update of this round is already here')
-        if chunk.specs != method.update_specs():
+        if not all_allowed(method.update_specs(self.number), chunk.specs):
             raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')
         sets = self._sets.setdefault(robot_id, {})
         if chunk.digest not in sets:
@@ -77,7 +77,7 @@ class OpenRound:
         del self._sets[robot_id][status.update_digest]
         tensors: Tensors = assembly.tensors()
         try:
-            method.check_values(tensors)
+            method.check_values(tensors, self.number)
         except MessageError:
             self.refused.add(robot_id)
             raise

@@ -9,7 +9,7 @@ from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.learning.learner import Schedule
-from iot_fl_ros.learning.method import Method, Party, Update
+from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,22 @@ class Single(Method):
     Settings = SingleSettings
     settings: SingleSettings
 
-    def update_specs(self) -> tuple[TensorSpec, ...]:
+    def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """None."""
         return ()
 
-    def global_specs(self) -> tuple[TensorSpec, ...]:
+    def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """None."""
         return ()
 
-    def check_values(self, tensors: Tensors) -> None:
+    def check_values(self, tensors: Tensors, round: int) -> None:
         """Nothing to check."""
 
-    def aggregate(self, updates: Sequence[Update]) -> Tensors:
+    def aggregate(self, party: Party, updates: Sequence[Update], round: int) -> Tensors:
         """Nothing to aggregate."""
         return {}
 
-    def adopt(self, party: Party, tensors: Tensors, round: int) -> None:
+    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
         """Nothing to adopt."""
 
     def train(self, party: Party, round: int) -> tuple[Tensors, float]:

@@ -21,6 +21,24 @@ def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     )
 
 
+def compact_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Two strided convolutions, a wide hidden layer: 510,826 parameters for 1x28x28, 10 classes.
+
+    As many weights to send as larger nets, at a fifth of their work: for studies on CPUs.
+    """
+    features = nn.Sequential(
+        nn.Conv2d(input_shape[0], 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Flatten(),
+    )  # fmt: skip
+    return nn.Sequential(*features, *_dense([_width(features, input_shape), 320], classes))
+
+
+def mlp(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Two hidden layers of 200 and 100: 178,710 parameters for 1x28x28 and 10 classes."""
+    return nn.Sequential(nn.Flatten(), *_dense([math.prod(input_shape), 200, 100], classes))
+
+
 def dsfl_mnist_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """DS-FL's MNIST net: 583,242 parameters for 1x28x28 and 10 classes."""
     features = nn.Sequential(

@@ -15,6 +15,9 @@ MODELS = Registry(
     'model',
     'iot_fl_ros.models',
     {
+        'bow_mlp': 'iot_fl_ros.models.text:bow_mlp',
+        'compact_cnn': 'iot_fl_ros.models.cnn:compact_cnn',
+        'mlp': 'iot_fl_ros.models.cnn:mlp',
         'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
         'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',

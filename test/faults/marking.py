@@ -29,16 +29,16 @@ class Marking(Method):
 
     Settings = MarkingSettings
 
-    def update_specs(self):
+    def update_specs(self, round):
         return (TensorSpec('mark', 'int64', (SIZE,)),)
 
-    def global_specs(self):
+    def global_specs(self, round):
         return (TensorSpec('mark', 'int64', (SIZE,)),)
 
-    def check_values(self, tensors):
+    def check_values(self, tensors, round):
         pass
 
-    def aggregate(self, updates):
+    def aggregate(self, party, updates, round):
         rounds = {int(value) for update in updates for value in update.tensors['mark']}
         if len(rounds) != 1:
             raise AssertionError(f'a set mixes rounds {rounds}')
@@ -47,11 +47,20 @@ class Marking(Method):
         mark[1:] += robots
         return {'mark': mark}
 
-    def adopt(self, party, tensors, round):
+    def adopt(self, party, sets):
         raise NotImplementedError
 
     def train(self, party, round):
         raise NotImplementedError
+
+
+class Chained(Marking):
+    """Marking, whose global sets build upon those of the three rounds before."""
+
+    chained = True
+
+    def needs_since(self, round):
+        return max(1, round - 3)
 
 
 def hash_of(robot_id: str) -> int:
@@ -61,24 +70,39 @@ def hash_of(robot_id: str) -> int:
 class MarkingRobotWorker:
     """A robot that marks its update with the round it was asked for."""
 
-    def __init__(self, store):
+    def __init__(self, store, made, errors):
         self._store = store
-        self.adopted: list[int] = []
+        self._made = made
+        self._errors = errors
+        self._learned: set[int] = set()
+        self._method = None
 
     def run(self, job):
         if isinstance(job, Prepare):
+            self._method = method_of(job.info)
             kept = self._store.read()
             if kept is None or kept[0]['run_id'] != job.info.run_id:
                 return Prepared(10, None, {})
-            return Prepared(10, kept[0], kept[1])
-        if job.tensors is not None:
-            self.adopted.append(job.model_version)
+            self._learned = set(kept[1]['learned'].tolist())
+            return Prepared(10, kept[0], {'mark': kept[1]['mark']})
+        if job.sets:
+            self._learn([content.round for content in job.sets])
         return Trained({'mark': np.full(SIZE, job.round, np.int64)}, 0.5, 0.5, 1.0)
 
     keeps = True
 
     def save(self, effect):
-        self._store.write(effect.manifest, effect.tensors)
+        learned = {'learned': np.array(sorted(self._learned), np.int64)}
+        self._store.write(effect.manifest, {**effect.tensors, **learned})
+
+    def _learn(self, rounds):
+        """Notice a set without those that it builds upon."""
+        if rounds != sorted(rounds) or (len(rounds) > 1 and not self._method.chained):
+            self._errors.append(f'adopts {rounds}')
+        self._learned |= set(rounds)
+        needed = {r for r in self._made - {0} if self._method.needs_since(rounds[-1]) <= r <= rounds[-1]}
+        if needed - self._learned:
+            self._errors.append(f'{rounds} adopted without {needed - self._learned}')
 
 
 class MarkingAggregatorWorker:
@@ -86,12 +110,13 @@ class MarkingAggregatorWorker:
 
     errors: list[str]
 
-    def __init__(self, settings, store, errors):
+    def __init__(self, settings, store, made, errors):
         self._store = store
+        self._made = made
         self.errors = errors
         run = settings.aggregator.run
         self.info = RunInfo(
-            0.0, run.name, 0, 'marking:Marking', settings_text(MarkingSettings()), 'none',
+            0.0, run.name, 0, settings.method_name, settings_text(MarkingSettings()), 'none',
             run.seed, ('a', 'b'), (1,), 0, 0, NO_DIGEST, run.rounds, run.heartbeat,
         )  # fmt: skip
         self._method = method_of(self.info)
@@ -107,7 +132,7 @@ class MarkingAggregatorWorker:
             return 0.5
         assert isinstance(job, Aggregate)
         try:
-            return self._method.aggregate(job.updates)
+            return self._method.aggregate(None, job.updates, job.round)
         except AssertionError as error:
             self.errors.append(str(error))
             raise
@@ -115,6 +140,7 @@ class MarkingAggregatorWorker:
     keeps = True
 
     def save(self, effect):
+        self._made.add(effect.manifest['sets'][-1]['round'])
         self._store.write(effect.manifest, effect.tensors)
 
 
@@ -123,10 +149,11 @@ class MarkingSimulation(Simulation):
 
     def __init__(self, *args, **kwargs):
         self.errors: list[str] = []
+        self.made: set[int] = set()  # rounds with a result, and 0
         super().__init__(*args, **kwargs)
 
     def make_aggregator_worker(self, store):
-        return MarkingAggregatorWorker(self.settings, store, self.errors)
+        return MarkingAggregatorWorker(self.settings, store, self.made, self.errors)
 
     def make_robot_worker(self, robot_id, index, store):
-        return MarkingRobotWorker(store)
+        return MarkingRobotWorker(store, self.made, self.errors)

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.learning.aggregation import enhanced_era, era, simple, weighted_mean
 from iot_fl_ros.learning.familiarity import encode_distances, weights
-from iot_fl_ros.learning.labels import LABEL_DTYPES, check_labels, decode_labels, encode_labels
 
 A = np.array([[1.0, 0.0], [0.5, 0.5]], np.float32)
 B = np.array([[0.0, 1.0], [0.2, 0.8]], np.float32)
@@ -50,29 +48,3 @@ def test_distances_fit_a_byte():
     np.testing.assert_array_equal(
         encode_distances(np.array([0.0, 2.0, 4.0, 9.0])), [0, 128, 255, 255]
     )
-
-
-@pytest.mark.parametrize(('dtype', 'error'), [('float32', 0), ('float16', 5e-4), ('uint8', 4e-3)])
-def test_labels_survive_their_encoding(dtype, error):
-    labels = np.random.default_rng(0).dirichlet(np.ones(10), 100).astype(np.float32)
-    encoded = encode_labels(labels, dtype)
-    assert str(encoded.dtype) == dtype
-    check_labels(encoded)
-    decoded = decode_labels(encoded)
-    np.testing.assert_allclose(decoded, labels, atol=error + 1e-6)
-    np.testing.assert_allclose(decoded.sum(axis=1), 1, rtol=1e-5)
-
-
-@pytest.mark.parametrize('dtype', LABEL_DTYPES)
-@pytest.mark.parametrize('value', [0.0, 1.0])
-def test_rows_that_are_no_distribution_are_refused(dtype, value):
-    bad = encode_labels(np.full((3, 10), value, np.float32), dtype)
-    with pytest.raises(MessageError):
-        check_labels(bad)
-
-
-@pytest.mark.parametrize('value', [np.nan, np.inf, -0.5])
-def test_impossible_values_are_refused(value):
-    labels = np.array([[value, 1.0]], np.float32)
-    with pytest.raises(MessageError):
-        check_labels(labels)

@@ -15,10 +15,10 @@ VALUES = np.zeros(CHUNK_BYTES // 2, np.float32)
 
 
 class FakeMethod:
-    def update_specs(self):
+    def update_specs(self, round):
         return (TensorSpec('state', 'float32', VALUES.shape),)
 
-    def check_values(self, tensors):
+    def check_values(self, tensors, round):
         pass
 
 

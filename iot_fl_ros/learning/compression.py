@@ -1,0 +1,75 @@
+"""Model updates in fewer bytes: 8 bits a weight, or only the largest changes.
+
+What is lost in one round is added to the next (error feedback: Seide et al., Interspeech 2014;
+Karimireddy et al., arXiv 1901.09847). Top-k: Aji and Heafield, arXiv 1704.05021.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.tensors import Tensors, TensorSpec
+
+UPLOADS = ('float32', 'uint8', 'topk')
+# Values that share one scale; smaller blocks follow the layers' different ranges better.
+_BLOCK = 1_024
+_MIDDLE = 128
+
+Vector = NDArray[np.float32]
+
+
+def specs(kind: str, size: int, fraction: float) -> tuple[TensorSpec, ...]:
+    """Return the tensors of an encoded change of `size` values (kind uint8 or topk)."""
+    if kind == 'uint8':
+        blocks = math.ceil(size / _BLOCK)
+        return TensorSpec('change', 'uint8', (size,)), TensorSpec('scale', 'float32', (blocks,))
+    kept = kept_values(size, fraction)
+    return TensorSpec('index', 'uint32', (kept,)), TensorSpec('value', 'float16', (kept,))
+
+
+def kept_values(size: int, fraction: float) -> int:
+    """Return how many of `size` values top-k keeps: at least one."""
+    return max(1, round(size * fraction))
+
+
+def encode(change: Vector, kind: str, fraction: float) -> Tensors:
+    """Return `change` encoded; what `decode` gives back is what the receiver will see."""
+    if kind == 'uint8':
+        blocks = _blocks(change)
+        scale = np.abs(blocks).max(axis=1) / np.float32(_MIDDLE - 1)
+        steps = np.rint(blocks / np.where(scale > 0, scale, 1)[:, None]).astype(np.int16)
+        codes = (steps + _MIDDLE).astype(np.uint8).reshape(-1)[: len(change)]
+        return {'change': codes, 'scale': scale.astype(np.float32)}
+    kept = kept_values(len(change), fraction)
+    index = np.sort(np.argpartition(np.abs(change), -kept)[-kept:])
+    limit = np.finfo(np.float16).max
+    value = np.clip(change[index], -limit, limit).astype(np.float16)
+    return {'index': index.astype(np.uint32), 'value': value}
+
+
+def decode(tensors: Tensors, size: int) -> Vector:
+    """Return the change that `tensors` stand for, float32 [size]."""
+    if 'change' in tensors:
+        steps = tensors['change'].astype(np.float32) - _MIDDLE
+        return (_blocks(steps) * tensors['scale'][:, None]).reshape(-1)[:size]
+    change = np.zeros(size, np.float32)
+    change[tensors['index']] = tensors['value']
+    return change
+
+
+def check(tensors: Tensors, size: int) -> None:
+    """Raise MessageError if an index is outside or repeated; finiteness is checked elsewhere."""
+    index = tensors.get('index')
+    if index is not None and ((index >= size).any() or (np.diff(index.astype(np.int64)) < 1).any()):
+        raise MessageError('out of range', f'indices must rise and stay below {size}')
+
+
+def _blocks(values: Vector) -> Vector:
+    """Return [size] as [blocks, _BLOCK], the last one padded with zeros."""
+    padded = np.zeros(math.ceil(len(values) / _BLOCK) * _BLOCK, np.float32)
+    padded[: len(values)] = values
+    return padded.reshape(-1, _BLOCK)

@@ -1,0 +1,125 @@
+"""FD: robots exchange, for each class, the mean output of their models on it. No open set.
+
+Jeong et al., arXiv 1811.11479, section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.seeds import derive_seed
+from iot_fl_ros.core.tensors import Tensors, TensorSpec
+from iot_fl_ros.learning.learner import Schedule
+from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update, check_finite
+
+_OWN = 'own'
+_TEACHER = 'teacher'
+
+
+@dataclass(frozen=True)
+class FdSettings:
+    """Settings of FD."""
+
+    gamma: float = setting(0.5, "Weight of the other robots' mean output in the loss.", minimum=0)
+    local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
+    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    learning_rate: float = setting(0.05, 'SGD learning rate.', minimum=0.0)
+
+
+class Fd(Method):
+    """Update: mean probabilities by true class [C, C]; rows of classes it lacks are zero.
+
+    Global: the sum of those rows and how many robots gave one. The aggregator has no model.
+    """
+
+    Settings = FdSettings
+    aggregator_learns: ClassVar[bool] = False
+    settings: FdSettings
+
+    def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
+        """Mean outputs, float32 [C, C]."""
+        classes = len(self.info.class_names)
+        return (TensorSpec('outputs', 'float32', (classes, classes)),)
+
+    def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
+        """Sums of outputs, float32 [C, C], and number of robots, float32 [C]."""
+        return (*self.update_specs(round), TensorSpec('robots', 'float32', self.class_shape))
+
+    @property
+    def class_shape(self) -> tuple[int, ...]:
+        """Shape of one value a class."""
+        return (len(self.info.class_names),)
+
+    def check_values(self, tensors: Tensors, round: int) -> None:
+        """Outputs of an update are distributions or rows of zeros; sums are not negative."""
+        check_finite(tensors)
+        if any((tensor < 0).any() for tensor in tensors.values()):
+            raise MessageError('out of range', 'outputs are negative')
+        rows = tensors['outputs'].sum(axis=1)
+        expected = tensors['robots'] if 'robots' in tensors else rows > 0
+        if not np.allclose(rows, expected, atol=0.01):
+            raise MessageError('no distribution', 'rows of outputs do not sum to 1')
+
+    def aggregate(self, party: Party, updates: Sequence[Update], round: int) -> Tensors:
+        """Add up the rows, in the order of robot ids."""
+        total = np.zeros((*self.class_shape, *self.class_shape), np.float32)
+        robots = np.zeros(self.class_shape, np.float32)
+        for update in updates:
+            total += update.tensors['outputs']
+            robots += update.tensors['outputs'].sum(axis=1) > 0.5
+        return {'outputs': total, 'robots': robots}
+
+    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
+        """Remember the mean outputs of the others; rows that nobody else has are zero."""
+        newest = sets[-1].tensors
+        own = party.memory.get(_OWN, np.zeros_like(newest['outputs']))
+        others = newest['robots'] - (own.sum(axis=1) > 0.5)
+        total = np.maximum(newest['outputs'] - own, 0)
+        share = np.where(others > 0.5, 1 / np.maximum(others, 1), 0).astype(np.float32)
+        party.memory[_TEACHER] = total * share[:, None]
+
+    def train(self, party: Party, round: int) -> tuple[Tensors, float]:
+        """Train on CE(y) + gamma CE(teacher of y); return the new mean outputs."""
+        private = party.learner.private
+        if private is None or private.labels is None:
+            raise ConfigError('this learner has no private samples: set data.private')
+        settings = self.settings
+        targets, scale = self._targets(private.labels, party.memory.get(_TEACHER))
+        schedule = Schedule(
+            settings.local_epochs, settings.batch_size, settings.learning_rate * scale
+        )
+        seed = derive_seed(self.info.seed, 'train', round, party.id)
+        loss = party.learner.train(private, targets, schedule, seed)
+        outputs = _mean_outputs(
+            party.learner.probabilities(private), private.labels, len(self.info.class_names)
+        )
+        party.memory[_OWN] = outputs
+        return {'outputs': outputs}, loss
+
+    def _targets(
+        self, labels: NDArray[np.int64], teacher: NDArray[np.float32] | None
+    ) -> tuple[NDArray, float]:
+        """Return (targets, factor of the loss): CE(y) + gamma CE(t) = (1 + gamma) CE(mixture)."""
+        if teacher is None:
+            return labels, 1.0
+        gamma = np.float32(self.settings.gamma)
+        one_hot = np.eye(len(teacher), dtype=np.float32)[labels]
+        known = teacher.sum(axis=1)[labels, None] > 0.5
+        mixed = (one_hot + gamma * teacher[labels]) / (1 + gamma)
+        return np.where(known, mixed, one_hot), 1 + float(gamma)
+
+
+def _mean_outputs(
+    probabilities: NDArray[np.float32], labels: NDArray[np.int64], classes: int
+) -> NDArray[np.float32]:
+    outputs = np.zeros((classes, classes), np.float32)
+    for label in np.unique(labels):
+        outputs[label] = probabilities[labels == label].mean(axis=0)
+    return outputs

@@ -1,0 +1,76 @@
+"""FedAdam and FedYogi: the aggregator treats the mean change of the robots as a gradient.
+
+Reddi et al., arXiv 2003.00295, algorithm 2.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.learning.fedavg import FedAvg, FedAvgSettings
+from iot_fl_ros.learning.method import Party, Update
+
+_MOMENT = 'moment'
+_SPREAD = 'spread'
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class FedOptSettings(FedAvgSettings):
+    """Settings of FedAdam and FedYogi."""
+
+    server_learning_rate: float = setting(0.01, 'Step of the aggregator (eta).', minimum=0.0)
+    beta_1: float = setting(0.9, 'Decay of the first moment.', minimum=0.0, maximum=1.0)
+    beta_2: float = setting(0.99, 'Decay of the second moment.', minimum=0.0, maximum=1.0)
+    tau: float = setting(1e-3, 'Added to the root of the second moment.', minimum=1e-12)
+
+
+class _FedOpt(FedAvg):
+    """What both share; the moments are in the aggregator's memory."""
+
+    Settings = FedOptSettings
+    settings: FedOptSettings
+
+    def mean_state(self, party: Party, updates: Sequence[Update]) -> Vector:
+        """Return w + eta m / (sqrt(v) + tau); statistics of normalisation layers are averaged."""
+        settings = self.settings
+        mean, state = super().mean_state(party, updates), party.learner.state()
+        change = mean - state
+        beta_1 = np.float32(settings.beta_1)
+        moment = party.memory.get(_MOMENT, np.zeros_like(state))
+        spread = party.memory.get(_SPREAD, np.full_like(state, settings.tau**2))
+        moment = beta_1 * moment + (1 - beta_1) * change
+        spread = self.next_spread(spread, change**2)
+        party.memory[_MOMENT], party.memory[_SPREAD] = moment, spread
+        step = moment / (np.sqrt(spread) + np.float32(settings.tau))
+        trained = party.learner.trained_values()
+        return np.where(trained, state + np.float32(settings.server_learning_rate) * step, mean)
+
+    @abstractmethod
+    def next_spread(self, spread: Vector, square: Vector) -> Vector:
+        """Return the second moment after a change whose square is `square`."""
+
+
+class FedAdam(_FedOpt):
+    """v = beta_2 v + (1 - beta_2) change^2."""
+
+    def next_spread(self, spread: Vector, square: Vector) -> Vector:
+        """Return the exponential mean of the squares."""
+        beta_2 = np.float32(self.settings.beta_2)
+        return beta_2 * spread + (1 - beta_2) * square
+
+
+class FedYogi(_FedOpt):
+    """v = v - (1 - beta_2) change^2 sign(v - change^2)."""
+
+    def next_spread(self, spread: Vector, square: Vector) -> Vector:
+        """Return a second moment that moves by at most (1 - beta_2) change^2."""
+        beta_2 = np.float32(self.settings.beta_2)
+        return spread - (1 - beta_2) * square * np.sign(spread - square)

@@ -1,0 +1,45 @@
+"""Parties and run infos for the tests of methods: tiny, without files."""
+
+import numpy as np
+from torch import nn
+
+from iot_fl_ros.core.messages import RunInfo
+from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.learning.learner import Learner
+from iot_fl_ros.learning.method import Party, Update
+from iot_fl_ros.learning.registry import method_of, method_settings, settings_text
+
+RNG = np.random.default_rng(0)
+OPEN = Samples(RNG.normal(size=(40, 4)).astype(np.float32), None)
+PRIVATE = Samples(
+    RNG.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2, ('a', 'b', 'c')
+)
+
+
+def info_of(name, rounds=50, **settings):
+    _, values = method_settings({'name': name, **settings})
+    state_size = sum(p.numel() for p in model().parameters())
+    return RunInfo(
+        0.0, 'r-1', 0, name, settings_text(values), 'none', 7, ('a', 'b', 'c'), (4,),
+        state_size, len(OPEN), bytes(32), rounds, 1.0,
+    )  # fmt: skip
+
+
+def method(name, **settings):
+    return method_of(info_of(name, **settings))
+
+
+def model():
+    return nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def robot(name='r1', private=PRIVATE):
+    return Party(name, Learner(model(), 'cpu', private), OPEN)
+
+
+def aggregator():
+    return Party('aggregator', Learner(model(), 'cpu'), OPEN)
+
+
+def update(robot_id, samples=10, **tensors):
+    return Update(robot_id, tensors, samples)

@@ -1,0 +1,140 @@
+"""FedAvg and its kin on small cases computed by hand."""
+
+import numpy as np
+import pytest
+from methods import PRIVATE, aggregator, info_of, method, robot, update
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.tensors import all_allowed, specs_of
+from iot_fl_ros.learning import compression
+from iot_fl_ros.learning.learner import Schedule
+from iot_fl_ros.learning.method import GlobalSet
+
+SIZE = info_of('fedavg').state_size
+
+
+def state_of(value):
+    party = aggregator()
+    return np.full(party.learner.state_size, value, np.float32)
+
+
+def test_fedavg_weighs_by_samples():
+    fed = method('fedavg')
+    party = aggregator()
+    fed.info = info_of('fedavg')
+    size = fed.info.state_size
+    updates = [
+        update('a', 30, state=np.full(size, 1.0, np.float32)),
+        update('b', 10, state=np.full(size, 5.0, np.float32)),
+    ]
+    np.testing.assert_allclose(fed.aggregate(party, updates, 1)['state'], 2.0)
+
+
+@pytest.mark.parametrize('upload', ['uint8', 'topk'])
+def test_what_compression_loses_comes_in_the_next_round(upload):
+    change = np.random.default_rng(0).normal(size=5_000).astype(np.float32)
+    residual = np.zeros_like(change)
+    received = np.zeros_like(change)
+    for _ in range(200):
+        wanted = change + residual
+        sent = compression.decode(compression.encode(wanted, upload, 0.05), len(change))
+        residual = wanted - sent
+        received += sent
+    np.testing.assert_allclose(received / 200, change, atol=0.35 if upload == 'topk' else 1e-3)
+
+
+def test_eight_bits_by_hand():
+    change = np.array([0.0, 1.27, -1.27, 0.635], np.float32)
+    tensors = compression.encode(change, 'uint8', 0.0)
+    assert tensors['change'].tolist() == [128, 255, 1, 192]  # 0.635 / 0.01 = 63.5, to even
+    np.testing.assert_allclose(compression.decode(tensors, 4), [0, 1.27, -1.27, 0.64], rtol=1e-5)
+
+
+def test_topk_by_hand():
+    change = np.array([0.5, -3.0, 0.25, 2.0, 0.0], np.float32)
+    tensors = compression.encode(change, 'topk', 0.4)
+    assert tensors['index'].tolist() == [1, 3]
+    np.testing.assert_allclose(compression.decode(tensors, 5), [0, -3, 0, 2, 0])
+
+
+@pytest.mark.parametrize('index', [[1, 1], [3, 1], [1, 9]])
+def test_hostile_indices_are_refused(index):
+    tensors = {'index': np.array(index, np.uint32), 'value': np.zeros(2, np.float16)}
+    with pytest.raises(MessageError):
+        compression.check(tensors, 5)
+
+
+@pytest.mark.parametrize('upload', ['uint8', 'topk'])
+def test_a_compressed_update_is_of_the_declared_kind_and_moves_the_model(upload):
+    fed = method('fedavg', upload=upload, topk=0.5)
+    party, server = robot(), aggregator()
+    state = server.learner.state()
+    fed.info = info_of('fedavg')
+    object.__setattr__(fed.info, 'state_size', len(state))
+    fed.adopt(party, [GlobalSet(0, {'state': state})])
+    tensors, _ = fed.train(party, 1)
+    assert all_allowed(fed.update_specs(1), specs_of(tensors))
+    fed.check_values(tensors, 1)
+    new = fed.aggregate(server, [update('r1', 20, **tensors)], 1)['state']
+    trained = party.learner.state()
+    assert np.abs(new - trained).max() < np.abs(state - trained).max()
+    np.testing.assert_allclose(new + party.memory['residual'], trained, atol=1e-5)
+
+
+def test_fedprox_adds_the_gradient_of_the_proximal_term():
+    # With mu = 1 / learning rate each step goes back to the start before its own gradient.
+    free, held = robot(), robot()
+    held.learner.set_state(free.learner.state())
+    start = free.learner.state()
+    free.learner.train_private(Schedule(5, 20, 0.5), 0)
+    held.learner.train_private(Schedule(5, 20, 0.5, proximal=2.0), 0)
+    trained = free.learner.trained_values()
+    far = np.abs(free.learner.state() - start)[trained].sum()
+    near = np.abs(held.learner.state() - start)[trained].sum()
+    assert near < far / 2
+
+
+@pytest.mark.parametrize(('name', 'spread'), [('fedadam', 0.0199), ('fedyogi', 0.02)])
+def test_adaptive_aggregation_by_hand(name, spread):
+    # w = 0, v_0 = tau^2 = 0.01, change = 1, beta_1 = 0.9, beta_2 = 0.99, eta = 0.1, tau = 0.1:
+    # m = 0.1; Adam: v = 0.99 * 0.01 + 0.01 = 0.0199; Yogi: v = 0.01 + 0.01 * 1 = 0.02.
+    fed = method(name, server_learning_rate=0.1, tau=0.1)
+    party = aggregator()
+    party.learner.set_state(np.zeros(party.learner.state_size, np.float32))
+    object.__setattr__(fed.info, 'state_size', party.learner.state_size)
+    one = np.ones(party.learner.state_size, np.float32)
+    new = fed.aggregate(party, [update('a', state=one)], 1)['state']
+    trained = party.learner.trained_values()
+    np.testing.assert_allclose(new[trained], 0.1 * 0.1 / (spread**0.5 + 0.1), rtol=1e-5)
+    np.testing.assert_array_equal(new[~trained], 1.0)  # statistics of BatchNorm: plain mean
+    assert set(party.memory) == {'moment', 'spread'}
+
+
+def test_fd_averages_the_outputs_of_the_others():
+    fd = method('fd', gamma=1.0)
+    own = np.array([[0.8, 0.2, 0], [0.4, 0.6, 0], [0, 0, 0]], np.float32)
+    other = np.array([[0.6, 0.4, 0], [0, 0, 0], [0, 0, 1.0]], np.float32)
+    third = np.array([[0.2, 0.8, 0], [0, 0, 0], [0, 0, 0]], np.float32)
+    updates = [update(n, outputs=t) for n, t in zip('abc', (own, other, third), strict=True)]
+    tensors = fd.aggregate(aggregator(), updates, 1)
+    assert tensors['robots'].tolist() == [3, 1, 1]
+    fd.check_values(tensors, 1)
+    party = robot()
+    party.memory['own'] = own
+    fd.adopt(party, [GlobalSet(1, tensors)])
+    expected = [[0.4, 0.6, 0], [0, 0, 0], [0, 0, 1]]
+    np.testing.assert_allclose(party.memory['teacher'], expected, atol=1e-6)
+    # Labels 0 and 1: the teacher of class 1 is known to this robot alone, so only CE is left.
+    targets, scale = fd._targets(np.array([0, 1]), party.memory['teacher'])
+    np.testing.assert_allclose(targets, [[0.7, 0.3, 0], [0, 1, 0]], atol=1e-6)
+    assert scale == 2.0
+
+
+def test_fd_trains_and_reports_the_classes_it_has():
+    fd = method('fd')
+    party = robot()
+    tensors, loss = fd.train(party, 1)
+    assert loss > 0
+    assert tensors['outputs'].sum(axis=1).round(3).tolist() == [1, 1, 0]
+    assert all_allowed(fd.update_specs(1), specs_of(tensors))
+    assert len(PRIVATE) == 20
