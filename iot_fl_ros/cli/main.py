@@ -8,7 +8,7 @@ import sys
 
 from iot_fl_ros.core.errors import IotFlError
 
-VERBS = ('demo', 'run', 'simulate', 'plot', 'data', 'models', 'doctor')
+VERBS = ('demo', 'run', 'simulate', 'study', 'plot', 'data', 'models', 'doctor')
 
 
 def main(argv: list[str] | None = None) -> int:

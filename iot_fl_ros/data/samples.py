@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -66,4 +67,8 @@ class Samples:
 
     def digest(self) -> bytes:
         """Return the BLAKE3 digest of the values."""
+        return self._digest
+
+    @cached_property
+    def _digest(self) -> bytes:
         return digest_of(np.ascontiguousarray(self.values).reshape(-1).view(np.uint8).data)

@@ -6,6 +6,11 @@ data set; a fixed seed makes every robot see the same split without talking to t
 
 from __future__ import annotations
 
+import dataclasses
+import threading
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,31 +22,50 @@ from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.data.settings import DataSettings
 
 Shape = tuple[int, ...]
+T = TypeVar('T')
+# What the robots of a process share: parts, an open set, two test sets, and those of a former run.
+_MOST_SHARED = 6
+_CACHE: dict[Any, Any] = {}
+_LOCK = threading.Lock()
 
 
 def private_samples(
     settings: DataSettings, class_names: tuple[str, ...], like: Shape | None = None
 ) -> Samples:
     """Return the labelled samples of the robot that has part `partition_index`."""
-    samples = load_samples(settings.private, 'train', like).with_classes(class_names)
-    if samples.labels is None:
-        raise DataError(f'{settings.private} has no labels: one sub-folder per class is needed')
-    true_labels = samples.labels
-    pool = _order(samples, settings)[: settings.private_size or len(samples)]
-    if settings.label_noise:
-        samples = _with_label_noise(samples, pool, settings)
-    if settings.partition == 'none':
-        return samples.take(pool)
-    parts = _partition(true_labels[pool], settings)
+    samples, parts = _shared(_private_parts, settings, class_names, like)
     if settings.partition_index >= len(parts):
         raise ConfigError(
             f'data.partition_index is {settings.partition_index}: must be below {len(parts)}'
         )
-    return samples.take(pool[parts[settings.partition_index]])
+    return samples.take(parts[settings.partition_index])
+
+
+def _private_parts(
+    settings: DataSettings, class_names: tuple[str, ...], like: Shape | None
+) -> tuple[Samples, list[NDArray[np.int64]]]:
+    """Return the data set and the indices of every robot's samples in it."""
+    samples = load_samples(settings.private, 'train', like).with_classes(class_names)
+    if samples.labels is None:
+        raise DataError(f'{settings.private} has no labels: one sub-folder per class is needed')
+    pool = _order(samples, settings)[: settings.private_size or len(samples)]
+    if settings.partition == 'none':
+        parts = [pool] * (settings.partition_index + 1)
+    else:  # by the true labels: noise does not change who has what
+        parts = [pool[part] for part in _partition(samples.labels[pool], settings)]
+    noisy = _with_label_noise(samples, pool, settings) if settings.label_noise else samples
+    return noisy, parts
 
 
 def open_samples(settings: DataSettings, like: Shape | None = None) -> Samples:
-    """Return the open set without labels: the same samples in the same order everywhere."""
+    """Return the open set without labels: the same samples in the same order everywhere.
+
+    The robots of one process share it.
+    """
+    return _shared(_open_samples, settings, like)
+
+
+def _open_samples(settings: DataSettings, like: Shape | None) -> Samples:
     samples = load_samples(settings.open, 'train', like).unlabelled()
     start = 0
     order = _order(samples, settings)
@@ -57,12 +81,29 @@ def open_samples(settings: DataSettings, like: Shape | None = None) -> Samples:
 
 
 def test_samples(settings: DataSettings, size: int, like: Shape | None = None) -> Samples:
-    """Return the first `size` test samples (0 = all) in random order."""
+    """Return the first `size` test samples (0 = all) in random order; shared as the open set."""
+    return _shared(_test_samples, settings, size, like)
+
+
+def _test_samples(settings: DataSettings, size: int, like: Shape | None) -> Samples:
     samples = load_samples(settings.test, 'test', like)
     if samples.labels is None:
         raise DataError(f'{settings.test} has no labels: accuracy cannot be measured on it')
     order = generator(settings.seed, 'test').permutation(len(samples))
     return samples.take(order[: size or len(samples)])
+
+
+def _shared(load: Callable[..., T], settings: DataSettings, *rest: Any) -> T:
+    """Return `load(settings, *rest)`, from a former call if only the robot's part differs."""
+    index = settings.partition_index if settings.partition == 'none' else 0
+    key = (load, repr(dataclasses.replace(settings, partition_index=index)), rest)
+    with _LOCK:
+        if key not in _CACHE:
+            while len(_CACHE) >= _MOST_SHARED:
+                _CACHE.pop(next(iter(_CACHE)))
+            _CACHE[key] = load(settings, *rest)
+        value: T = _CACHE[key]
+    return value
 
 
 def _with_label_noise(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
 from functools import partial
 from typing import Any, Protocol
 
@@ -52,7 +53,9 @@ class Worker(Protocol):
 class Host:
     """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
 
-    job_seconds: virtual duration of a job. record, ended, sent: as in `ros.driver`.
+    job_seconds: virtual duration of a job. record, ended, sent: as in `ros.driver`. pool: where
+    jobs compute while virtual time goes on, so that robots train side by side; their results
+    arrive at the same virtual time as without. Checkpoints are written when their time has come.
     """
 
     def __init__(
@@ -67,6 +70,7 @@ class Host:
         job_seconds: Callable[[Any], float],
         record: Callable[[Mapping[str, Any]], None] | None = None,
         sent: Callable[[int], None] | None = None,
+        pool: Executor | None = None,
     ) -> None:
         self.name = name
         self.machine = machine
@@ -78,6 +82,7 @@ class Host:
         self._job_seconds = job_seconds
         self._record = record
         self._sent = sent
+        self._pool = pool
         self._alive = False
         self._timers: dict[str, int] = {}
         self._free_at = 0.0
@@ -109,7 +114,7 @@ class Host:
                     if self._sent:
                         self._sent(size)
                 case StartJob(job):
-                    self._work(job, partial(self._run_job, job))
+                    self._start_job(job)
                 case SaveCheckpoint():
                     self._work(effect, partial(self._save, effect))
                 case SetTimer(name, delay):
@@ -120,6 +125,25 @@ class Host:
                     self._record(row)
                 case RunEnded():
                     self.ended = True
+
+    def _start_job(self, job: Any) -> None:
+        """Let a job compute when the worker is free, and tell its result when its time is over."""
+        function: Callable[[], Event] = partial(self._run_job, job)
+        if self._pool is None:
+            self._work(job, function)
+            return
+        begin = max(self._free_at, self._clock.now)
+        future: Future[Event] = Future()
+
+        def start() -> None:
+            assert self._pool is not None
+            self._pool.submit(lambda: future.set_result(function()))
+
+        if begin > self._clock.now:
+            self._clock.at(begin, start)
+        else:
+            start()
+        self._work(job, future.result)
 
     def _work(self, job: Any, function: Callable[[], Event]) -> None:
         """Do a job when its time is over, one after the other as a worker thread would."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from iot_fl_ros.core.errors import IotFlError
@@ -23,7 +24,7 @@ from iot_fl_ros.fleet.clock import VirtualClock
 from iot_fl_ros.fleet.host import Host, Worker
 from iot_fl_ros.fleet.network import Faults, Network
 from iot_fl_ros.learning.aggregator import AggregatorMachine
-from iot_fl_ros.learning.jobs import AggregatorWorker, RobotWorker, TrainRound
+from iot_fl_ros.learning.jobs import AggregatorWorker, Assess, RobotWorker, TrainRound
 from iot_fl_ros.learning.robot import RobotMachine
 from iot_fl_ros.learning.settings import FleetSettings
 
@@ -31,6 +32,7 @@ ROBOT_TOPICS = (RunInfo, RoundPlan, GlobalChunk, ChunkRequest)
 AGGREGATOR_TOPICS = (RobotStatus, TensorChunk, ChunkRequest)
 Record = Callable[[Mapping[str, Any]], None]
 _CHECK_PERIOD = 60.0  # virtual s
+_ASSESS_SECONDS = 0.5  # virtual; while the robots train
 
 
 def robot_ids(count: int) -> list[str]:
@@ -42,7 +44,10 @@ def robot_ids(count: int) -> list[str]:
 class Simulation:
     """Runs one federated run in virtual time. Hosts can be crashed and started again.
 
-    train_seconds: virtual duration of a robot's training; other jobs take none.
+    train_seconds: virtual duration of a robot's training; the aggregator measures its model in
+    half a virtual second, other jobs take none. threads: jobs that compute at a time. crashes:
+    robots keep checkpoints in memory, so that they can be crashed and started again. models:
+    models of the robots, in turn; empty = that of the run.
     """
 
     def __init__(
@@ -55,6 +60,9 @@ class Simulation:
         train_seconds: Callable[[str], float] = lambda robot_id: 1.0,
         record: Record | None = None,
         store: Store | None = None,
+        threads: int = 1,
+        crashes: bool = True,
+        models: Sequence[str] = (),
     ) -> None:
         self.settings = settings
         self.clock = VirtualClock()
@@ -65,6 +73,9 @@ class Simulation:
         self._record = record
         self._stores: dict[str, Store] = {AGGREGATOR: store or MemoryStore()}
         self._robots = robots
+        self._crashes = crashes
+        self._models = tuple(models)
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def start_all(self) -> None:
         """Start the aggregator and every robot."""
@@ -85,6 +96,14 @@ class Simulation:
 
     def run(self, until: float = 1e9) -> None:
         """Run to the end of the federated run; IotFlError if virtual time `until` comes first."""
+        try:
+            self._run(until)
+        finally:
+            if self._pool:
+                self._pool.shutdown()
+                self._pool = None
+
+    def _run(self, until: float) -> None:
         while not self.clock.run(
             self.clock.now + _CHECK_PERIOD, lambda: self.hosts[AGGREGATOR].ended
         ):
@@ -123,14 +142,17 @@ class Simulation:
         settings = self.settings
         return AggregatorWorker(settings.aggregator, settings.method_name, settings.method, store)
 
-    def make_robot_worker(self, robot_id: str, index: int, store: Store) -> Worker:
+    def make_robot_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the robot that has part `index` of the private samples."""
         learner = self.settings.learner
         data = dataclasses.replace(
             learner.data, partition_index=index, partition_count=self._robots
         )
         robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
-        return RobotWorker(robot_id, dataclasses.replace(learner, data=data, robot=robot), store)
+        name = self._models[index % len(self._models)] if self._models else learner.model.name
+        model = dataclasses.replace(learner.model, name=name)
+        settings = dataclasses.replace(learner, data=data, robot=robot, model=model)
+        return RobotWorker(robot_id, settings, store)
 
     def _aggregator(self) -> Host:
         store = self._stores[AGGREGATOR]
@@ -145,12 +167,13 @@ class Simulation:
             self.clock,
             self.network,
             AGGREGATOR_TOPICS,
-            job_seconds=lambda job: 0.0,
+            job_seconds=lambda job: _ASSESS_SECONDS if isinstance(job, Assess) else 0.0,
             record=self._keep,
+            pool=self._pool,
         )
 
     def _robot(self, robot_id: str) -> Host:
-        store = self._stores.setdefault(robot_id, MemoryStore())
+        store = self._stores.setdefault(robot_id, MemoryStore()) if self._crashes else None
         index = robot_ids(self._robots).index(robot_id)
         machine = RobotMachine(robot_id, self.settings.trusted)
         return Host(
@@ -164,6 +187,7 @@ class Simulation:
                 self._train_seconds(robot_id) if isinstance(job, TrainRound) else 0.0
             ),
             sent=machine.note_sent,
+            pool=self._pool,
         )
 
     def _keep(self, row: Mapping[str, Any]) -> None:

@@ -197,7 +197,7 @@ class DsFl(Method):
                 indices, labels = np.zeros(0, np.int64), None
             if self.chained and labels is not None:
                 memory = LabelMemory(party.memory)
-                symbols = self._memory_codec.symbols(labels)
+                symbols = self._codec.symbols(labels)
                 memory.remember(self.info.open_set_size, indices, symbols, content.round)
         if self.chained:
             indices, labels = self._cached(party, sets[-1].round)
@@ -328,12 +328,7 @@ class DsFl(Method):
         good = drawn[memory.known(drawn, round - self.settings.cache_rounds + 1)]
         if not len(good):
             return good, None
-        return good, self._memory_codec.decode(memory.symbols(good), len(good))
-
-    @property
-    def _memory_codec(self) -> LabelCodec:
-        """The codec of remembered labels: as on the wire, but neither packed nor differences."""
-        return LabelCodec(self.settings.label_dtype, len(self.info.class_names))
+        return good, self._codec.labels_of(memory.symbols(good))
 
     def _block_start(self, round: int) -> int:
         """Return the first round of the block of `round`: differences do not reach beyond it."""

@@ -67,12 +67,8 @@ class GlobalInbox:
 
     def learned(self, digest: bytes, version: int) -> None:
         """Take note that the model has learned from that set and those before it already."""
-        for sets in (self._fresh, self._waiting[::-1]):
-            behind = [n for n, whole in enumerate(sets) if whole.digest == digest]
-            if behind:
-                sets = sets[behind[0] + 1 :]
-                self._fresh = sets if self._fresh else []
-                self._waiting = [] if self._fresh else sets[::-1]
+        self._fresh = _behind(self._fresh, digest)
+        self._waiting = _behind(self._waiting[::-1], digest)[::-1]
         if not self.held:
             self.held, self._version = digest, version
         if self._waiting and self._waiting[-1].previous == self.held:
@@ -180,3 +176,9 @@ class GlobalInbox:
         first = chunk.model_version == self._version == 0 and making is None and not self.held
         if (making and making.digest == wanted) or not (newer or first):
             raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
+
+
+def _behind(sets: list[_Whole], digest: bytes) -> list[_Whole]:
+    """Return the sets, oldest first, that come after the one of that digest; all if it is none."""
+    places = [n for n, whole in enumerate(sets) if whole.digest == digest]
+    return sets[places[0] + 1 :] if places else sets

@@ -69,6 +69,10 @@ class LabelCodec:
         """Return float32 probabilities [rows, C] that sum to 1; MessageError if they cannot."""
         symbols = self.read_symbols(tensor, rows, reference)
         check_symbols(symbols, self.dtype, self.classes)
+        return self.labels_of(symbols)
+
+    def labels_of(self, symbols: NDArray[Any]) -> Labels:
+        """Return the probabilities [N, C] that checked symbols stand for."""
         if self.dtype == 'vote':
             return np.eye(self.classes, dtype=np.float32)[symbols]
         values = symbols.astype(np.float32)

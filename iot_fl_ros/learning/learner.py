@@ -72,6 +72,7 @@ class Learner:
                 optimizer.step()
                 total += loss.item() * len(batch)
                 count += len(batch)
+        optimizer.zero_grad(set_to_none=True)  # a fleet in memory has no room for gradients
         return total / count if count else math.nan
 
     def train_private(self, schedule: Schedule, seed: int) -> float:

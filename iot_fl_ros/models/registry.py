@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import torch
@@ -23,12 +24,14 @@ MODELS = Registry(
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',
     },
 )
+# The weights come from torch's global random state, which the threads of a process share.
+_RANDOM_STATE = threading.Lock()
 
 
 def build_model(name: str, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
     """Build the model called `name` with weights drawn from `seed`, without other side effects."""
     factory: Factory = MODELS.get(name)
-    with torch.random.fork_rng(devices=[]):
+    with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return factory(input_shape, classes)
 

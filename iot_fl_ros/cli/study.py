@@ -1,0 +1,118 @@
+"""Compare methods over cases and seeds in memory; write tables and plots with confidence intervals.
+
+Finished runs are kept and not done again, unless their settings have changed. Several runs go on
+at once, on the cores of this machine or, with --backend ray, on those of a Ray cluster.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from joblib import Parallel, delayed, parallel_config
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from iot_fl_ros.cli.study_report import write_report
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.fleet.study import Study, StudyRun, do_run, read_study
+from iot_fl_ros.learning.outputs import RunWriter, write_json
+from iot_fl_ros.ros.share import share_folder
+
+_MARK = 'study.json'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('study', help='YAML file, or the name of one in config/studies')
+    parser.add_argument('--output', type=Path, help='folder of the runs (runs/study-<name>)')
+    parser.add_argument('--report', type=Path, help='folder of tables and plots (the output)')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='runs at a time')
+    parser.add_argument(
+        '--backend', choices=('loky', 'ray'), default='loky', help='who does the runs'
+    )
+    parser.add_argument('--only', action='append', default=[], help='sections to run; repeatable')
+    parser.add_argument('--list', action='store_true', help='show the runs and what is done')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do the runs that are not done yet, then write the report."""
+    study = _load(arguments.study)
+    output = arguments.output or Path('runs') / f'study-{study.name}'
+    console = Console()
+    unknown = set(arguments.only) - {section.name for section in study.sections}
+    if unknown:
+        raise ConfigError(f'--only {sorted(unknown)}: no section of study {study.name!r}')
+    wanted = [run for run in study.runs if not arguments.only or run.section in arguments.only]
+    missing = [run for run in wanted if not _is_done(run, output)]
+    if arguments.list:
+        for item in wanted:
+            console.print(f'{"todo" if item in missing else "done"}  {item.folder}')
+        return 0
+    _do_all(missing, len(wanted), output, arguments.jobs, arguments.backend, console)
+    path = write_report(study, output, arguments.report or output)
+    console.print(f'wrote {path} and {output / "results.json"}')
+    return 0
+
+
+def _load(name: str) -> Study:
+    path = Path(name)
+    if not path.is_file():
+        path = share_folder() / 'config' / 'studies' / f'{name}.yaml'
+    try:
+        tree = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigError(f'cannot read study {path}: {error}') from error
+    if not isinstance(tree, Mapping):
+        raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
+    return read_study(path.stem, tree)
+
+
+def _is_done(item: StudyRun, output: Path) -> bool:
+    path = output / item.folder / _MARK
+    return path.is_file() and json.loads(path.read_text())['digest'] == item.digest
+
+
+def _do_all(
+    missing: Sequence[StudyRun], total: int, output: Path, jobs: int, backend: str,
+    console: Console,
+) -> None:  # fmt: skip
+    """Do the runs; every finished one is on disk before the next is waited for."""
+    if backend == 'ray':
+        _register_ray()
+    columns = (
+        TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console) as progress, parallel_config(backend, n_jobs=jobs):
+        task = progress.add_task('runs', total=total, completed=total - len(missing))
+        tasks = (delayed(_do_one)(item) for item in missing)
+        for item, rows, seconds in Parallel(return_as='generator_unordered')(tasks):
+            _keep(item, rows, seconds, output)
+            progress.update(task, advance=1, description=str(item.folder))
+
+
+def _do_one(item: StudyRun) -> tuple[StudyRun, list[dict[str, Any]], float]:
+    return item, *do_run(item)
+
+
+def _register_ray() -> None:
+    try:
+        from ray.util.joblib import register_ray
+    except ImportError as error:
+        raise ConfigError('--backend ray needs Ray: pip install "ray>=2.9,<3"') from error
+    register_ray()
+
+
+def _keep(item: StudyRun, rows: list[dict[str, Any]], seconds: float, output: Path) -> None:
+    folder = output / item.folder
+    shutil.rmtree(folder, ignore_errors=True)
+    writer = RunWriter(folder, dict(item.settings), 0)
+    for row in rows:
+        writer.record(row)
+    write_json(folder / _MARK, {'digest': item.digest, 'seconds': seconds})

@@ -1,0 +1,131 @@
+"""What the runs of a study say: means, confidence intervals, bytes to an accuracy, goals met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from iot_fl_ros.fleet.study import Case, Section, Study, StudyRun
+from iot_fl_ros.learning.outputs import accuracy_of, read_events
+
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run: accuracy after each round, and bytes one robot sent and received until then."""
+
+    accuracy: tuple[float, ...]
+    wire_bytes: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        """Best accuracy."""
+        return max(self.accuracy)
+
+    @property
+    def bytes_a_round(self) -> float:
+        """Bytes a robot and round."""
+        return self.wire_bytes[-1] / len(self.wire_bytes)
+
+    def bytes_to(self, accuracy: float) -> float:
+        """Return the bytes until `accuracy` was reached, NaN if it never was."""
+        reached = (b for a, b in zip(self.accuracy, self.wire_bytes, strict=True) if a >= accuracy)
+        return next(reached, math.nan)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and half the width of its 95 % confidence interval (Student's t)."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """Estimate from one value a seed; the interval of a single seed is unknown (NaN)."""
+        from scipy.stats import t
+
+        mean = float(np.mean(values))
+        if len(values) < 2:
+            return cls(mean, math.nan)
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        return cls(mean, error * float(t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)))
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one case. points: best accuracy minus that of the reference, in points.
+
+    ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
+    best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
+    never reached it. goal: whether it was met, None = there is none.
+    """
+
+    method: str
+    accuracy: Estimate
+    points: Estimate
+    bytes_a_round: float
+    ratio: float
+    reach_bytes: float
+    reach_ratio: float
+    goal: bool | None
+    seeds: int
+
+
+def read_curve(folder: Path) -> Curve | None:
+    """Return the curve of a finished run, None if it has none."""
+    rows = read_events(folder)
+    end = next((row for row in rows if row['kind'] == 'end'), None)
+    if end is None:
+        return None
+    rounds = [row for row in rows if row['kind'] == 'round']
+    robots = max(1, end['robots'])
+    return Curve(
+        tuple(accuracy_of(row) for row in rounds),
+        tuple(row['bytes_total'] / robots for row in rounds),
+    )
+
+
+def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
+    """Return the curves of all runs that are there."""
+    curves = {run: read_curve(output / run.folder) for run in study.runs}
+    return {run: curve for run, curve in curves.items() if curve}
+
+
+def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:
+    """Return one row a method, compared seed by seed with the reference."""
+    by_method: dict[str, dict[int, Curve]] = {name: {} for name in section.methods}
+    for run, curve in curves.items():
+        if (run.section, run.case) == (section.name, case.name):
+            by_method[run.method][run.seed] = curve
+    reference = by_method[section.reference]
+    return [
+        _row(section, case, name, seeds, reference)
+        for name, seeds in by_method.items()
+        if seeds.keys() & reference.keys()
+    ]
+
+
+def _row(
+    section: Section, case: Case, method: str, own: dict[int, Curve], reference: dict[int, Curve]
+) -> Row:
+    seeds = sorted(own.keys() & reference.keys())
+    points = Estimate.of([100 * (own[s].best - reference[s].best) for s in seeds])
+    bytes_a_round = float(np.mean([own[s].bytes_a_round for s in seeds]))
+    ratio = float(np.mean([reference[s].bytes_a_round for s in seeds])) / bytes_a_round
+    goal = None
+    if case.goal and method != section.reference:
+        goal = points.mean >= -case.goal.points and ratio >= case.goal.ratio
+    targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in seeds}
+    reach = float(np.mean([own[s].bytes_to(targets[s]) for s in seeds]))
+    reach_reference = float(np.mean([reference[s].bytes_to(targets[s]) for s in seeds]))
+    accuracy = Estimate.of([own[s].best for s in seeds])
+    return Row(
+        method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
+        len(seeds),
+    )  # fmt: skip
