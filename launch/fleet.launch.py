@@ -9,6 +9,7 @@ from launch.actions import (
     GroupAction,
     IncludeLaunchDescription,
     OpaqueFunction,
+    SetEnvironmentVariable,
 )
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
@@ -26,6 +27,7 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'Follow /clock.'),
     'log_level': ('info', 'Log level of the nodes.'),
     'use_respawn': ('false', 'Start nodes again when they die.'),
+    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
 }
 
 
@@ -48,8 +50,10 @@ def _nodes(context):
         ],
     )
     width = len(str(robots - 1))
-    shared = {k: value[k] for k in ('params_file', 'use_sim_time', 'log_level', 'use_respawn')}
-    return [aggregator] + [
+    names = ('params_file', 'use_sim_time', 'log_level', 'use_respawn', 'network_profile')
+    shared = {name: value[name] for name in names}
+    profile = SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', value['network_profile'])
+    return [profile, aggregator] + [
         GroupAction(
             [
                 # Each robot has its part of a data set that is shared out.

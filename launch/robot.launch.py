@@ -1,7 +1,7 @@
 """One robot that takes part in federated runs, under its own namespace."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, GroupAction
+from launch.actions import DeclareLaunchArgument, GroupAction, SetEnvironmentVariable
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushROSNamespace, SetParameter
 from launch_ros.parameter_descriptions import ParameterFile
@@ -12,6 +12,7 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'Follow /clock.'),
     'log_level': ('info', 'Log level of the node.'),
     'use_respawn': ('false', 'Start the node again when it dies.'),
+    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
 }
 
 
@@ -37,6 +38,9 @@ def generate_launch_description():
         + [
             GroupAction(
                 [
+                    SetEnvironmentVariable(
+                        'IOT_FL_NETWORK_PROFILE', settings['network_profile']
+                    ),
                     PushROSNamespace(settings['namespace']),
                     SetParameter('use_sim_time', settings['use_sim_time']),
                     learner,

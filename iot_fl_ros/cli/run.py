@@ -11,15 +11,20 @@ import argparse
 from rich.console import Console
 
 from iot_fl_ros.cli.display import summary_table
+from iot_fl_ros.cli.discovery import discovery_server
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.cli.plot import plot_runs
 from iot_fl_ros.cli.watch import run_fleet
 from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_run_arguments(parser)
+    parser.add_argument(
+        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
+    )
     parser.add_argument('--robots-per-process', type=int, default=1, help='robots in one process')
 
 
@@ -29,9 +34,14 @@ def run(arguments: argparse.Namespace) -> int:
     settings = FleetSettings.from_flat(flat)
     flat['run.rounds'] = settings.aggregator.run.rounds
     name = settings.method_name
-    summary = run_fleet(
-        name, flat, arguments.robots, robots_per_process=arguments.robots_per_process
-    )
+    with discovery_server(arguments.network_profile):
+        summary = run_fleet(
+            name,
+            flat,
+            arguments.robots,
+            robots_per_process=arguments.robots_per_process,
+            env={VARIABLE: arguments.network_profile},
+        )
     Console().print(summary_table({name: summary}))
     plot_runs({name: arguments.output}, arguments.output)
     return 0

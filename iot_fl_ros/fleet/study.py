@@ -20,7 +20,7 @@ import torch
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.learning.settings import FleetSettings, resolved
 
 _SECTION_KEYS = (
     'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
@@ -83,8 +83,10 @@ class StudyRun:
 
     @property
     def digest(self) -> str:
-        """Changes with anything that could change the result, but for the code."""
-        text = json.dumps([self.robots, self.models, sorted(self.settings.items())])
+        """Changes with anything that could change the result, defaults included, but the code."""
+        fleet = FleetSettings.from_flat(self.settings)
+        everything = resolved(fleet.aggregator, fleet.method_name, fleet.method)
+        text = json.dumps([self.robots, self.models, everything], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 

@@ -39,11 +39,11 @@ _NO_AMBIGUITY_LIMIT = 2.0
 class DsFlSettings:
     """Settings of DS-FL."""
 
-    open_samples: int = setting(1_000, 'Open samples used in a round.', minimum=1)
+    open_samples: int = setting(2_000, 'Open samples used in a round.', minimum=1)
     label_dtype: str = setting(
         'uint8', 'Labels on the wire; vote = only the most likely class.', choices=LABEL_DTYPES
     )
-    packed: bool = setting(False, 'Entropy-code labels (LZMA).')
+    packed: bool = setting(True, 'Entropy-code labels (LZMA), without loss.')
     delta_rounds: int = setting(
         0, 'Code labels as differences to older ones of the same block of rounds; 0 = do not.',
         minimum=0,
@@ -62,7 +62,7 @@ class DsFlSettings:
         "space of the samples or of the model's features.",
         choices=('none', 'familiarity', 'feature_familiarity'),
     )
-    sharpness: float = setting(20.0, 'Sharpness of weighting by familiarity.', minimum=0.0)
+    sharpness: float = setting(5.0, 'Sharpness of weighting by familiarity.', minimum=0.0)
     selection: str = setting(
         'none', 'Open samples that a robot labels.', choices=selection.SELECTIONS
     )
@@ -79,11 +79,14 @@ class DsFlSettings:
     local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
     distil_epochs: int = setting(1, 'Epochs on labelled open samples a round.', minimum=0)
     aggregator_epochs: int = setting(
-        1, "Epochs of the aggregator's own model on labelled open samples a round.", minimum=0
+        3, "Epochs of the aggregator's own model on labelled open samples a round.", minimum=0
+    )
+    balance: float = setting(
+        1.0, 'Strength of logit adjustment to the classes that a robot has; 0 = none.', minimum=0.0
     )
     batch_size: int = setting(50, 'Samples a batch.', minimum=2)
-    learning_rate: float = setting(0.05, 'SGD learning rate on private samples.', minimum=0.0)
-    distil_learning_rate: float = setting(0.05, 'SGD learning rate on open samples.', minimum=0.0)
+    learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
+    distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
 
 
 class DsFl(Method):
@@ -170,7 +173,12 @@ class DsFl(Method):
         """Train on private samples, then label the open samples that this round asks for."""
         assert party.open_set is not None
         settings = self.settings
-        schedule = Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
+        schedule = Schedule(
+            settings.local_epochs,
+            settings.batch_size,
+            settings.learning_rate,
+            balance=settings.balance,
+        )
         seed = derive_seed(self.info.seed, 'train', round, party.id)
         loss = party.learner.train_private(schedule, seed)
         asked = self.asked(round)

@@ -21,13 +21,16 @@ _PREDICT_BATCH = 500
 class Schedule:
     """How to train: epochs, samples a batch, SGD learning rate.
 
-    proximal: mu of the term mu/2 |w - w_start|^2 in the loss (FedProx).
+    proximal: mu of the term mu/2 |w - w_start|^2 in the loss (FedProx). balance: tau of logit
+    adjustment on private samples (Menon et al., arXiv 2007.07314, equation 10): a robot that has
+    few classes, or unequally many samples of each, does not learn that the others are rare.
     """
 
     epochs: int
     batch_size: int
     learning_rate: float
     proximal: float = 0.0
+    balance: float = 0.0
 
 
 class Learner:
@@ -46,15 +49,23 @@ class Learner:
             self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.private = private
 
-    def train(self, samples: Samples, targets: NDArray, schedule: Schedule, seed: int) -> float:
+    def train(
+        self,
+        samples: Samples,
+        targets: NDArray,
+        schedule: Schedule,
+        seed: int,
+        offset: NDArray[np.float32] | None = None,
+    ) -> float:
         """Train by SGD on cross-entropy; return the mean loss, nats.
 
         targets: int64 labels [N] or float32 probabilities [N, C] (soft cross-entropy).
-        seed: order of the samples.
+        seed: order of the samples. offset: added to the logits while training, float32 [C].
         """
         generator = torch.Generator().manual_seed(seed)
         optimizer = torch.optim.SGD(self._model.parameters(), lr=schedule.learning_rate)
         wanted = torch.from_numpy(np.array(targets)).to(self._device)
+        shift = 0.0 if offset is None else torch.from_numpy(offset).to(self._device)
         self._model.train()
         start = [p.detach().clone() for p in self._model.parameters()] if schedule.proximal else []
         total = 0.0
@@ -64,7 +75,7 @@ class Learner:
             for batch in order.split(schedule.batch_size):
                 if len(batch) < 2:
                     continue  # BatchNorm cannot train on one sample
-                logits = self._model(self._batch(samples, batch.numpy()))
+                logits = self._model(self._batch(samples, batch.numpy())) + shift
                 loss = functional.cross_entropy(logits, wanted[batch])
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -79,7 +90,12 @@ class Learner:
         """Train on the private samples; return the mean loss, nats."""
         if self.private is None or self.private.labels is None:
             raise ConfigError('this learner has no private samples: set data.private')
-        return self.train(self.private, self.private.labels, schedule, seed)
+        offset = None
+        if schedule.balance:
+            offset = schedule.balance * log_prior(
+                self.private.labels, len(self.private.class_names)
+            )
+        return self.train(self.private, self.private.labels, schedule, seed, offset)
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
         """Return softmax outputs [N, C], the model in evaluation mode."""
@@ -157,6 +173,12 @@ class Learner:
         if values.dtype == torch.uint8:
             values = values.float().div_(255)
         return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
+
+
+def log_prior(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:
+    """Return the logarithm of the share of each class, one sample added to each, float32 [C]."""
+    counts = np.bincount(labels, minlength=classes) + 1.0
+    return np.log(counts / counts.sum()).astype(np.float32)
 
 
 def resolve_device(device: str) -> str:

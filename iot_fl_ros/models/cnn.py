@@ -22,13 +22,12 @@ def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
 
 
 def compact_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
-    """Two strided convolutions, a wide hidden layer: 510,826 parameters for 1x28x28, 10 classes.
+    """One strided convolution, a wide hidden layer: 506,826 parameters for 1x28x28, 10 classes.
 
-    As many weights to send as larger nets, at a fifth of their work: for studies on CPUs.
+    As many weights to send as larger nets, at a fraction of their work: for studies on CPUs.
     """
     features = nn.Sequential(
-        nn.Conv2d(input_shape[0], 16, 3, stride=2, padding=1), nn.BatchNorm2d(16), nn.ReLU(),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
+        nn.Conv2d(input_shape[0], 32, 5, stride=4, padding=2), nn.BatchNorm2d(32), nn.ReLU(),
         nn.Flatten(),
     )  # fmt: skip
     return nn.Sequential(*features, *_dense([_width(features, input_shape), 320], classes))

@@ -64,7 +64,11 @@ def run(build: Callable[[], Application], args: list[str] | None) -> int:
     from iot_fl_ros.core.errors import IotFlError
     from iot_fl_ros.ros.network_profile import use_network_profile
 
-    use_network_profile()
+    try:
+        use_network_profile()
+    except IotFlError as error:
+        print(f'error: {error}', file=sys.stderr)
+        return _leave(1)
     # The worker and the executor hand over often: the default of 5 ms would be felt.
     sys.setswitchinterval(0.0005)
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)

@@ -1,7 +1,7 @@
-"""The Fast DDS settings that our processes use unless the user has chosen his own.
+"""How DDS uses the network: the Fast DDS settings of our processes, chosen by name.
 
-DDS repairs a lost sample at the writer's next heartbeat, by default every 3 s; a burst of chunks
-that overflows a shared-memory segment then costs a round 3 s. The profile asks every 50 ms.
+A profile is an XML file in config/network, once for Fast DDS 2 (Jazzy) and once for Fast DDS 3
+(Kilted). A profile that the user's environment names already is kept.
 """
 
 from __future__ import annotations
@@ -9,26 +9,54 @@ from __future__ import annotations
 import os
 from importlib.metadata import PackageNotFoundError, version
 
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.ros.share import share_folder
 
+VARIABLE = 'IOT_FL_NETWORK_PROFILE'
+DEFAULT = 'same-host'
+# The first is the default: it also works between hosts whose network loses next to nothing.
+PROFILES = (DEFAULT, 'wifi', 'large-data', 'discovery-server')
+DISCOVERY_SERVER = 'ROS_DISCOVERY_SERVER'
+
 # Jazzy's Fast DDS 2 reads the first name, Kilted's Fast DDS 3 the second.
-_VARIABLES = ('FASTRTPS_DEFAULT_PROFILES_FILE', 'FASTDDS_DEFAULT_PROFILES_FILE')
-_FILES = {'jazzy': 'fastdds_2.xml', 'kilted': 'fastdds_3.xml'}
+_FILE_VARIABLES = {'jazzy': 'FASTRTPS_DEFAULT_PROFILES_FILE',
+                   'kilted': 'FASTDDS_DEFAULT_PROFILES_FILE'}  # fmt: skip
+_FOLDERS = {'jazzy': 'fastdds_2', 'kilted': 'fastdds_3'}
 
 
 def use_network_profile() -> None:
-    """Set the profile for this process, before rclpy.init; a profile of the user's is kept."""
-    if any(os.environ.get(name) for name in _VARIABLES):
-        return
+    """Set the profile that IOT_FL_NETWORK_PROFILE names for this process, before rclpy.init.
+
+    ConfigError if there is no such profile, or if it needs a server that nobody names.
+    """
+    os.environ.update(profile_environment(os.environ.get(VARIABLE) or DEFAULT))
+
+
+def profile_environment(name: str) -> dict[str, str]:
+    """Return the environment variables of a profile; none if the user has set one of his own."""
+    if name not in PROFILES:
+        raise ConfigError(f'network profile {name!r} is unknown: choose one of {PROFILES}')
+    if name == 'discovery-server' and not os.environ.get(DISCOVERY_SERVER):
+        raise ConfigError(
+            f'network profile discovery-server needs {DISCOVERY_SERVER}=HOST:PORT; start the '
+            'server with `fastdds discovery -l HOST -p PORT`'
+        )
+    if any(os.environ.get(variable) for variable in _FILE_VARIABLES.values()):
+        return {}
     distro = _distro()
-    if distro in _FILES:
-        name = _VARIABLES[0] if distro == 'jazzy' else _VARIABLES[1]
-        os.environ[name] = str(share_folder() / 'config' / _FILES[distro])
+    if distro not in _FOLDERS:
+        return {}
+    file = share_folder() / 'config' / 'network' / _FOLDERS[distro] / f'{_file_name(name)}.xml'
+    return {_FILE_VARIABLES[distro]: str(file)}
+
+
+def _file_name(name: str) -> str:
+    return name.replace('-', '_')
 
 
 def _distro() -> str:
     """Return the ROS 2 distribution: of the wheels if they are here, else of the environment."""
-    for distro in _FILES:
+    for distro in _FOLDERS:
         try:
             version(f'ros-{distro}-rclpy')
         except PackageNotFoundError:

@@ -7,7 +7,7 @@ from methods import PRIVATE, aggregator, info_of, method, robot, update
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
 from iot_fl_ros.learning import compression
-from iot_fl_ros.learning.learner import Schedule
+from iot_fl_ros.learning.learner import Schedule, log_prior
 from iot_fl_ros.learning.method import GlobalSet
 
 SIZE = info_of('fedavg').state_size
@@ -138,3 +138,18 @@ def test_fd_trains_and_reports_the_classes_it_has():
     assert tensors['outputs'].sum(axis=1).round(3).tolist() == [1, 1, 0]
     assert all_allowed(fd.update_specs(1), specs_of(tensors))
     assert len(PRIVATE) == 20
+
+
+def test_logit_adjustment_by_hand():
+    # Two samples of class 0, one of class 1, none of class 2; one is added to each.
+    expected = np.log([3 / 6, 2 / 6, 1 / 6])
+    np.testing.assert_allclose(log_prior(np.array([0, 0, 1]), 3), expected, rtol=1e-6)
+
+
+def test_a_balanced_robot_forgets_the_class_it_lacks_less():
+    plain, balanced = robot(), robot()
+    balanced.learner.set_state(plain.learner.state())
+    plain.learner.train_private(Schedule(20, 20, 0.5), 0)
+    balanced.learner.train_private(Schedule(20, 20, 0.5, balance=1.0), 0)
+    lacks = [p.learner.probabilities(PRIVATE)[:, 2].mean() for p in (plain, balanced)]
+    assert lacks[1] > 2 * lacks[0]
