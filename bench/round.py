@@ -20,9 +20,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import numpy as np
 import psutil
 import rclpy
+from fleets import HERE, LABELS, WEIGHTS, echo_settings, environment, make_data
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.cli.processes import FleetProcesses
@@ -32,7 +32,6 @@ from iot_fl_ros.ros.convert import ROS_TYPES, decode
 from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.ros.topics import subscription_qos
 
-HERE = Path(__file__).resolve().parent
 MODELS = {
     '0.05M': ('echo:vector_50k', 50_000),
     '1.66M': ('echo:vector_1660k', 1_660_000),
@@ -85,32 +84,6 @@ class Listener:
         rclpy.try_shutdown(context=self.context)
 
 
-def environment(domain: int) -> dict[str, str]:
-    """Return the environment of the processes of one measurement."""
-    return {
-        'ROS_DOMAIN_ID': str(domain),
-        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
-        'PYTHONPATH': str(HERE),
-    }
-
-
-def fleet_settings(data: Path, model: str, method: dict, rounds: int, robots: int) -> dict:
-    """Return the settings of a fleet that only moves data."""
-    return {
-        'run.rounds': rounds + WARM_UP_ROUNDS + 1,
-        'run.robots': robots,
-        'model.name': model,
-        'data.private': str(data),
-        'data.open': str(data),
-        'data.test': str(data),
-        'data.private_size': 100,
-        'data.open_size': 1000,
-        'data.test_size': 10,
-        'data.robot_test_size': 10,
-        **{f'method.{name}': value for name, value in method.items()},
-    }
-
-
 def measure_fleet(
     settings: dict, rounds: int, robots: int, domain: int
 ) -> tuple[float, float, float]:
@@ -159,14 +132,6 @@ def measure_bare(total: int, rounds: int, robots: int, domain: int) -> float:
     return statistics.median(json.loads(hub.stdout)[WARM_UP_ROUNDS:])
 
 
-def make_data(folder: Path) -> Path:
-    """Write a data set of 1x4x4 images and ten classes."""
-    path = folder / 'bench.npz'
-    x = np.zeros((1200, 4, 4), np.uint8)
-    np.savez(path, x=x, y=np.arange(1200) % 10)
-    return path
-
-
 def main() -> None:
     """Measure everything and print one JSON line; progress goes to stderr."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -176,22 +141,22 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--sizes', nargs='+', choices=list(MODELS), default=list(MODELS))
     arguments = parser.parse_args()
-    sys.path.insert(0, str(HERE))
     domain = 1 + os.getpid() % 90
     use_network_profile()  # for the bare program too: the same bytes the same way
     result: dict = {'fedavg_s': {}, 'bare_s': {}, 'ratio': {}}
     rounds, robots = arguments.rounds, arguments.robots
+    total = rounds + WARM_UP_ROUNDS + 1
     with tempfile.TemporaryDirectory() as folder:
         data = make_data(Path(folder))
         for size in arguments.sizes:
             model, parameters = MODELS[size]
-            settings = fleet_settings(data, model, {'name': 'echo:EchoWeights'}, rounds, robots)
+            settings = echo_settings(data, model, WEIGHTS, total, robots)
             ours, _, _ = measure_fleet(settings, rounds, robots, domain)
             bare = measure_bare(4 * parameters, rounds, robots, domain + 1)
             result['fedavg_s'][size], result['bare_s'][size] = round(ours, 4), round(bare, 4)
             result['ratio'][size] = round(ours / bare, 2)
             print(f'{size}: fleet {ours:.3f} s, bare {bare:.3f} s', file=sys.stderr, flush=True)
-        labels = fleet_settings(data, 'small_cnn', {'name': 'echo:EchoLabels'}, rounds, robots)
+        labels = echo_settings(data, 'small_cnn', LABELS, total, robots)
         seconds, mib, start = measure_fleet(labels, rounds, robots, domain)
     result |= {
         'dsfl_s': round(seconds, 4),

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +24,8 @@ _END_TIMEOUT = 10.0
 class FleetProcesses:
     """An aggregator and learners as child processes; on exit they end with SIGINT.
 
-    settings: dotted names for all of them. folder: takes params.yaml and the logs.
+    settings: dotted names for all of them. folder: takes params.yaml and the logs. prefix:
+    command line before that of the `aggregator` or the `learner`, such as `ip netns exec NAME`.
     """
 
     def __init__(
@@ -35,7 +36,9 @@ class FleetProcesses:
         *,
         robots_per_process: int = 1,
         env: Mapping[str, str] | None = None,
+        prefix: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._prefix = prefix or {}
         self._folder = folder
         self._env = {**os.environ, **(env or {})}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -127,7 +130,7 @@ class FleetProcesses:
         name = name or node
         # By path: with -m a source folder in the working directory would hide the installation.
         script = str(Path(iot_fl_ros.__file__).parent / 'nodes' / f'{node}.py')
-        command = [sys.executable, script, '--ros-args']
+        command = [*self._prefix.get(node, ()), sys.executable, script, '--ros-args']
         command += ['--params-file', str(self._params), *ros_args]
         with (self._folder / 'log' / f'{name}.log').open('ab') as log:
             # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.

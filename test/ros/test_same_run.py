@@ -50,10 +50,17 @@ def over_dds(fleet):
     [
         {'method.name': 'dsfl'},
         {'method.name': 'dsfl', 'method.label_dtype': 'float32', 'method.aggregation': 'era'},
+        {'method.name': 'dsfl', 'method.label_dtype': 'vote', 'method.cache_rounds': 3},
+        {'method.name': 'dsfl', 'method.delta_rounds': 2, 'method.selection': 'confidence'},
         {'method.name': 'fedavg'},
+        {'method.name': 'fedadam', 'method.upload': 'uint8'},
+        {'method.name': 'fd'},
         {'method.name': 'single'},
     ],
-    ids=['dsfl-8-bit', 'dsfl-float32-era', 'fedavg', 'single'],
+    ids=[
+        'dsfl-8-bit', 'dsfl-float32-era', 'dsfl-votes-cache', 'dsfl-differences-selection',
+        'fedavg', 'fedadam-8-bit', 'fd', 'single',
+    ],  # fmt: skip
 )
 def test_memory_and_dds_agree(method, toy_settings, fleet):
     settings = dict(toy_settings)

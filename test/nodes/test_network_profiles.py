@@ -1,0 +1,60 @@
+"""A small fleet of processes under every network profile."""
+
+import os
+import time
+
+import pytest
+
+from iot_fl_ros.cli.discovery import discovery_server
+from iot_fl_ros.cli.processes import FleetProcesses
+from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.ros.network_profile import DISCOVERY_SERVER, PROFILES, VARIABLE
+
+PATIENCE = 90.0
+LONGER_THAN_DISCOVERY = 12.0  # s, start of the processes included; nothing tells of no meeting
+
+
+def start_fleet(profile, settings, folder, **more):
+    env = {
+        VARIABLE: profile,
+        'ROS_DOMAIN_ID': str(1 + (os.getpid() + PROFILES.index(profile)) % 100),
+        **more,
+    }
+    settings = settings | {
+        'run.output': str(folder / 'run'),
+        'run.robots': 2,
+        'run.start_timeout': PATIENCE,
+        'node.exit_when_finished': True,
+    }
+    return FleetProcesses(settings, 2, folder, robots_per_process=2, env=env)
+
+
+def kinds(folder):
+    return [row['kind'] for row in read_events(folder / 'run')]
+
+
+def wait(condition, fleet, patience=PATIENCE):
+    end = time.monotonic() + patience
+    while not condition():
+        fleet.check()
+        assert time.monotonic() < end, fleet.tail('aggregator')
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize('profile', PROFILES)
+def test_a_fleet_runs(profile, toy_settings, tmp_path):
+    with discovery_server(profile):
+        named = {k: os.environ[k] for k in (DISCOVERY_SERVER,) if k in os.environ}
+        with start_fleet(profile, toy_settings, tmp_path, **named) as fleet:
+            wait(lambda: 'end' in kinds(tmp_path), fleet)
+    assert kinds(tmp_path).count('round') == 3
+
+
+def test_without_its_discovery_server_nobody_is_found(toy_settings, tmp_path):
+    dead = {DISCOVERY_SERVER: '127.0.0.1:9'}
+    with start_fleet('discovery-server', toy_settings, tmp_path, **dead) as fleet:
+        end = time.monotonic() + LONGER_THAN_DISCOVERY
+        while time.monotonic() < end:
+            fleet.check()
+            assert 'open' not in kinds(tmp_path), 'the server is not used'
+            time.sleep(0.1)
