@@ -102,9 +102,7 @@ def ours(path: Path, robots: int, rounds: int, threads: int) -> None:
         if row['kind'] == 'round':
             ends.append(time.perf_counter())
 
-    simulation = Simulation(
-        settings, robots=robots, threads=threads, crashes=False, record=record
-    )
+    simulation = Simulation(settings, robots=robots, threads=threads, crashes=False, record=record)
     simulation.start_all()
     simulation.run()
     print(json.dumps([b - a for a, b in zip(ends, ends[1:], strict=False)]))

@@ -38,9 +38,7 @@ def generate_launch_description():
         + [
             GroupAction(
                 [
-                    SetEnvironmentVariable(
-                        'IOT_FL_NETWORK_PROFILE', settings['network_profile']
-                    ),
+                    SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', settings['network_profile']),
                     PushROSNamespace(settings['namespace']),
                     SetParameter('use_sim_time', settings['use_sim_time']),
                     learner,

@@ -10,8 +10,8 @@ import argparse
 
 from rich.console import Console
 
-from iot_fl_ros.cli.display import summary_table
 from iot_fl_ros.cli.discovery import discovery_server
+from iot_fl_ros.cli.display import summary_table
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.cli.plot import plot_runs
 from iot_fl_ros.cli.watch import run_fleet

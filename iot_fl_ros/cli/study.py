@@ -1,4 +1,4 @@
-"""Compare methods over cases and seeds in memory; write tables and plots with confidence intervals.
+"""Compare methods over cases and seeds in memory; write tables and plots with error bands.
 
 Finished runs are kept and not done again, unless their settings have changed. Several runs go on
 at once, on the cores of this machine or, with --backend ray, on those of a Ray cluster.

@@ -141,7 +141,11 @@ class AggregatorMachine:
         finished = self.round >= self._settings.rounds
         self._states.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
-        effects: list[Effect] = [Publish(self.info), *self._send(self._history.newest, now), *self._beat(now)]
+        effects: list[Effect] = [
+            Publish(self.info),
+            *self._send(self._history.newest, now),
+            *self._beat(now),
+        ]
         if not finished:
             effects.append(SetTimer(_START, self._settings.start_timeout))
         if self.round:

@@ -64,7 +64,9 @@ def decode(tensors: Tensors, size: int) -> Vector:
 def check(tensors: Tensors, size: int) -> None:
     """Raise MessageError if an index is outside or repeated; finiteness is checked elsewhere."""
     index = tensors.get('index')
-    if index is not None and ((index >= size).any() or (np.diff(index.astype(np.int64)) < 1).any()):
+    if index is not None and (
+        (index >= size).any() or (np.diff(index.astype(np.int64)) < 1).any()
+    ):
         raise MessageError('out of range', f'indices must rise and stay below {size}')
 
 

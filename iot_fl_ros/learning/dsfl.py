@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +20,21 @@ from iot_fl_ros.core.messages import RunInfo
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.learning import selection
 from iot_fl_ros.learning.aggregation import SHARPENING, weighted_mean
 from iot_fl_ros.learning.familiarity import distances, encode_distances, weights
-from iot_fl_ros.learning.label_memory import LabelMemory
-from iot_fl_ros.learning.labels import LABEL_DTYPES, LabelCodec, check_symbols
+from iot_fl_ros.learning.label_exchange import LabelExchange
+from iot_fl_ros.learning.labels import LABEL_DTYPES, LabelCodec
 from iot_fl_ros.learning.learner import Schedule
 from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update
-from iot_fl_ros.learning.open_schedule import open_schedule
+from iot_fl_ros.learning.selection import (
+    SELECTIONS,
+    by_confidence,
+    by_density_ratio,
+    unambiguous,
+)
 
 _DISTANCES = 'distances'
-_SELECTED = 'selected'
-_LABELS = 'labels'
+_LIKELY = 'likely'
 _NO_AMBIGUITY_LIMIT = 2.0
 
 
@@ -63,9 +66,7 @@ class DsFlSettings:
         choices=('none', 'familiarity', 'feature_familiarity'),
     )
     sharpness: float = setting(5.0, 'Sharpness of weighting by familiarity.', minimum=0.0)
-    selection: str = setting(
-        'none', 'Open samples that a robot labels.', choices=selection.SELECTIONS
-    )
+    selection: str = setting('none', 'Open samples that a robot labels.', choices=SELECTIONS)
     selection_quantile: float = setting(
         0.125, 'Share of its own samples that a robot takes for strange, for density_ratio.',
         minimum=0.0, maximum=1.0,
@@ -106,52 +107,37 @@ class DsFl(Method):
             raise ConfigError(f'{classes} classes are too many for votes: use uint8')
         if settings.delta_rounds and settings.label_dtype not in ('uint8', 'vote'):
             raise ConfigError('method.delta_rounds needs method.label_dtype uint8 or vote')
-        self.chained = settings.cache_rounds > 1 or settings.delta_rounds > 0
-        self._codec = LabelCodec(settings.label_dtype, classes, settings.packed)
-        self._schedule = open_schedule(
-            info.seed, max(1, info.open_set_size), settings.open_samples, settings.cache_rounds
+        self._exchange = LabelExchange(
+            info,
+            LabelCodec(settings.label_dtype, classes, settings.packed),
+            per_round=settings.open_samples,
+            keep=settings.cache_rounds,
+            block=settings.delta_rounds,
         )
+        self.chained = self._exchange.remembers
+        self._selects = settings.selection != 'none'
+        self._omits = self._selects or settings.ambiguity < _NO_AMBIGUITY_LIMIT
 
     # --- wire contract --------------------------------------------------------------------------
 
     def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
-        """Labels; with weighting by familiarity, distances uint8 [N]; with selection, its bits."""
-        samples = len(self.asked(round))
-        specs = self._label_specs(samples, chosen=self.settings.selection != 'none')
+        """Labels; with selection, its bits; with weighting by familiarity, distances uint8 [N]."""
+        specs = self._exchange.specs(round, chosen=self._selects)
         if self.settings.weighting == 'none':
             return specs
-        return (*specs, TensorSpec(_DISTANCES, 'uint8', (samples,)))
+        return (*specs, TensorSpec(_DISTANCES, 'uint8', (len(self._exchange.asked(round)),)))
 
     def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """Labels, and which samples they are for, unless for all that were asked for."""
-        return self._label_specs(len(self.asked(round)), chosen=self._global_is_chosen)
+        return self._exchange.specs(round, chosen=self._omits)
 
     def check_values(self, tensors: Tensors, round: int) -> None:
-        """Labels must be distributions; any byte is a distance.
-
-        Differences can only be checked by who knows what they refer to: see `aggregate`.
-        """
-        rows = len(_chosen(tensors, self.asked(round)))
-        symbols = self._codec.read_symbols(tensors[_LABELS], rows)
-        if not self.settings.delta_rounds:
-            check_symbols(symbols, self.settings.label_dtype, len(self.info.class_names))
+        """Labels must be distributions; any byte is a distance."""
+        self._exchange.check(tensors, round)
 
     def needs_since(self, round: int) -> int:
         """Return the oldest round with a label that is still good, or is referred to."""
-        oldest = max(1, round - self.settings.cache_rounds + 1)
-        return self._block_start(oldest) if self.settings.delta_rounds else oldest
-
-    def asked(self, round: int) -> NDArray[np.int64]:
-        """Return the open samples whose labels robots send in `round`."""
-        return self._schedule.asked(round)
-
-    def _label_specs(self, samples: int, *, chosen: bool) -> tuple[TensorSpec, ...]:
-        labels = self._codec.spec(samples, open_rows=chosen)
-        return (labels, selection.mask_spec(samples)) if chosen else (labels,)
-
-    @property
-    def _global_is_chosen(self) -> bool:
-        return self.settings.selection != 'none' or self.settings.ambiguity < _NO_AMBIGUITY_LIMIT
+        return self._exchange.needs_since(round)
 
     # --- a robot --------------------------------------------------------------------------------
 
@@ -165,7 +151,7 @@ class DsFl(Method):
             party.prepared[_DISTANCES] = distances(private.flat(), open_set.flat(), seed)
         if settings.selection == 'density_ratio':
             seed = derive_seed(self.info.seed, 'density ratio', party.id)
-            party.prepared[_SELECTED] = selection.by_density_ratio(
+            party.prepared[_LIKELY] = by_density_ratio(
                 private.flat(), open_set.flat(), settings.selection_quantile, seed
             )
 
@@ -181,14 +167,12 @@ class DsFl(Method):
         )
         seed = derive_seed(self.info.seed, 'train', round, party.id)
         loss = party.learner.train_private(schedule, seed)
-        asked = self.asked(round)
+        asked = self._exchange.asked(round)
         samples = party.open_set.take(asked)
         labels = party.learner.probabilities(samples)
-        update: dict[str, NDArray[Any]] = {}
-        mask = self._select(party, asked, labels)
-        update[_LABELS] = self._encode(party, round, asked[mask], labels[mask])
-        if settings.selection != 'none':
-            update[_SELECTED] = selection.pack_mask(mask)
+        mask = self._select(party, asked, labels) if self._selects else None
+        sent = labels if mask is None else labels[mask]
+        update = self._exchange.encode(party.memory, round, sent, mask)
         if settings.weighting != 'none':
             update[_DISTANCES] = encode_distances(self._distances(party, round, asked, samples))
         return update, loss
@@ -198,30 +182,29 @@ class DsFl(Method):
 
         A set that cannot be decoded teaches nothing.
         """
+        newest = sets[-1].round
+        indices, labels = np.zeros(0, np.int64), np.zeros(0, np.float32)
         for content in sets:
             try:
-                indices, labels = self._decode_global(party, content)
+                decoded, mask = self._exchange.decode(party.memory, content.tensors, content.round)
             except MessageError:
-                indices, labels = np.zeros(0, np.int64), None
-            if self.chained and labels is not None:
-                memory = LabelMemory(party.memory)
-                symbols = self._codec.symbols(labels)
-                memory.remember(self.info.open_set_size, indices, symbols, content.round)
+                continue
+            if self.chained:
+                self._exchange.remember(party.memory, content.round, decoded, mask)
+            elif content.round == newest:
+                indices, labels = self._exchange.asked(newest)[mask], decoded[mask]
         if self.chained:
-            indices, labels = self._cached(party, sets[-1].round)
-        if labels is not None and len(indices):
-            self._distil(party, indices, labels, sets[-1].round)
+            indices, labels = self._exchange.good(party.memory, newest)
+        if len(indices):
+            self._distil(party, indices, labels, newest)
 
     def _select(
         self, party: Party, asked: NDArray[np.int64], labels: NDArray[np.float32]
     ) -> NDArray[np.bool_]:
         if self.settings.selection == 'density_ratio':
-            return party.prepared[_SELECTED][asked]
-        if self.settings.selection == 'confidence':
-            assert party.learner.private is not None
-            own = party.learner.probabilities(party.learner.private)
-            return selection.by_confidence(own, labels)
-        return np.ones(len(asked), bool)
+            return party.prepared[_LIKELY][asked]
+        assert party.learner.private is not None
+        return by_confidence(party.learner.probabilities(party.learner.private), labels)
 
     def _distances(
         self, party: Party, round: int, asked: NDArray[np.int64], samples: Samples
@@ -251,15 +234,14 @@ class DsFl(Method):
 
         Updates whose differences make no labels are left out; MessageError if all are so.
         """
-        asked = self.asked(round)
         usable, labels, masks = [], [], []
         for update in updates:
             try:
-                one, mask = self._decode_update(party, update.tensors, round)
+                decoded, mask = self._exchange.decode(party.memory, update.tensors, round)
             except MessageError:
                 continue
             usable.append(update)
-            labels.append(one)
+            labels.append(decoded)
             masks.append(mask)
         if not usable:
             raise MessageError('no labels', f'no update of round {round} can be decoded')
@@ -267,16 +249,13 @@ class DsFl(Method):
         chosen = shares.sum(axis=0) > 0
         mean = weighted_mean([one[chosen] for one in labels], shares[:, chosen])
         if self.settings.ambiguity < _NO_AMBIGUITY_LIMIT:
-            clear = selection.unambiguous(mean, self.settings.ambiguity)
+            clear = unambiguous(mean, self.settings.ambiguity)
             mean = mean[clear]
             chosen[chosen] = clear
         sharpen = SHARPENING[self.settings.aggregation]
         sharp = sharpen(mean, self.settings.temperature, self.settings.beta)
-        tensors = {_LABELS: self._encode(party, round, asked[chosen], sharp)}
-        return tensors | self._mask_of(chosen)
-
-    def _mask_of(self, chosen: NDArray[np.bool_]) -> Tensors:
-        return {_SELECTED: selection.pack_mask(chosen)} if self._global_is_chosen else {}
+        omitting = chosen if self._omits else None
+        return self._exchange.encode(party.memory, round, sharp, omitting)
 
     def _shares(self, updates: Sequence[Update], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the weight of each robot for each sample asked for, [robots, N]."""
@@ -286,69 +265,3 @@ class DsFl(Method):
             distant = [update.tensors[_DISTANCES] for update in updates]
             shares = weights(distant, self.settings.sharpness)
         return shares * masks
-
-    # --- labels and what is remembered of them --------------------------------------------------
-
-    def _decode_update(
-        self, party: Party, tensors: Tensors, round: int
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return (labels [N, C], rows not sent are zero; which were sent)."""
-        asked = self.asked(round)
-        mask = _mask(tensors, len(asked))
-        labels = np.zeros((len(asked), len(self.info.class_names)), np.float32)
-        reference = self._reference(party, round, asked[mask])
-        labels[mask] = self._codec.decode(tensors[_LABELS], int(mask.sum()), reference)
-        return labels, mask
-
-    def _decode_global(
-        self, party: Party, content: GlobalSet
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Return (open samples, their labels)."""
-        indices = _chosen(content.tensors, self.asked(content.round))
-        reference = self._reference(party, content.round, indices)
-        return indices, self._codec.decode(content.tensors[_LABELS], len(indices), reference)
-
-    def _encode(
-        self, party: Party, round: int, indices: NDArray[np.int64], labels: NDArray[np.float32]
-    ) -> NDArray[Any]:
-        return self._codec.encode(labels, self._reference(party, round, indices))
-
-    def _reference(
-        self, party: Party, round: int, indices: NDArray[np.int64]
-    ) -> NDArray[Any] | None:
-        """Return the symbols that differences of `round` refer to; zero where there are none."""
-        if not self.settings.delta_rounds:
-            return None
-        memory = LabelMemory(party.memory)
-        known = memory.known(indices, self._block_start(round))
-        classes = () if self.settings.label_dtype == 'vote' else (len(self.info.class_names),)
-        reference = np.zeros((len(indices), *classes), np.uint8)
-        if known.any():
-            reference[known] = memory.symbols(indices[known])
-        return reference
-
-    def _cached(
-        self, party: Party, round: int
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32] | None]:
-        """Return the open samples drawn for `round` that have a good label, and the labels."""
-        drawn = self._schedule.drawn(round)
-        memory = LabelMemory(party.memory)
-        good = drawn[memory.known(drawn, round - self.settings.cache_rounds + 1)]
-        if not len(good):
-            return good, None
-        return good, self._codec.labels_of(memory.symbols(good))
-
-    def _block_start(self, round: int) -> int:
-        """Return the first round of the block of `round`: differences do not reach beyond it."""
-        block = self.settings.delta_rounds
-        return (round - 1) // block * block + 1
-
-
-def _mask(tensors: Tensors, samples: int) -> NDArray[np.bool_]:
-    if _SELECTED not in tensors:
-        return np.ones(samples, bool)
-    return selection.unpack_mask(tensors[_SELECTED], samples)
-
-
-def _chosen(tensors: Tensors, asked: NDArray[np.int64]) -> NDArray[np.int64]:
-    return asked[_mask(tensors, len(asked))]

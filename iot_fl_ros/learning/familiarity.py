@@ -3,8 +3,9 @@
 A robot's distance to a sample is that to the nearest of the k-means centroids of its private data,
 divided by the median of that distance over its private data: near 1 = like its own, larger =
 unfamiliar. Distances are between the samples themselves, or between what the robot's model makes
-of them (the inputs of its last layer). Labels are then averaged with weights softmax(-sharpness * distance) over robots.
-One byte a sample goes on the wire. What it gives away is said in docs/methods.md.
+of them (the inputs of its last layer). Labels are then averaged with weights
+softmax(-sharpness * distance) over robots. One byte a sample goes on the wire. What it gives away
+is said in docs/methods.md.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ class Fd(Method):
         if any((tensor < 0).any() for tensor in tensors.values()):
             raise MessageError('out of range', 'outputs are negative')
         rows = tensors['outputs'].sum(axis=1)
-        expected = tensors['robots'] if 'robots' in tensors else rows > 0
+        expected = tensors.get('robots', rows > 0)
         if not np.allclose(rows, expected, atol=0.01):
             raise MessageError('no distribution', 'rows of outputs do not sum to 1')
 

@@ -53,9 +53,7 @@ class FedAvg(Method):
         """State vector, float32 [S], or its encoded change."""
         if self.settings.upload == 'float32':
             return (TensorSpec('state', 'float32', (self.info.state_size,)),)
-        return compression.specs(
-            self.settings.upload, self.info.state_size, self.settings.topk
-        )
+        return compression.specs(self.settings.upload, self.info.state_size, self.settings.topk)
 
     def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """State vector, float32 or float16 [S]."""

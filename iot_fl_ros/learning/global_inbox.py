@@ -32,7 +32,7 @@ class _Whole:
 
 
 class GlobalInbox:
-    """Takes chunks one by one; `held` names the newest set that is here with all it builds upon."""
+    """Takes chunks; `held` names the newest set that is here with all that it builds upon."""
 
     def __init__(self) -> None:
         self._early: list[GlobalChunk] = []

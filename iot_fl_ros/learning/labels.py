@@ -20,9 +20,7 @@ from iot_fl_ros.core.tensors import TensorSpec
 LABEL_DTYPES = ('float32', 'float16', 'uint8', 'vote')
 # On labels of Fashion-MNIST, LZMA was as small as Zstandard at level 19 and 15 % smaller than
 # zlib, and Python brings it along (bench/labels.py).
-_LZMA = [
-    {'id': lzma.FILTER_LZMA2, 'preset': 9, 'dict_size': 1 << 16, 'lc': 0, 'lp': 0, 'pb': 0}
-]
+_LZMA = [{'id': lzma.FILTER_LZMA2, 'preset': 9, 'dict_size': 1 << 16, 'lc': 0, 'lp': 0, 'pb': 0}]
 # LZMA2 stores what it cannot shrink, in pieces of up to 64 KiB with 3 bytes each, and one end.
 _LZMA_SLACK = 64
 _SUM_TOLERANCE = 0.01

@@ -7,6 +7,8 @@ Suzuki, Sugiyama, 2012) or largest probability (IDKD, arXiv 2304.04326). Aggrega
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,7 +73,7 @@ def unambiguous(mean: Matrix, limit: float) -> Mask:
     return selected
 
 
-def _kulsif(own: Matrix, others: Matrix, width: float):  # noqa: ANN202 - a function of a matrix
+def _kulsif(own: Matrix, others: Matrix, width: float) -> Callable[[Matrix], Matrix]:
     """Return the estimate of p_own(x) / p_others(x) as a function of rows [K, D].
 
     Closed form of KuLSIF with a Gaussian kernel and lambda = min(N, M)^-1/2.
@@ -83,7 +85,8 @@ def _kulsif(own: Matrix, others: Matrix, width: float):  # noqa: ANN202 - a func
 
     def ratio(rows: Matrix) -> Matrix:
         near_own = _kernel(rows, own, width).mean(axis=1) / strength
-        return near_own - _kernel(rows, others, width) @ weights
+        values: Matrix = near_own - _kernel(rows, others, width) @ weights
+        return values
 
     return ratio
 

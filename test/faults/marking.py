@@ -100,7 +100,9 @@ class MarkingRobotWorker:
         if rounds != sorted(rounds) or (len(rounds) > 1 and not self._method.chained):
             self._errors.append(f'adopts {rounds}')
         self._learned |= set(rounds)
-        needed = {r for r in self._made - {0} if self._method.needs_since(rounds[-1]) <= r <= rounds[-1]}
+        needed = {
+            r for r in self._made - {0} if self._method.needs_since(rounds[-1]) <= r <= rounds[-1]
+        }
         if needed - self._learned:
             self._errors.append(f'{rounds} adopted without {needed - self._learned}')
 

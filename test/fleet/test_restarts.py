@@ -24,11 +24,7 @@ def run(simulation):
     simulation.run()
     # Who is behind gets what it missed.
     simulation.clock.run(simulation.clock.now + 30.0, lambda: False)
-    return [
-        (row['round'], row['accuracy'])
-        for row in simulation.rows
-        if row['kind'] == 'round'
-    ]
+    return [(row['round'], row['accuracy']) for row in simulation.rows if row['kind'] == 'round']
 
 
 def memory_of(simulation, name):
@@ -54,7 +50,8 @@ def test_a_robot_that_was_away_remembers_what_the_others_do(crash, back, toy_set
 
 
 @pytest.mark.parametrize(
-    ('method', 'options'), [('dsfl', CACHE), ('fedadam', {}), ('fedavg', {'method.upload': 'topk'})]
+    ('method', 'options'),
+    [('dsfl', CACHE), ('fedadam', {}), ('fedavg', {'method.upload': 'topk'})],
 )
 def test_an_aggregator_that_comes_back_goes_on_as_if_nothing_was(method, options, toy_settings):
     calm = run(simulation_of(toy_settings, method, **options))

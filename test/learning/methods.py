@@ -11,9 +11,7 @@ from iot_fl_ros.learning.registry import method_of, method_settings, settings_te
 
 RNG = np.random.default_rng(0)
 OPEN = Samples(RNG.normal(size=(40, 4)).astype(np.float32), None)
-PRIVATE = Samples(
-    RNG.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2, ('a', 'b', 'c')
-)
+PRIVATE = Samples(RNG.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2, ('a', 'b', 'c'))
 
 
 def info_of(name, rounds=50, **settings):

@@ -13,14 +13,13 @@ pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 @pytest.mark.parametrize('loss', [0.05, 0.2])
 @pytest.mark.parametrize(('name', 'method'), [('dsfl', LABELS), ('fedavg', WEIGHTS)])
 def test_rounds_complete_with_the_wifi_profile(name, method, loss, tmp_path):
-    settings = echo_settings(
-        make_data(tmp_path), 'echo:vector_1660k', method, ROUNDS, ROBOTS
-    ) | {'run.deadline': 120.0, 'run.lease': 20.0}
+    settings = echo_settings(make_data(tmp_path), 'echo:vector_1660k', method, ROUNDS, ROBOTS) | {
+        'run.deadline': 120.0,
+        'run.lease': 20.0,
+    }
     env = environment(77, 'wifi') | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
     with Radio(loss) as radio:
-        rows = run_to_end(
-            settings, ROBOTS, tmp_path, env=env, timeout=240.0, prefix=radio.prefix
-        )
+        rows = run_to_end(settings, ROBOTS, tmp_path, env=env, timeout=240.0, prefix=radio.prefix)
         dropped = radio.dropped_packets()
     rounds = [row for row in rows if row['kind'] == 'round']
     assert [row['round'] for row in rounds] == list(range(1, ROUNDS + 1))

@@ -58,9 +58,15 @@ def over_dds(fleet):
         {'method.name': 'single'},
     ],
     ids=[
-        'dsfl-8-bit', 'dsfl-float32-era', 'dsfl-votes-cache', 'dsfl-differences-selection',
-        'fedavg', 'fedadam-8-bit', 'fd', 'single',
-    ],  # fmt: skip
+        'dsfl-8-bit',
+        'dsfl-float32-era',
+        'dsfl-votes-cache',
+        'dsfl-differences-selection',
+        'fedavg',
+        'fedadam-8-bit',
+        'fd',
+        'single',
+    ],
 )
 def test_memory_and_dds_agree(method, toy_settings, fleet):
     settings = dict(toy_settings)
