@@ -17,6 +17,10 @@ test: setup lint
 
 bench: setup
 	$(BIN)/python bench/round.py
+	$(BIN)/python bench/labels.py
+	$(BIN)/python bench/simulate.py
+	$(BIN)/python bench/discovery.py
+	-$(BIN)/python bench/traffic.py  # needs root and iptables
 
 lint: setup
 	$(BIN)/ruff check .

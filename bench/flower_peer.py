@@ -14,6 +14,7 @@ import json
 import time
 from collections.abc import Iterable
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -150,7 +151,7 @@ def main() -> None:
         },
     )
     ends = ENDS[1:]  # the first evaluation is that of the initial model
-    print(json.dumps([b - a for a, b in zip(ends, ends[1:], strict=False)]))
+    print(json.dumps([b - a for a, b in pairwise(ends)]))
 
 
 if __name__ == '__main__':

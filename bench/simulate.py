@@ -4,7 +4,8 @@ One robot = one local epoch of 200 samples of small_cnn (55,338 parameters), bat
 share of a FedAvg round: weights down, training, weights up, mean. Prints one JSON line: robots per
 second over whole rounds (without the first, in which everything starts) and peak MiB of all
 processes, at each size; with --flower-python, Flower's too and the ratio, both as its quickstart
-does it and tuned (see flower_peer.py). Flower lives in an environment of its own: `pip install "flwr[simulation]" torch` in a venv, then
+does it and tuned (see flower_peer.py). Flower lives in an environment of its own:
+`pip install "flwr[simulation]" torch` in a venv, then
 `bench/simulate.py --flower-python VENV/bin/python`.
 """
 
@@ -19,6 +20,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +107,7 @@ def ours(path: Path, robots: int, rounds: int, threads: int) -> None:
     simulation = Simulation(settings, robots=robots, threads=threads, crashes=False, record=record)
     simulation.start_all()
     simulation.run()
-    print(json.dumps([b - a for a, b in zip(ends, ends[1:], strict=False)]))
+    print(json.dumps([b - a for a, b in pairwise(ends)]))
 
 
 def measure(command: Sequence[str], robots: int) -> dict[str, float]:

@@ -19,7 +19,7 @@ from launch_ros.parameter_descriptions import ParameterFile
 SHARE = Path(get_package_share_directory('iot_fl_ros'))
 ARGUMENTS = {
     'robots': ('3', 'Number of robots.'),
-    'method': ('', 'dsfl, fedavg, single or your own; empty = that of params_file.'),
+    'method': ('', 'dsfl, fedavg, single, ... or your own; empty = that of params_file.'),
     'params_file': (str(SHARE / 'config/demo.yaml'), 'ROS parameter file keyed /**.'),
     'rounds': ('', 'Number of rounds; empty = that of params_file.'),
     'output': ('', 'Folder for events, summary and checkpoints; empty = that of params_file.'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -25,6 +26,13 @@ from iot_fl_ros.learning.settings import FleetSettings, resolved
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_run_arguments(parser)
+    parser.add_argument(
+        '--threads', type=int, default=os.cpu_count() or 1, help='robots that train at a time'
+    )
+    parser.add_argument(
+        '--robot-models', nargs='+', default=(), metavar='MODEL',
+        help='models of the robots, in turn (methods that exchange labels)',
+    )  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -58,7 +66,15 @@ def run(arguments: argparse.Namespace) -> int:
                     description=f'{settings.method_name}, accuracy {shown:.3f}',
                 )
 
-        simulation = Simulation(settings, robots=arguments.robots, record=record, store=store)
+        simulation = Simulation(
+            settings,
+            robots=arguments.robots,
+            record=record,
+            store=store,
+            threads=arguments.threads,
+            crashes=False,
+            models=arguments.robot_models,
+        )
         simulation.start_all()
         simulation.run()
     console = Console()

@@ -37,6 +37,7 @@ def fleet(folder):
     source = Path(get_package_share_directory('iot_fl_ros')) / 'launch/fleet.launch.py'
     arguments = {
         'robots': '3',
+        'network_profile': 'wifi',
         'params_file': str(folder / 'params.yaml'),
         'output': str(folder / 'run'),
     }

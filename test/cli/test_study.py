@@ -1,0 +1,132 @@
+"""Studies: what is run, what is not run again, what the report says."""
+
+import json
+
+import pytest
+import yaml
+
+from iot_fl_ros.cli import study as verb
+from iot_fl_ros.cli.main import main
+from iot_fl_ros.fleet.study import read_study
+from iot_fl_ros.fleet.study_results import Curve, Estimate, table
+
+
+@pytest.fixture
+def tree(toy_settings):
+    settings = {k: v for k, v in toy_settings.items() if not k.startswith('method.')}
+    settings |= {'run.rounds': 2, 'model.name': 'mlp', 'method.batch_size': 10}
+    return {
+        'title': 'Toy',
+        'settings': settings,
+        'sections': {
+            'main': {
+                'robots': 2,
+                'seeds': [0, 1],
+                'reach': 3,
+                'goal': {'points': 2.0, 'ratio': 10.0},
+                'cases': {'iid': {'data.partition': 'iid'}, 'shards': {'data.shards': 1}},
+                'methods': {
+                    'fedavg': {'method.name': 'fedavg'},
+                    'votes': {'method': {'name': 'dsfl', 'label_dtype': 'vote'}},
+                },
+            },
+            'mixed': {
+                'robots': 2,
+                'methods': {
+                    'two models': {'method.name': 'dsfl', 'robot_models': ['mlp', 'small_cnn']}
+                },
+            },
+        },
+    }
+
+
+@pytest.fixture
+def arguments(tree, tmp_path):
+    path = tmp_path / 'toy.yaml'
+    path.write_text(yaml.safe_dump(tree))
+    return ['study', str(path), '--output', str(tmp_path / 'out'), '--jobs', '2']
+
+
+def test_a_study_runs_once_and_reports(arguments, tree, tmp_path, monkeypatch, capsys):
+    assert main(arguments) == 0
+    out = tmp_path / 'out'
+    assert {p.name for p in out.iterdir()} >= {
+        'toy.md', 'results.json', 'toy_main.png', 'toy_mixed.png', 'main', 'mixed',
+    }  # fmt: skip
+    report = (out / 'toy.md').read_text()
+    assert report.startswith('# Toy\n')
+    assert report.count('| votes |') == 2
+    results = json.loads((out / 'results.json').read_text())
+    fedavg, votes = results['main']['iid']
+    assert fedavg['points'] == {'mean': 0.0, 'half': 0.0}
+    assert votes['ratio'] > 10
+    assert votes['seeds'] == 2
+
+    monkeypatch.setattr(verb, '_do_one', None)  # nothing is left to do
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert main([*arguments, '--list']) == 0
+    listing = capsys.readouterr().out
+    assert (listing.count('done'), listing.count('todo')) == (9, 0)
+
+    tree['sections']['main']['methods']['votes']['method']['sharpness'] = 7.0
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
+    assert main([*arguments, '--list', '--only', 'main']) == 0
+    listing = capsys.readouterr().out
+    assert (listing.count('done'), listing.count('todo')) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'sections': {}}, 'has no sections'),
+        ({'titel': 'x'}, "did you mean 'title'"),
+        ({'settings': {'run.round': 3}}, "did you mean 'run.rounds'"),
+    ],
+)
+def test_mistakes_are_found_before_the_first_run(
+    change, message, arguments, tree, tmp_path, capsys
+):
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree | change))
+    assert main(arguments) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_an_unknown_section_or_file_is_an_error(arguments, capsys):
+    assert main([*arguments, '--only', 'nothing']) == 2
+    assert main(['study', 'no-such-study']) == 2
+    assert 'no-such-study' in capsys.readouterr().err
+
+
+def test_the_studies_that_come_with_the_package_are_valid():
+    study = verb._load('traffic')
+    assert len(study.runs) > 100
+    assert len({run.folder for run in study.runs}) == len(study.runs)
+
+
+def test_the_interval_of_three_seeds_by_hand():
+    # t(0.975, 2) = 4.3027; standard deviation 1.
+    estimate = Estimate.of([1.0, 2.0, 3.0])
+    assert estimate.mean == 2.0
+    assert estimate.half == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
+
+
+def test_a_table_by_hand(tree):
+    study = read_study('toy', tree)
+    section = study.sections[0]
+    curves = {}
+    for run in study.runs:
+        if run.section == 'main' and run.case == 'iid':
+            votes = run.method == 'votes'
+            best = 0.78 + 0.01 * run.seed - (0.01 if votes else 0.0)
+            sizes = (100.0, 200.0) if votes else (4_000.0, 8_000.0)
+            curves[run] = Curve((0.5, best), sizes)
+    fedavg, votes = table(section, section.cases[0], curves)
+    assert votes.points.mean == pytest.approx(-1.0)
+    assert votes.points.half == pytest.approx(0.0, abs=1e-9)
+    assert votes.ratio == 40.0
+    assert votes.reach_bytes == 200.0
+    assert votes.reach_ratio == 40.0
+    assert votes.goal is True
+    assert fedavg.goal is None
