@@ -63,11 +63,11 @@ class Learner:
         seed: order of the samples. offset: added to the logits while training, float32 [C].
         """
         generator = torch.Generator().manual_seed(seed)
-        optimizer = torch.optim.SGD(self._model.parameters(), lr=schedule.learning_rate)
+        parameters = [p for p in self._model.parameters() if p.requires_grad]
         wanted = torch.from_numpy(np.array(targets)).to(self._device)
         shift = 0.0 if offset is None else torch.from_numpy(offset).to(self._device)
         self._model.train()
-        start = [p.detach().clone() for p in self._model.parameters()] if schedule.proximal else []
+        start = [p.detach().clone() for p in parameters] if schedule.proximal else []
         total = 0.0
         count = 0
         for _ in range(schedule.epochs):
@@ -77,13 +77,10 @@ class Learner:
                     continue  # BatchNorm cannot train on one sample
                 logits = self._model(self._batch(samples, batch.numpy())) + shift
                 loss = functional.cross_entropy(logits, wanted[batch])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                self._pull_to(start, schedule.proximal)
-                optimizer.step()
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                _step(parameters, gradients, start, schedule)
                 total += loss.item() * len(batch)
                 count += len(batch)
-        optimizer.zero_grad(set_to_none=True)  # a fleet in memory has no room for gradients
         return total / count if count else math.nan
 
     def train_private(self, schedule: Schedule, seed: int) -> float:
@@ -159,12 +156,6 @@ class Learner:
         """Length of the state vector."""
         return sum(t.numel() for t in self._tensors())
 
-    def _pull_to(self, start: list[torch.Tensor], strength: float) -> None:
-        """Add the gradient of strength/2 |w - start|^2."""
-        for parameter, origin in zip(self._model.parameters(), start, strict=False):
-            if parameter.grad is not None:
-                parameter.grad.add_(parameter.detach() - origin, alpha=strength)
-
     def _tensors(self) -> list[torch.Tensor]:
         return [t for t in self._model.state_dict().values() if t.is_floating_point()]
 
@@ -173,6 +164,26 @@ class Learner:
         if values.dtype == torch.uint8:
             values = values.float().div_(255)
         return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
+
+
+def _step(
+    parameters: list[nn.Parameter],
+    gradients: tuple[torch.Tensor | None, ...],
+    start: list[torch.Tensor],
+    schedule: Schedule,
+) -> None:
+    """Take one step of SGD, with the gradient of proximal/2 |w - start|^2 if start is not empty.
+
+    As torch.optim.SGD bit for bit; without its bookkeeping small models train a sixth faster, and
+    no gradients stay in memory, of which a fleet has none to spare.
+    """
+    with torch.no_grad():
+        for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+            if gradient is None:
+                continue
+            if start:
+                gradient = gradient.add(parameter - start[number], alpha=schedule.proximal)
+            parameter.add_(gradient, alpha=-schedule.learning_rate)
 
 
 def log_prior(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from methods import PRIVATE, aggregator, info_of, method, robot, update
+import torch
+from methods import PRIVATE, aggregator, info_of, method, model, robot, update
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
@@ -153,3 +154,21 @@ def test_a_balanced_robot_forgets_the_class_it_lacks_less():
     balanced.learner.train_private(Schedule(20, 20, 0.5, balance=1.0), 0)
     lacks = [p.learner.probabilities(PRIVATE)[:, 2].mean() for p in (plain, balanced)]
     assert lacks[1] > 2 * lacks[0]
+
+
+def test_a_step_is_that_of_torchs_sgd_bit_for_bit():
+    party = robot()
+    twin = model()
+    twin.load_state_dict(party.learner._model.state_dict())
+    party.learner.train_private(Schedule(3, 7, 0.1), 5)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    generator = torch.Generator().manual_seed(5)
+    values, labels = torch.from_numpy(PRIVATE.values), torch.from_numpy(PRIVATE.labels)
+    for _ in range(3):
+        for batch in torch.randperm(20, generator=generator).split(7):
+            loss = torch.nn.functional.cross_entropy(twin(values[batch]), labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    for name, tensor in party.learner._model.state_dict().items():
+        torch.testing.assert_close(tensor, twin.state_dict()[name], rtol=0, atol=0, msg=name)
