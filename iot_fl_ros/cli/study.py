@@ -7,7 +7,6 @@ at once, on the cores of this machine or, with --backend ray, on those of a Ray 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -20,12 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from iot_fl_ros.cli.study_report import write_report
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.fleet.study import Study, StudyRun, do_run, read_study
+from iot_fl_ros.fleet.study_results import MARK, read_mark
 from iot_fl_ros.learning.outputs import RunWriter, write_json
 from iot_fl_ros.ros.share import share_folder
-
-_MARK = 'study.json'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
     if unknown:
         raise ConfigError(f'--only {sorted(unknown)}: no section of study {study.name!r}')
     wanted = [run for run in study.runs if not arguments.only or run.section in arguments.only]
-    missing = [run for run in wanted if not _is_done(run, output)]
+    missing = [run for run in wanted if 'seconds' not in read_mark(run, output)]
     if arguments.list:
         for item in wanted:
             console.print(f'{"todo" if item in missing else "done"}  {item.folder}')
@@ -74,11 +72,6 @@ def _load(name: str) -> Study:
     return read_study(path.stem, tree)
 
 
-def _is_done(item: StudyRun, output: Path) -> bool:
-    path = output / item.folder / _MARK
-    return path.is_file() and json.loads(path.read_text())['digest'] == item.digest
-
-
 def _do_all(
     missing: Sequence[StudyRun], total: int, output: Path, jobs: int, backend: str,
     console: Console,
@@ -92,13 +85,18 @@ def _do_all(
     with Progress(*columns, console=console) as progress, parallel_config(backend, n_jobs=jobs):
         task = progress.add_task('runs', total=total, completed=total - len(missing))
         tasks = (delayed(_do_one)(item) for item in missing)
-        for item, rows, seconds in Parallel(return_as='generator_unordered')(tasks):
-            _keep(item, rows, seconds, output)
+        for item, rows, mark in Parallel(return_as='generator_unordered')(tasks):
+            _keep(item, rows, mark, output)
             progress.update(task, advance=1, description=str(item.folder))
 
 
-def _do_one(item: StudyRun) -> tuple[StudyRun, list[dict[str, Any]], float]:
-    return item, *do_run(item)
+def _do_one(item: StudyRun) -> tuple[StudyRun, list[dict[str, Any]], dict[str, Any]]:
+    """Do a run; one that fails must not take the others with it."""
+    try:
+        rows, seconds = do_run(item)
+    except IotFlError as error:
+        return item, [], {'error': str(error)}
+    return item, rows, {'seconds': seconds}
 
 
 def _register_ray() -> None:
@@ -109,10 +107,12 @@ def _register_ray() -> None:
     register_ray()
 
 
-def _keep(item: StudyRun, rows: list[dict[str, Any]], seconds: float, output: Path) -> None:
+def _keep(
+    item: StudyRun, rows: list[dict[str, Any]], mark: Mapping[str, Any], output: Path
+) -> None:
     folder = output / item.folder
     shutil.rmtree(folder, ignore_errors=True)
     writer = RunWriter(folder, dict(item.settings), 0)
     for row in rows:
         writer.record(row)
-    write_json(folder / _MARK, {'digest': item.digest, 'seconds': seconds})
+    write_json(folder / MARK, {'digest': item.digest, **mark})

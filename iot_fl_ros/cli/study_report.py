@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 
 from iot_fl_ros.fleet.study import Case, Section, Study, StudyRun
-from iot_fl_ros.fleet.study_results import Curve, Estimate, Row, curves_of, table
+from iot_fl_ros.fleet.study_results import Curve, Estimate, Row, curves_of, errors_of, table
 from iot_fl_ros.learning.outputs import write_json
 
 _MARKERS = 'osD^vPX*<>hp'
@@ -37,6 +37,10 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
             lines += _case_lines(section, case, rows)
         plot = _plot(study, section, curves, report)
         lines += [f'![{section.title}]({plot.name})', ''] if plot else []
+    failed = errors_of(study, output)
+    if failed:
+        lines += ['## Runs that failed', '']
+        lines += [*(f'- `{run.folder}`: {error}' for run, error in failed.items()), '']
     write_json(output / 'results.json', _strict(results))
     path = report / f'{study.name}.md'
     path.write_text('\n'.join(lines).rstrip() + '\n')
@@ -62,11 +66,10 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
         _estimate(row.accuracy, 100, ' %'),
         '' if is_reference else _estimate(row.points, 1, ''),
         _number(row.bytes_a_round),
-        f'1/{row.ratio:.0f}' if row.ratio >= 1.5 else f'{1 / row.ratio:.2f}',
+        _ratio(row.ratio),
     ]
     if section.reach is not None:
-        ratio = 'never' if math.isnan(row.reach_ratio) else f'1/{row.reach_ratio:.0f}'
-        cells += [_number(row.reach_bytes), ratio]
+        cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
     if case.goal:
         cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
     return cells
@@ -129,6 +132,12 @@ def _line(cells: Sequence[str]) -> str:
 def _estimate(value: Estimate, scale: float, unit: str) -> str:
     half = '' if math.isnan(value.half) else f' ± {value.half * scale:.1f}'
     return f'{value.mean * scale:.1f}{half}{unit}'
+
+
+def _ratio(value: float) -> str:
+    if math.isnan(value):
+        return 'never'
+    return f'1/{value:.0f}' if value >= 1.5 else f'{1 / value:.2f}'
 
 
 def _number(value: float) -> str:

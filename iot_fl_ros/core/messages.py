@@ -34,6 +34,7 @@ from iot_fl_ros.core.wire import (
 AGGREGATOR = 'aggregator'
 NO_DIGEST = b''
 DIGEST_BYTES = 32
+MAX_OPEN_SET = 10_000_000
 
 
 class PlanState(IntEnum):
@@ -84,6 +85,8 @@ class RunInfo(WireMessage):
             raise MessageError('incomplete', 'run_info needs run_id, method, rounds, class_names')
         if not 0 < self.heartbeat_period <= 3600:
             raise MessageError('out of range', f'heartbeat_period is {self.heartbeat_period} s')
+        if self.open_set_size > MAX_OPEN_SET:
+            raise MessageError('out of range', f'open_set_size is over {MAX_OPEN_SET}')
         _check_digest('open_set_digest', self.open_set_digest, bool(self.open_set_size))
 
 

@@ -132,18 +132,17 @@ class Host:
         if self._pool is None:
             self._work(job, function)
             return
-        begin = max(self._free_at, self._clock.now)
-        future: Future[Event] = Future()
+        started: list[Future[Event]] = []
 
         def start() -> None:
             assert self._pool is not None
-            self._pool.submit(lambda: future.set_result(function()))
+            started.append(self._pool.submit(function))
 
-        if begin > self._clock.now:
-            self._clock.at(begin, start)
+        if self._free_at > self._clock.now:
+            self._clock.at(self._free_at, start)
         else:
             start()
-        self._work(job, future.result)
+        self._work(job, lambda: started[0].result())
 
     def _work(self, job: Any, function: Callable[[], Event]) -> None:
         """Do a job when its time is over, one after the other as a worker thread would."""

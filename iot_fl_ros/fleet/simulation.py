@@ -96,14 +96,6 @@ class Simulation:
 
     def run(self, until: float = 1e9) -> None:
         """Run to the end of the federated run; IotFlError if virtual time `until` comes first."""
-        try:
-            self._run(until)
-        finally:
-            if self._pool:
-                self._pool.shutdown()
-                self._pool = None
-
-    def _run(self, until: float) -> None:
         while not self.clock.run(
             self.clock.now + _CHECK_PERIOD, lambda: self.hosts[AGGREGATOR].ended
         ):
@@ -116,6 +108,8 @@ class Simulation:
                     f'the run has not ended by virtual second {until:g}: {machine.state.value}, '
                     f'round {machine.round}; robots {self.robot_states()}'
                 )
+        if self._pool:
+            self._pool.shutdown()
 
     def _all_refused(self) -> bool:
         return set(self.robot_states().values()) == {RobotState.REFUSED.name}

@@ -19,13 +19,30 @@ import torch
 
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages import DIGEST_BYTES, RunInfo
 from iot_fl_ros.fleet.simulation import Simulation
+from iot_fl_ros.learning.registry import METHODS
 from iot_fl_ros.learning.settings import FleetSettings, resolved
+from iot_fl_ros.models.registry import MODELS
 
 _SECTION_KEYS = (
     'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
 )  # fmt: skip
 _MODELS = 'robot_models'
+# Enough for methods to look at their settings.
+_SOME_RUN = RunInfo(
+    0.0, 'study', 0, 'none', '', 'none', 0, ('a', 'b'), (1,), 1, 1, bytes(DIGEST_BYTES), 1, 1.0,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _SectionSettings:
+    """The plain values of a section."""
+
+    title: str = setting('', 'Title; empty = the name of the section.')
+    robots: int = setting(10, 'Number of robots.', minimum=1)
+    reference: str = setting('', 'Method that the others are compared with; empty = the first.')
+    reach: float = setting(0.0, 'Points below its best accuracy to count bytes to.', minimum=0.0)
 
 
 @dataclass(frozen=True)
@@ -109,16 +126,17 @@ class Study:
 def read_study(name: str, tree: Mapping[str, Any]) -> Study:
     """Check a study; ConfigError names what is wrong, also in the settings of any run."""
     refuse_unknown(tree, ('title', 'text', 'settings', 'sections'))
-    base = flatten(tree.get('settings') or {})
+    base = _mapping('settings', tree.get('settings'))
     sections = tuple(
-        _section(key, value, base) for key, value in (tree.get('sections') or {}).items()
+        _section(key, value, flatten(base))
+        for key, value in _mapping('sections', tree.get('sections')).items()
     )
     if not sections:
         raise ConfigError(f'study {name!r} has no sections')
     study = Study(name, tree.get('title', name), tree.get('text', ''), sections)
     for run in study.runs:
         try:
-            FleetSettings.from_flat(run.settings)
+            _check(run)
         except ConfigError as error:
             raise ConfigError(f'{run.folder}: {error}') from error
     return study
@@ -136,38 +154,74 @@ def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
     return [dict(row) for row in simulation.rows], time.perf_counter() - start
 
 
-def _section(name: str, tree: Mapping[str, Any], base: Mapping[str, Any]) -> Section:
+def _check(run: StudyRun) -> None:
+    """Raise ConfigError for what would end a run before it begins."""
+    settings = FleetSettings.from_flat(run.settings)
+    for model in (settings.aggregator.model.name, *run.models):
+        MODELS.get(model)
+    METHODS.get(settings.method_name)(settings.method, _SOME_RUN)
+
+
+def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
+    tree = _mapping(f'section {name!r}', tree)
     refuse_unknown(tree, _SECTION_KEYS)
-    methods = {key: flatten(value or {}) for key, value in (tree.get('methods') or {}).items()}
+    fields = {key: tree[key] for key in ('title', 'robots', 'reference', 'reach') if key in tree}
+    shape = read_settings(_SectionSettings, fields)
+    methods = {
+        key: _method(key, value)
+        for key, value in _mapping(f'methods of {name!r}', tree.get('methods')).items()
+    }
     if not methods:
         raise ConfigError(f'section {name!r} has no methods')
-    reference = tree.get('reference', next(iter(methods)))
+    reference = shape.reference or next(iter(methods))
     if reference not in methods:
         raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
-    goal = _goal(tree.get('goal'))
-    cases = tuple(
-        _case(key, value or {}, goal) for key, value in (tree.get('cases') or {'all': {}}).items()
-    )
+    goal = _goal(name, tree.get('goal'))
+    cases = _mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
     return Section(
         name,
-        tree.get('title', name),
-        int(tree.get('robots', 10)),
-        {**base, **flatten(tree.get('settings') or {})},
-        cases,
+        shape.title or name,
+        shape.robots,
+        {**base, **flatten(_mapping(f'settings of {name!r}', tree.get('settings')))},
+        tuple(_case(key, value, goal) for key, value in cases.items()),
         methods,
-        tuple(int(seed) for seed in tree.get('seeds', (0,))),
+        _seeds(name, tree.get('seeds', [0])),
         reference,
-        tree.get('reach'),
+        shape.reach if 'reach' in tree else None,
     )
 
 
-def _case(name: str, tree: Mapping[str, Any], goal: Goal | None) -> Case:
-    own = _goal(tree.get('goal')) if 'goal' in tree else goal
+def _seeds(name: str, value: Any) -> tuple[int, ...]:
+    right = isinstance(value, list) and value and all(type(seed) is int for seed in value)
+    if not right or len(set(value)) != len(value):
+        raise ConfigError(f'seeds of {name!r} are {value!r}: a list of different integers')
+    return tuple(value)
+
+
+def _method(name: str, value: Any) -> dict[str, Any]:
+    settings = flatten(_mapping(f'method {name!r}', value))
+    if not isinstance(settings.get(_MODELS, []), list):
+        raise ConfigError(f'method {name!r}: {_MODELS} must be a list of models')
+    return settings
+
+
+def _case(name: str, value: Any, goal: Goal | None) -> Case:
+    tree = _mapping(f'case {name!r}', value)
+    own = _goal(name, tree['goal']) if 'goal' in tree else goal
     return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
 
 
-def _goal(tree: Mapping[str, Any] | None) -> Goal | None:
-    return read_settings(Goal, tree) if tree else None
+def _goal(name: str, value: Any) -> Goal | None:
+    return read_settings(Goal, _mapping(f'goal of {name!r}', value)) if value else None
+
+
+def _mapping(what: str, value: Any) -> Mapping[str, Any]:
+    """Return a mapping that may be missing; ConfigError if it is something else."""
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping):
+        raise ConfigError(f'{what} is a {type(value).__name__}: a mapping is needed')
+    return value
 
 
 def _runs_of(section: Section) -> Sequence[StudyRun]:

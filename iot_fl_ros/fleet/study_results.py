@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.fleet.study import Case, Section, Study, StudyRun
 from iot_fl_ros.learning.outputs import accuracy_of, read_events
 
+MARK = 'study.json'
 _CONFIDENCE = 0.95
 
 
@@ -24,8 +27,8 @@ class Curve:
 
     @property
     def best(self) -> float:
-        """Best accuracy."""
-        return max(self.accuracy)
+        """Best accuracy, NaN if none is known."""
+        return max((a for a in self.accuracy if not math.isnan(a)), default=math.nan)
 
     @property
     def bytes_a_round(self) -> float:
@@ -77,24 +80,46 @@ class Row:
     seeds: int
 
 
-def read_curve(folder: Path) -> Curve | None:
-    """Return the curve of a finished run, None if it has none."""
+def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
+    """Return what was noted when that very run ended (`seconds` or `error`), empty if it did not.
+
+    A run whose settings have changed since is another run.
+    """
+    path = output / run.folder / MARK
+    mark: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return mark if mark.get('digest') == run.digest else {}
+
+
+def read_curve(folder: Path) -> Curve:
+    """Return the curve of a run in that folder.
+
+    Rows count bytes when a round closes; what then goes down to the robots is added, as much as
+    went down last.
+    """
     rows = read_events(folder)
-    end = next((row for row in rows if row['kind'] == 'end'), None)
-    if end is None:
-        return None
+    end = next(row for row in rows if row['kind'] == 'end')
     rounds = [row for row in rows if row['kind'] == 'round']
     robots = max(1, end['robots'])
+    download = end['bytes_up'] + end['bytes_down'] - rounds[-1]['bytes_total']
     return Curve(
         tuple(accuracy_of(row) for row in rounds),
-        tuple(row['bytes_total'] / robots for row in rounds),
+        tuple((row['bytes_total'] + download) / robots for row in rounds),
     )
 
 
 def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
-    """Return the curves of all runs that are there."""
-    curves = {run: read_curve(output / run.folder) for run in study.runs}
-    return {run: curve for run, curve in curves.items() if curve}
+    """Return the curves of all runs that have ended."""
+    return {
+        run: read_curve(output / run.folder)
+        for run in study.runs
+        if 'seconds' in read_mark(run, output)
+    }
+
+
+def errors_of(study: Study, output: Path) -> dict[StudyRun, str]:
+    """Return the runs that failed, and why."""
+    marks = {run: read_mark(run, output) for run in study.runs}
+    return {run: mark['error'] for run, mark in marks.items() if 'error' in mark}
 
 
 def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:

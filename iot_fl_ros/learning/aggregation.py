@@ -38,7 +38,8 @@ def era(mean: Labels, temperature: float, beta: float) -> Labels:
 
 def enhanced_era(mean: Labels, temperature: float, beta: float) -> Labels:
     """Enhanced ERA: mean^beta, normalised; sharpens for every beta > 1."""
-    power = mean ** np.float32(beta)
+    # Of the largest, so that a high power of small values does not vanish altogether.
+    power = (mean / mean.max(axis=1, keepdims=True)) ** np.float32(beta)
     return power / power.sum(axis=1, keepdims=True)
 
 

@@ -18,17 +18,25 @@ UPLOADS = ('float32', 'uint8', 'topk')
 # Values that share one scale; smaller blocks follow the layers' different ranges better.
 _BLOCK = 1_024
 _MIDDLE = 128
+MAX_SCALE = 1e5
 
 Vector = NDArray[np.float32]
 
 
 def specs(kind: str, size: int, fraction: float) -> tuple[TensorSpec, ...]:
-    """Return the tensors of an encoded change of `size` values (kind uint8 or topk)."""
+    """Return the tensors of an encoded update of a state of `size` values (kind uint8 or topk).
+
+    How many values are trained, and so encoded, only the model knows; the rest are statistics of
+    normalisation layers, which go as they are.
+    """
+    statistics = TensorSpec('statistics', 'float32', (-size,))
     if kind == 'uint8':
         blocks = math.ceil(size / _BLOCK)
-        return TensorSpec('change', 'uint8', (size,)), TensorSpec('scale', 'float32', (blocks,))
+        change = TensorSpec('change', 'uint8', (-size,))
+        return change, TensorSpec('scale', 'float32', (-blocks,)), statistics
     kept = kept_values(size, fraction)
-    return TensorSpec('index', 'uint32', (kept,)), TensorSpec('value', 'float16', (kept,))
+    index = TensorSpec('index', 'uint32', (-kept,))
+    return index, TensorSpec('value', 'float16', (-kept,)), statistics
 
 
 def kept_values(size: int, fraction: float) -> int:
@@ -52,22 +60,31 @@ def encode(change: Vector, kind: str, fraction: float) -> Tensors:
 
 
 def decode(tensors: Tensors, size: int) -> Vector:
-    """Return the change that `tensors` stand for, float32 [size]."""
+    """Return the change that `tensors` stand for, float32 [size]; MessageError if they do not."""
     if 'change' in tensors:
-        steps = tensors['change'].astype(np.float32) - _MIDDLE
-        return (_blocks(steps) * tensors['scale'][:, None]).reshape(-1)[:size]
+        steps, scale = tensors['change'].astype(np.float32) - _MIDDLE, tensors['scale']
+        if len(steps) != size or len(scale) != math.ceil(size / _BLOCK):
+            raise MessageError('bad length', f'{len(steps)} changes of {size} values')
+        return (_blocks(steps) * scale[:, None]).reshape(-1)[:size]
+    index, value = tensors['index'], tensors['value']
+    if len(index) != len(value) or (len(index) and index[-1] >= size):
+        raise MessageError('bad length', f'{len(value)} changes at {len(index)} places of {size}')
     change = np.zeros(size, np.float32)
-    change[tensors['index']] = tensors['value']
+    change[index] = value
     return change
 
 
-def check(tensors: Tensors, size: int) -> None:
-    """Raise MessageError if an index is outside or repeated; finiteness is checked elsewhere."""
+def check(tensors: Tensors) -> None:
+    """Raise MessageError if indices do not rise, or a scale is absurd."""
     index = tensors.get('index')
-    if index is not None and (
-        (index >= size).any() or (np.diff(index.astype(np.int64)) < 1).any()
-    ):
-        raise MessageError('out of range', f'indices must rise and stay below {size}')
+    if index is not None and (np.diff(index.astype(np.int64)) < 1).any():
+        raise MessageError('out of range', 'indices must rise')
+    if (tensors.get('scale', np.zeros(1)) < 0).any() or _largest(tensors) > MAX_SCALE:
+        raise MessageError('out of range', f'scales must be in 0..{MAX_SCALE:g}')
+
+
+def _largest(tensors: Tensors) -> float:
+    return float(np.max(tensors.get('scale', np.zeros(1)), initial=0.0))
 
 
 def _blocks(values: Vector) -> Vector:

@@ -36,6 +36,8 @@ from iot_fl_ros.learning.selection import (
 _DISTANCES = 'distances'
 _LIKELY = 'likely'
 _NO_AMBIGUITY_LIMIT = 2.0
+# Beyond, equal probabilities would round to little or nothing.
+_MOST_CLASSES_OF_8_BITS = 100
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,9 @@ class DsFlSettings:
         "space of the samples or of the model's features.",
         choices=('none', 'familiarity', 'feature_familiarity'),
     )
-    sharpness: float = setting(5.0, 'Sharpness of weighting by familiarity.', minimum=0.0)
+    sharpness: float = setting(
+        5.0, 'Sharpness of weighting by familiarity.', minimum=0.0, maximum=20.0
+    )
     selection: str = setting('none', 'Open samples that a robot labels.', choices=SELECTIONS)
     selection_quantile: float = setting(
         0.125, 'Share of its own samples that a robot takes for strange, for density_ratio.',
@@ -105,6 +109,8 @@ class DsFl(Method):
         classes = len(info.class_names)
         if settings.label_dtype == 'vote' and classes > 256:
             raise ConfigError(f'{classes} classes are too many for votes: use uint8')
+        if settings.label_dtype == 'uint8' and classes > _MOST_CLASSES_OF_8_BITS:
+            raise ConfigError(f'{classes} classes are too many for 8 bits: use float16')
         if settings.delta_rounds and settings.label_dtype not in ('uint8', 'vote'):
             raise ConfigError('method.delta_rounds needs method.label_dtype uint8 or vote')
         self._exchange = LabelExchange(
@@ -129,7 +135,7 @@ class DsFl(Method):
 
     def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """Labels, and which samples they are for, unless for all that were asked for."""
-        return self._exchange.specs(round, chosen=self._omits)
+        return self._exchange.specs(round, chosen=self._omits) if round > 0 else ()
 
     def check_values(self, tensors: Tensors, round: int) -> None:
         """Labels must be distributions; any byte is a distance."""

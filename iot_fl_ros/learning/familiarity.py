@@ -38,7 +38,8 @@ def distances(
 
 def encode_distances(values: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Return distances 0..4 as bytes; farther is 255."""
-    return np.rint(np.clip(values / MAX_DISTANCE, 0, 1) * 255).astype(np.uint8)
+    known = np.nan_to_num(values, nan=MAX_DISTANCE)
+    return np.rint(np.clip(known / MAX_DISTANCE, 0, 1) * 255).astype(np.uint8)
 
 
 def weights(encoded: list[NDArray[np.uint8]], sharpness: float) -> NDArray[np.float32]:

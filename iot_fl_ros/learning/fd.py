@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,9 @@ from iot_fl_ros.learning.learner import Schedule
 from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update, check_finite
 
 _OWN = 'own'
+_OWN_ROUND = 'own_round'
 _TEACHER = 'teacher'
+_MOST_ROBOTS = 65_536
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,8 @@ class FdSettings:
 class Fd(Method):
     """Update: mean probabilities by true class [C, C]; rows of classes it lacks are zero.
 
-    Global: the sum of those rows and how many robots gave one. The aggregator has no model.
+    Global: the sum of those rows, how many robots gave one, and which robots did, so that a robot
+    knows whether its own rows are in the sum. The aggregator has no model.
     """
 
     Settings = FdSettings
@@ -49,8 +52,12 @@ class Fd(Method):
         return (TensorSpec('outputs', 'float32', (classes, classes)),)
 
     def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
-        """Sums of outputs, float32 [C, C], and number of robots, float32 [C]."""
-        return (*self.update_specs(round), TensorSpec('robots', 'float32', self.class_shape))
+        """Sums of outputs, float32 [C, C], number of robots, float32 [C], marks of the robots."""
+        return (
+            *self.update_specs(round),
+            TensorSpec('robots', 'float32', self.class_shape),
+            TensorSpec('marks', 'int64', (-_MOST_ROBOTS,)),
+        )
 
     @property
     def class_shape(self) -> tuple[int, ...]:
@@ -60,7 +67,7 @@ class Fd(Method):
     def check_values(self, tensors: Tensors, round: int) -> None:
         """Outputs of an update are distributions or rows of zeros; sums are not negative."""
         check_finite(tensors)
-        if any((tensor < 0).any() for tensor in tensors.values()):
+        if any((tensor < 0).any() for tensor in tensors.values() if tensor.dtype.kind == 'f'):
             raise MessageError('out of range', 'outputs are negative')
         rows = tensors['outputs'].sum(axis=1)
         expected = tensors.get('robots', rows > 0)
@@ -72,14 +79,21 @@ class Fd(Method):
         total = np.zeros((*self.class_shape, *self.class_shape), np.float32)
         robots = np.zeros(self.class_shape, np.float32)
         for update in updates:
-            total += update.tensors['outputs']
-            robots += update.tensors['outputs'].sum(axis=1) > 0.5
-        return {'outputs': total, 'robots': robots}
+            sums = update.tensors['outputs'].sum(axis=1)
+            # Sums of 1 up to rounding; made exact, for the sum of many must still be a number.
+            scale = np.where(sums > 0.5, 1 / np.maximum(sums, 0.5), 0).astype(np.float32)
+            total += update.tensors['outputs'] * scale[:, None]
+            robots += sums > 0.5
+        marks = np.array([_mark(update.robot_id) for update in updates], np.int64)
+        return {'outputs': total, 'robots': robots, 'marks': marks}
 
     def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
         """Remember the mean outputs of the others; rows that nobody else has are zero."""
         newest = sets[-1].tensors
-        own = party.memory.get(_OWN, np.zeros_like(newest['outputs']))
+        own = np.zeros_like(newest['outputs'])
+        counted = _mark(party.id) in newest['marks']
+        if counted and party.memory.get(_OWN_ROUND, np.zeros(1))[0] == sets[-1].round:
+            own = party.memory[_OWN]
         others = newest['robots'] - (own.sum(axis=1) > 0.5)
         total = np.maximum(newest['outputs'] - own, 0)
         share = np.where(others > 0.5, 1 / np.maximum(others, 1), 0).astype(np.float32)
@@ -91,29 +105,30 @@ class Fd(Method):
         if private is None or private.labels is None:
             raise ConfigError('this learner has no private samples: set data.private')
         settings = self.settings
-        targets, scale = self._targets(private.labels, party.memory.get(_TEACHER))
-        schedule = Schedule(
-            settings.local_epochs, settings.batch_size, settings.learning_rate * scale
-        )
+        targets = self._targets(private.labels, party.memory.get(_TEACHER))
+        schedule = Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
         seed = derive_seed(self.info.seed, 'train', round, party.id)
         loss = party.learner.train(private, targets, schedule, seed)
         outputs = _mean_outputs(
             party.learner.probabilities(private), private.labels, len(self.info.class_names)
         )
         party.memory[_OWN] = outputs
+        party.memory[_OWN_ROUND] = np.array([round], np.int64)
         return {'outputs': outputs}, loss
 
     def _targets(
         self, labels: NDArray[np.int64], teacher: NDArray[np.float32] | None
-    ) -> tuple[NDArray, float]:
-        """Return (targets, factor of the loss): CE(y) + gamma CE(t) = (1 + gamma) CE(mixture)."""
+    ) -> NDArray[Any]:
+        """Return onehot(y) + gamma teacher(y): cross-entropy is linear in its target."""
         if teacher is None:
-            return labels, 1.0
-        gamma = np.float32(self.settings.gamma)
+            return labels
         one_hot = np.eye(len(teacher), dtype=np.float32)[labels]
-        known = teacher.sum(axis=1)[labels, None] > 0.5
-        mixed = (one_hot + gamma * teacher[labels]) / (1 + gamma)
-        return np.where(known, mixed, one_hot), 1 + float(gamma)
+        return one_hot + np.float32(self.settings.gamma) * teacher[labels]
+
+
+def _mark(robot_id: str) -> int:
+    """Return a number that stands for a robot."""
+    return derive_seed(0, 'fd', robot_id)
 
 
 def _mean_outputs(

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.learning import compression
@@ -62,7 +63,7 @@ class FedAvg(Method):
     def check_values(self, tensors: Tensors, round: int) -> None:
         """Weights must be finite."""
         check_finite(tensors)
-        compression.check(tensors, self.info.state_size)
+        compression.check(tensors)
 
     def initial_global(self, state: NDArray[np.float32]) -> Tensors:
         """Everyone starts from the aggregator's model."""
@@ -75,17 +76,35 @@ class FedAvg(Method):
         return {'state': np.clip(state, -limit, limit).astype(self.settings.download, copy=False)}
 
     def mean_state(self, party: Party, updates: Sequence[Update]) -> NDArray[np.float32]:
-        """Return sum_k (n_k / n) w_k, float32 [S], adding in the order of robot ids."""
-        total = sum(update.samples for update in updates)
-        encoded = self.settings.upload != 'float32'
+        """Return sum_k (n_k / n) w_k, float32 [S], adding in the order of robot ids.
+
+        Updates that cannot be decoded are left out; MessageError if all are so.
+        """
+        states = [(update.samples, self._state_of(party, update.tensors)) for update in updates]
+        usable = [(samples, state) for samples, state in states if state is not None]
+        if not usable:
+            raise MessageError('no weights', 'no update can be decoded')
+        total = sum(samples for samples, _ in usable)
         mean = np.zeros(self.info.state_size, np.float32)
         scaled = np.empty_like(mean)
-        for update in updates:
-            tensors = update.tensors
-            values = compression.decode(tensors, len(mean)) if encoded else tensors['state']
-            share = update.samples / total if total else 1 / len(updates)
-            mean += np.multiply(values, np.float32(share), out=scaled)
-        return mean + party.learner.state() if encoded else mean
+        for samples, state in usable:
+            share = samples / total if total else 1 / len(usable)
+            mean += np.multiply(state, np.float32(share), out=scaled)
+        return mean
+
+    def _state_of(self, party: Party, tensors: Tensors) -> NDArray[np.float32] | None:
+        """Return the state that an update stands for, None if it stands for none."""
+        if self.settings.upload == 'float32':
+            return tensors['state']
+        state, trained = party.learner.state(), party.learner.trained_values()
+        try:
+            state[trained] += compression.decode(tensors, int(trained.sum()))
+        except MessageError:
+            return None
+        if len(tensors['statistics']) != len(state) - int(trained.sum()):
+            return None
+        state[~trained] = tensors['statistics']
+        return state
 
     def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
         """Replace the weights."""
@@ -99,10 +118,24 @@ class FedAvg(Method):
         state = party.learner.state()
         if before is None:
             return {'state': state}, loss
-        change = state - before + party.memory.get(_RESIDUAL, np.float32(0))
+        return self._encode(party, before, state), loss
+
+    def _encode(
+        self, party: Party, before: NDArray[np.float32], state: NDArray[np.float32]
+    ) -> Tensors:
+        """Return the change of the state, with what former updates left out.
+
+        Statistics of normalisation layers are not left out: their errors would add up to variances
+        below zero.
+        """
+        trained = party.learner.trained_values()
+        change = (state - before)[trained] + party.memory.get(_RESIDUAL, np.float32(0))
+        if not np.isfinite(change).all():
+            party.memory.pop(_RESIDUAL, None)  # or no later update could be finite either
+            raise DataError('training diverged: lower method.learning_rate')
         tensors = compression.encode(change, self.settings.upload, self.settings.topk)
         party.memory[_RESIDUAL] = change - compression.decode(tensors, len(change))
-        return tensors, loss
+        return {**tensors, 'statistics': state[~trained]}
 
     def schedule(self) -> Schedule:
         """Return how a robot trains on its private samples."""

@@ -27,8 +27,11 @@ class FedOptSettings(FedAvgSettings):
     """Settings of FedAdam and FedYogi."""
 
     server_learning_rate: float = setting(0.01, 'Step of the aggregator (eta).', minimum=0.0)
-    beta_1: float = setting(0.9, 'Decay of the first moment.', minimum=0.0, maximum=1.0)
-    beta_2: float = setting(0.99, 'Decay of the second moment.', minimum=0.0, maximum=1.0)
+    beta_1: float = setting(0.9, 'Decay of the first moment.', minimum=0.0, maximum=0.9999)
+    beta_2: float = setting(0.99, 'Decay of the second moment.', minimum=0.0, maximum=0.9999)
+    clip: float = setting(
+        1.0, 'Largest change of a value that the aggregator takes from a round.', minimum=0.0
+    )
     tau: float = setting(1e-3, 'Added to the root of the second moment.', minimum=1e-12)
 
 
@@ -42,7 +45,8 @@ class _FedOpt(FedAvg):
         """Return w + eta m / (sqrt(v) + tau); statistics of normalisation layers are averaged."""
         settings = self.settings
         mean, state = super().mean_state(party, updates), party.learner.state()
-        change = mean - state
+        # One absurd update would otherwise rule the second moment for hundreds of rounds.
+        change = np.clip(mean - state, -settings.clip, settings.clip)
         beta_1 = np.float32(settings.beta_1)
         moment = party.memory.get(_MOMENT, np.zeros_like(state))
         spread = party.memory.get(_SPREAD, np.full_like(state, settings.tau**2))

@@ -36,18 +36,23 @@ class GlobalInbox:
 
     def __init__(self) -> None:
         self._early: list[GlobalChunk] = []
-        self.reset()
+        self._method: Method | None = None
+        self._forget()
 
-    def reset(self) -> None:
-        """Forget everything of a former run."""
+    def join(self, method: Method) -> None:
+        """Begin a run: forget everything of a former one."""
+        self._method = method
+        self._forget()
+
+    def _forget(self) -> None:
         self.held = NO_DIGEST
         self._version = 0
         self._planned = NO_DIGEST
-        self._planned_version = 0
+        self._planned_round = 0
         # Oldest first: sets that a job may still need.
         self._fresh: list[_Whole] = []
-        # Newest first: sets that wait for the one before the last of them.
-        self._waiting: list[_Whole] = []
+        # Sets that are here but lack one they build upon.
+        self._waiting: dict[bytes, _Whole] = {}
         self._assembly: Assembly | None = None
         self._expected = NO_DIGEST
         self._repair = Repair()
@@ -61,21 +66,21 @@ class GlobalInbox:
         """Take note that a job has the fresh sets and no other will need them."""
         self._fresh = []
 
-    def plan(self, digest: bytes, version: int) -> None:
-        """Take note of the set that the plan names."""
-        self._planned, self._planned_version = digest, version
+    def plan(self, digest: bytes, round: int) -> None:
+        """Take note of the set that the plan of `round` names."""
+        self._planned, self._planned_round = digest, round
+        self._settle()
 
     def learned(self, digest: bytes, version: int) -> None:
         """Take note that the model has learned from that set and those before it already."""
-        self._fresh = _behind(self._fresh, digest)
-        self._waiting = _behind(self._waiting[::-1], digest)[::-1]
+        places = [n for n, whole in enumerate(self._fresh) if whole.digest == digest]
+        self._fresh = self._fresh[places[0] + 1 :] if places else self._fresh
         if not self.held:
             self.held, self._version = digest, version
-        if self._waiting and self._waiting[-1].previous == self.held:
-            self._hold_waiting(continues=True)
+        self._settle()
 
     def keep_early(self, chunk: GlobalChunk) -> bool:
-        """Keep a chunk that came before the run info, if there is room; return whether."""
+        """Keep a chunk that came before run info or plan; return whether there was room."""
         if len(self._early) >= _MAX_EARLY_CHUNKS:
             return False
         self._early.append(chunk)
@@ -88,21 +93,21 @@ class GlobalInbox:
 
     @property
     def wanted(self) -> bytes:
-        """Digest of the set to get next: that of the plan, or one that the newest builds upon."""
-        if not self._waiting or self._waiting[0].model_version < self._planned_version:
-            return self._planned
-        return self._waiting[-1].previous
+        """Digest of the set to get next: that of the plan, or one that it builds upon."""
+        behind = self._behind(self._planned)
+        return behind[-1].previous if behind else self._planned
 
-    def take(self, chunk: GlobalChunk, method: Method, rounds: int) -> bool:
+    def take(self, chunk: GlobalChunk) -> bool:
         """Place a chunk; return whether a set is whole now, with or without those before it.
 
-        rounds: those of the run. MessageError says why a chunk or set is refused.
+        MessageError says why a chunk or set is refused.
         """
-        if chunk.sender_id != AGGREGATOR or chunk.round > rounds:
-            raise MessageError('wrong round', f'tensors of round {chunk.round} of {rounds}')
-        if not all_allowed(wire_specs(method, chunk.round), chunk.specs):
+        assert self._method is not None
+        if chunk.sender_id != AGGREGATOR or chunk.round > self._planned_round + 1:
+            raise MessageError('wrong round', f'tensors of round {chunk.round} are not planned')
+        if not all_allowed(wire_specs(self._method, chunk.round), chunk.specs):
             raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')
-        if chunk.digest == self.held or any(w.digest == chunk.digest for w in self._waiting):
+        if self._is_here(chunk):
             return False  # sent again for another robot
         if self._assembly is None or self._assembly.digest != chunk.digest:
             self._check_worth(chunk)
@@ -113,9 +118,11 @@ class GlobalInbox:
         whole, self._assembly = self._assembly, None
         tensors = whole.tensors()
         content = GlobalSet(whole.round, without_link(tensors))
-        method.check_values(content.tensors, whole.round)
-        self._place(_Whole(whole.digest, previous_of(tensors), whole.model_version, content))
-        self._settle(method)
+        self._method.check_values(content.tensors, whole.round)
+        self._waiting[whole.digest] = _Whole(
+            whole.digest, previous_of(tensors), whole.model_version, content
+        )
+        self._settle()
         return True
 
     def expect(self) -> float | None:
@@ -143,28 +150,75 @@ class GlobalInbox:
             missing = self._assembly.missing
         return self._repair.wanted(missing), self._repair.delay
 
-    def _place(self, whole: _Whole) -> None:
-        """Put a set where it belongs: before, behind or instead of those that wait."""
-        if self._waiting and whole.digest == self._waiting[-1].previous:
-            self._waiting.append(whole)
-        elif self._waiting and whole.previous == self._waiting[0].digest:
-            self._waiting.insert(0, whole)
-        else:
-            self._waiting = [whole]
+    def _is_here(self, chunk: GlobalChunk) -> bool:
+        if chunk.digest == self.held or chunk.digest in self._waiting:
+            return True
+        assert self._method is not None
+        old = chunk.model_version <= self._version and bool(self.held)
+        return self._method.chained and old and chunk.digest != self.wanted
 
-    def _settle(self, method: Method) -> None:
-        """Hold the sets that wait, if nothing is missing behind them."""
-        newest, oldest = self._waiting[0], self._waiting[-1]
-        continues = bool(self.held) and oldest.previous == self.held
-        enough = oldest.content.round <= method.needs_since(newest.content.round)
-        if continues or enough or not oldest.previous:
-            self._hold_waiting(continues=continues)
+    def _behind(self, digest: bytes) -> list[_Whole]:
+        """Return the set of that digest and those behind it, newest first, as far as they wait.
 
-    def _hold_waiting(self, *, continues: bool) -> None:
-        newest = self._waiting[0]
-        self._fresh = [*(self._fresh if continues else ()), *reversed(self._waiting)]
+        Rounds must fall along the chain, so that it ends.
+        """
+        chain: list[_Whole] = []
+        while digest in self._waiting:
+            whole = self._waiting[digest]
+            if chain and whole.content.round >= chain[-1].content.round:
+                break
+            chain.append(whole)
+            digest = whole.previous
+        return chain
+
+    def _settle(self) -> None:
+        """Hold the newest set that lacks nothing, and forget what waits in vain."""
+        by_version = sorted(self._waiting.values(), key=lambda whole: -whole.model_version)
+        starts = [self._planned, *(whole.digest for whole in by_version)]
+        for start in starts:
+            chain = self._behind(start)
+            if chain and self._lacks_nothing(chain):
+                self._hold(chain)
+                break
+        self._limit_waiting()
+
+    def _lacks_nothing(self, chain: list[_Whole]) -> bool:
+        assert self._method is not None
+        newest, oldest = chain[0], chain[-1]
+        if not oldest.previous or (self.held and oldest.previous == self.held):
+            return True
+        return oldest.content.round <= self._method.needs_since(newest.content.round)
+
+    def _hold(self, chain: list[_Whole]) -> None:
+        assert self._method is not None
+        newest = chain[0]
+        continues = bool(self.held) and chain[-1].previous == self.held
+        sets = [*(self._fresh if continues else ()), *reversed(chain)]
+        since = self._method.needs_since(newest.content.round)
+        while len(sets) > 1 and sets[1].content.round <= since:
+            del sets[0]  # a robot that is not asked for long gathers no more than it needs
+        self._fresh = sets
         self.held, self._version = newest.digest, newest.model_version
-        self._waiting = []
+        self._waiting = {
+            digest: whole
+            for digest, whole in self._waiting.items()
+            if whole.content.round > newest.content.round
+        }
+
+    def _limit_waiting(self) -> None:
+        """Keep no more sets than the newest ones can build upon."""
+        assert self._method is not None or not self._waiting
+        if not self._waiting or self._method is None:
+            return
+        wanted = {whole.digest for whole in self._behind(self._planned)}
+        newest = max(whole.content.round for whole in self._waiting.values())
+        most = 2 + newest - self._method.needs_since(newest)
+        others = sorted(
+            (whole for whole in self._waiting.values() if whole.digest not in wanted),
+            key=lambda whole: whole.content.round,
+        )
+        while len(self._waiting) > most and others:
+            del self._waiting[others.pop(0).digest]
 
     def _check_worth(self, chunk: GlobalChunk) -> None:
         """Raise MessageError unless a new set may replace the one in the making."""
@@ -176,9 +230,3 @@ class GlobalInbox:
         first = chunk.model_version == self._version == 0 and making is None and not self.held
         if (making and making.digest == wanted) or not (newer or first):
             raise MessageError('not wanted', f'tensors of version {chunk.model_version}')
-
-
-def _behind(sets: list[_Whole], digest: bytes) -> list[_Whole]:
-    """Return the sets, oldest first, that come after the one of that digest; all if it is none."""
-    places = [n for n, whole in enumerate(sets) if whole.digest == digest]
-    return sets[places[0] + 1 :] if places else sets

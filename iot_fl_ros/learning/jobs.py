@@ -233,15 +233,27 @@ class AggregatorWorker:
         return manifest, _restore_party(self._party, tensors)
 
     def run(self, job: Aggregate | Assess) -> Any:
-        """Do `job`."""
+        """Do `job`; MessageError if what comes out of an aggregation could not be sent."""
         if isinstance(job, Aggregate):
-            return self._method.aggregate(self._party, job.updates, job.round)
+            return self._aggregate(job)
         if not job.tensors:
             return math.nan  # the method leaves the aggregator without a model
         self._method.adopt(self._party, (GlobalSet(job.round, job.tensors),))
         if self._test is None or not self._method.aggregator_learns:
             return math.nan
         return self._party.learner.accuracy(self._test)
+
+    def _aggregate(self, job: Aggregate) -> Tensors:
+        """Aggregate; robots would refuse a result that fails its own check, and wait forever."""
+        memory = dict(self._party.memory)
+        try:
+            tensors = self._method.aggregate(self._party, job.updates, job.round)
+            self._method.check_values(tensors, job.round)
+        except Exception:
+            self._party.memory.clear()
+            self._party.memory.update(memory)
+            raise
+        return tensors
 
     @property
     def keeps(self) -> bool:

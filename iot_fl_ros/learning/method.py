@@ -16,6 +16,9 @@ from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.learning.learner import Learner
 
+# Sums, squares and products of so large values are still finite in float32.
+MAX_VALUE = 1e8
+
 
 @dataclass(frozen=True)
 class Update:
@@ -117,7 +120,10 @@ class Method(ABC):
 
 
 def check_finite(tensors: Tensors) -> None:
-    """Raise MessageError if a floating tensor holds NaN or infinity."""
+    """Raise MessageError if a floating tensor holds NaN, infinity, or what no model holds."""
     for name, tensor in tensors.items():
         if tensor.dtype.kind == 'f' and not np.isfinite(tensor).all():
             raise MessageError('not finite', f'{name} holds NaN or infinity')
+        wide = tensor.dtype.itemsize > 2  # float16 ends far below
+        if tensor.dtype.kind == 'f' and wide and (np.abs(tensor) > MAX_VALUE).any():
+            raise MessageError('out of range', f'{name} holds values beyond {MAX_VALUE:g}')

@@ -28,7 +28,7 @@ class OpenSchedule:
         self._seed, self._size, self._keep = seed, size, keep
         self._per_round = min(per_round, size)
         self._asked: list[Indices] = []
-        self._asked_in = np.zeros(size, np.int64)
+        self._asked_in = np.zeros(size if keep > 1 else 0, np.int64)
         self._lock = threading.Lock()  # robots of one process share a schedule
 
     def drawn(self, round: int) -> Indices:
@@ -38,6 +38,8 @@ class OpenSchedule:
 
     def asked(self, round: int) -> Indices:
         """Return those of them whose label is asked for, because none is good any more."""
+        if round < 1:
+            return np.zeros(0, np.int64)
         if self._keep <= 1:
             return self.drawn(round)
         with self._lock:

@@ -180,9 +180,9 @@ class RobotMachine:
         self.info, self._next_info = info, None
         if self._plan and self._plan.run_id != info.run_id:
             self._plan = None
-        self.tensors.reset()
+        self.tensors.join(self._method)
         if self._plan:
-            self.tensors.plan(self._plan.model_digest, self._plan.model_version)
+            self.tensors.plan(self._plan.model_digest, self._plan.round)
         self._update, self._result = None, None
         self._trained_version, self.round = 0, 0
         self._plan_heard = now
@@ -204,20 +204,23 @@ class RobotMachine:
         if plan.round > self.info.rounds:
             raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
         self._plan, self._plan_heard = plan, now
-        self.tensors.plan(plan.model_digest, plan.model_version)
+        self.tensors.plan(plan.model_digest, plan.round)
+        early: list[Effect] = []
+        for chunk in self.tensors.take_early():
+            early += self._message(chunk, now)
         if self.state is RobotState.UPLOADING:
             if plan.round > self.round:
                 self._states.go('round over')
             elif self.robot_id in plan.accepted:
                 self._states.go('accepted')
-        return self._expect_global() + self._advance(now)
+        return early + self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
-        if self.info is None and self.tensors.keep_early(chunk):
+        if (self.info is None or self._plan is None) and self.tensors.keep_early(chunk):
             return []
-        if self.info is None or chunk.run_id != self.info.run_id:
+        if self.info is None or self._plan is None or chunk.run_id != self.info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
-        if not self.tensors.take(chunk, self._method, self.info.rounds):
+        if self.state is RobotState.REFUSED or not self.tensors.take(chunk):
             return []
         return [*self._expect_global(), *self._advance(now)]
 

@@ -48,3 +48,12 @@ def test_distances_fit_a_byte():
     np.testing.assert_array_equal(
         encode_distances(np.array([0.0, 2.0, 4.0, 9.0])), [0, 128, 255, 255]
     )
+
+
+def test_a_high_power_of_equal_probabilities_is_still_a_distribution():
+    flat = np.full((1, 10), 0.1, np.float32)
+    np.testing.assert_allclose(enhanced_era(flat, 0.1, 100.0), flat, rtol=1e-5)
+
+
+def test_a_distance_that_is_no_number_is_far():
+    assert encode_distances(np.array([np.nan])).tolist() == [255]

@@ -1,14 +1,17 @@
 """DS-FL's label cache, differences and selections, on small cases."""
 
+import dataclasses
+
 import numpy as np
 import pytest
-from methods import OPEN, PRIVATE, aggregator, method, robot, update
+from methods import OPEN, PRIVATE, aggregator, info_of, method, robot, update
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
 from iot_fl_ros.learning import selection
 from iot_fl_ros.learning.method import GlobalSet
 from iot_fl_ros.learning.open_schedule import OpenSchedule
+from iot_fl_ros.learning.registry import method_of
 
 LABELS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], np.float32)
 
@@ -142,3 +145,16 @@ def test_features_are_the_inputs_of_the_last_layer():
     features = party.learner.features(PRIVATE)
     assert features.shape == (20, 5)
     assert len(party.learner.features(OPEN)) == len(OPEN)
+
+
+def test_no_round_comes_before_the_first():
+    dsfl = method('dsfl', cache_rounds=3)
+    assert dsfl.global_specs(0) == ()
+    assert dsfl._exchange.asked(0).tolist() == []
+
+
+def test_many_classes_need_another_coding():
+    info = info_of('dsfl')
+    many = dataclasses.replace(info, class_names=tuple(str(n) for n in range(200)))
+    with pytest.raises(ConfigError, match='float16'):
+        method_of(many)

@@ -5,11 +5,11 @@ import pytest
 import torch
 from methods import PRIVATE, aggregator, info_of, method, model, robot, update
 
-from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
 from iot_fl_ros.learning import compression
 from iot_fl_ros.learning.learner import Schedule, log_prior
-from iot_fl_ros.learning.method import GlobalSet
+from iot_fl_ros.learning.method import GlobalSet, check_finite
 
 SIZE = info_of('fedavg').state_size
 
@@ -62,7 +62,12 @@ def test_topk_by_hand():
 def test_hostile_indices_are_refused(index):
     tensors = {'index': np.array(index, np.uint32), 'value': np.zeros(2, np.float16)}
     with pytest.raises(MessageError):
-        compression.check(tensors, 5)
+        receive(tensors)
+
+
+def receive(tensors):
+    compression.check(tensors)
+    return compression.decode(tensors, 5)
 
 
 @pytest.mark.parametrize('upload', ['uint8', 'topk'])
@@ -79,7 +84,10 @@ def test_a_compressed_update_is_of_the_declared_kind_and_moves_the_model(upload)
     new = fed.aggregate(server, [update('r1', 20, **tensors)], 1)['state']
     trained = party.learner.state()
     assert np.abs(new - trained).max() < np.abs(state - trained).max()
-    np.testing.assert_allclose(new + party.memory['residual'], trained, atol=1e-5)
+    is_trained = party.learner.trained_values()
+    sent = new[is_trained] + party.memory['residual']
+    np.testing.assert_allclose(sent, trained[is_trained], atol=1e-5)
+    np.testing.assert_array_equal(new[~is_trained], trained[~is_trained])
 
 
 def test_fedprox_adds_the_gradient_of_the_proximal_term():
@@ -120,15 +128,14 @@ def test_fd_averages_the_outputs_of_the_others():
     tensors = fd.aggregate(aggregator(), updates, 1)
     assert tensors['robots'].tolist() == [3, 1, 1]
     fd.check_values(tensors, 1)
-    party = robot()
-    party.memory['own'] = own
+    party = robot('a')
+    party.memory.update(own=own, own_round=np.array([1]))
     fd.adopt(party, [GlobalSet(1, tensors)])
     expected = [[0.4, 0.6, 0], [0, 0, 0], [0, 0, 1]]
     np.testing.assert_allclose(party.memory['teacher'], expected, atol=1e-6)
-    # Labels 0 and 1: the teacher of class 1 is known to this robot alone, so only CE is left.
-    targets, scale = fd._targets(np.array([0, 1]), party.memory['teacher'])
-    np.testing.assert_allclose(targets, [[0.7, 0.3, 0], [0, 1, 0]], atol=1e-6)
-    assert scale == 2.0
+    # CE(y) + gamma CE(teacher); the teacher of class 1 is this robot alone: only CE is left.
+    targets = fd._targets(np.array([0, 1]), party.memory['teacher'])
+    np.testing.assert_allclose(targets, [[1.4, 0.6, 0], [0, 1, 0]], atol=1e-6)
 
 
 def test_fd_trains_and_reports_the_classes_it_has():
@@ -172,3 +179,83 @@ def test_a_step_is_that_of_torchs_sgd_bit_for_bit():
             optimizer.step()
     for name, tensor in party.learner._model.state_dict().items():
         torch.testing.assert_close(tensor, twin.state_dict()[name], rtol=0, atol=0, msg=name)
+
+
+def test_fd_takes_its_own_rows_out_only_if_they_are_in():
+    fd = method('fd')
+    rows = np.array([[0.5, 0.5, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    tensors = fd.aggregate(aggregator(), [update(n, outputs=rows) for n in 'bc'], 4)
+    late = robot('a')
+    late.memory.update(own=np.eye(3, dtype=np.float32), own_round=np.array([4]))
+    fd.adopt(late, [GlobalSet(4, tensors)])
+    np.testing.assert_allclose(late.memory['teacher'], rows, atol=1e-6)
+
+
+def test_fd_sums_stay_right_when_every_row_is_a_little_off():
+    fd = method('fd')
+    rows = np.array([[0.6, 0.409, 0], [0, 1, 0], [0, 0, 1]], np.float32)
+    updates = [update(str(n), outputs=rows) for n in range(50)]
+    for one in updates:
+        fd.check_values(one.tensors, 1)
+    fd.check_values(fd.aggregate(aggregator(), updates, 1), 1)
+
+
+def test_one_absurd_update_does_not_freeze_fedadam():
+    fed = method('fedadam')
+    party = aggregator()
+    size = party.learner.state_size
+    object.__setattr__(fed.info, 'state_size', size)
+    party.learner.set_state(np.zeros(size, np.float32))
+    for number in range(1, 30):
+        value = 1e7 if number == 1 else 1.0
+        update_of = update('a', state=np.full(size, value, np.float32))
+        state = fed.aggregate(party, [update_of], number)['state']
+        party.learner.set_state(state)
+    assert state[party.learner.trained_values()].min() > 0.1
+
+
+@pytest.mark.parametrize('upload', ['uint8', 'topk'])
+def test_a_robot_that_diverged_once_can_come_back(upload):
+    fed = method('fedavg', upload=upload, topk=0.5)
+    party = robot()
+    state = party.learner.state()
+    object.__setattr__(fed.info, 'state_size', len(state))
+    fed.train(party, 1)
+    party.learner.set_state(np.full_like(state, np.nan))
+    with pytest.raises(DataError, match='diverged'):
+        fed.train(party, 2)
+    fed.adopt(party, [GlobalSet(2, {'state': state})])
+    tensors, _ = fed.train(party, 3)
+    fed.check_values(tensors, 3)
+
+
+def test_top_k_leaves_no_variance_below_zero():
+    fed = method('fedavg', upload='topk', topk=0.01, learning_rate=0.5)
+    server, party = aggregator(), robot()
+    state = server.learner.state()
+    object.__setattr__(fed.info, 'state_size', len(state))
+    for number in range(1, 20):
+        fed.adopt(party, [GlobalSet(number - 1, {'state': state})])
+        tensors, _ = fed.train(party, number)
+        state = fed.aggregate(server, [update('r1', 20, **tensors)], number)['state']
+        server.learner.set_state(state)
+        variances = server.learner._model[1].running_var
+        assert (variances > 0).all()
+
+
+def test_an_update_of_the_wrong_length_costs_its_sender_alone():
+    fed = method('fedavg', upload='topk', topk=0.5)
+    server, party = aggregator(), robot()
+    object.__setattr__(fed.info, 'state_size', server.learner.state_size)
+    good, _ = fed.train(party, 1)
+    bad = {**good, 'statistics': good['statistics'][:-1]}
+    alone = fed.aggregate(server, [update('a', **good)], 1)['state']
+    both = fed.aggregate(server, [update('a', **good), update('b', **bad)], 1)['state']
+    np.testing.assert_array_equal(alone, both)
+    with pytest.raises(MessageError):
+        fed.aggregate(server, [update('b', **bad)], 1)
+
+
+def test_values_that_no_model_holds_are_refused():
+    with pytest.raises(MessageError, match='beyond'):
+        check_finite({'state': np.array([1e9], np.float32)})
