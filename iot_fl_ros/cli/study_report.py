@@ -49,7 +49,7 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
 
 def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
     if not rows:
-        return [f'### {case.name}', '', 'No run yet.', '']
+        return [f'### {case.name}', '', f'No run of {section.reference} yet.', '']
     head = ['method', 'best accuracy', f'points to {section.reference}', 'B/robot/round', 'ratio']
     if section.reach is not None:
         head += [f'B to best - {section.reach:g} points', 'ratio']

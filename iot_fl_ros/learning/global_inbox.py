@@ -103,7 +103,9 @@ class GlobalInbox:
         MessageError says why a chunk or set is refused.
         """
         assert self._method is not None
-        if chunk.sender_id != AGGREGATOR or chunk.round > self._planned_round + 1:
+        if chunk.sender_id != AGGREGATOR:
+            raise MessageError('wrong tensors', f'{chunk.sender_id!r} is not the aggregator')
+        if chunk.round > self._planned_round + 1:
             raise MessageError('wrong round', f'tensors of round {chunk.round} are not planned')
         if not all_allowed(wire_specs(self._method, chunk.round), chunk.specs):
             raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')

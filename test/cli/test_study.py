@@ -8,7 +8,11 @@ import yaml
 from iot_fl_ros.cli import study as verb
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.fleet.study import read_study
-from iot_fl_ros.fleet.study_results import Curve, Estimate, table
+from iot_fl_ros.fleet.study_results import Curve, Estimate, curves_of, table
+
+
+def section(**changes):
+    return {'sections': {'s': {'methods': {'a': {'method.name': 'dsfl'}}, **changes}}}
 
 
 @pytest.fixture
@@ -82,6 +86,19 @@ def test_a_study_runs_once_and_reports(arguments, tree, tmp_path, monkeypatch, c
         ({'sections': {}}, 'has no sections'),
         ({'titel': 'x'}, "did you mean 'title'"),
         ({'settings': {'run.round': 3}}, "did you mean 'run.rounds'"),
+        ({'sections': ['a']}, 'a mapping is needed'),
+        (section(seeds=[0, 0]), 'different integers'),
+        (section(seeds=3), 'different integers'),
+        (section(robots='x'), 'int is needed'),
+        (section(reach='3'), 'float is needed'),
+        (section(reference='b'), 'none of its methods'),
+        (section(methods={'a': {'model.name': 'nope'}}), "'nope'"),
+        (section(methods={'a': {'robot_models': 'mlp'}}), 'must be a list'),
+        (section(methods={'a': {'robot_models': ['nope']}}), "'nope'"),
+        (
+            section(methods={'a': {'method.delta_rounds': 3, 'method.label_dtype': 'float32'}}),
+            'delta_rounds needs',
+        ),
     ],
 )
 def test_mistakes_are_found_before_the_first_run(
@@ -91,6 +108,30 @@ def test_mistakes_are_found_before_the_first_run(
     assert main(arguments) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
+
+
+def test_a_run_that_fails_does_not_take_the_others_with_it(tree, tmp_path, monkeypatch):
+    tree['sections'] = {'only': {
+        'robots': 2,
+        'reference': 'good',
+        'methods': {'good': {'method.name': 'fedavg'}, 'bad': {'data.private': 'gone.npz'}},
+    }}  # fmt: skip
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
+    command = ['study', str(tmp_path / 'toy.yaml'), '--output', str(tmp_path / 'out')]
+    assert main([*command, '--jobs', '1']) == 0
+    report = (tmp_path / 'out/toy.md').read_text()
+    assert '| good |' in report
+    assert '## Runs that failed' in report
+    assert 'gone.npz' in report
+
+
+def test_a_report_leaves_out_runs_of_other_settings(arguments, tree, tmp_path):
+    assert main([*arguments, '--only', 'mixed']) == 0
+    assert '| two models |' in (tmp_path / 'out/toy.md').read_text()
+    tree['settings']['run.rounds'] = 3
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
+    study = verb._load(str(tmp_path / 'toy.yaml'))
+    assert curves_of(study, tmp_path / 'out') == {}
 
 
 def test_an_unknown_section_or_file_is_an_error(arguments, capsys):

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import numpy as np
+import pytest
 from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 
@@ -30,7 +31,7 @@ def figures(fleet):
     rows = [row for row in read_events(fleet.aggregator._folder()) if row['kind'] == 'round']
     return [
         [repr(row[f]) for f in FIGURES] for row in rows
-    ], fleet.aggregator.machine._global.digest
+    ], fleet.aggregator.machine._history.newest.digest
 
 
 def labels(value, shape=(50, 4), dtype=np.uint8):
@@ -52,6 +53,9 @@ def bad_chunks(kind, sender, run_id):
     yield encode(chunk(kind, labels(64), sender, run_id, round=77))  # wrong round
     yield encode(chunk(kind, labels(64), sender, run_id, version=55))  # wrong version
     yield encode(chunk(kind, labels(64), sender, 'another'))  # wrong run
+    garbage = np.frombuffer(b'garbage!' * 8, np.uint8)
+    packed = {'labels': garbage, 'selected': garbage[:7], 'distances': garbage[:50]}
+    yield encode(chunk(kind, packed, sender, run_id))  # cannot be unpacked
     huge = {'labels': np.zeros(CHUNK_BYTES * 3, np.uint8)}
     yield encode(chunk(kind, huge, sender, run_id))  # oversized
     good = encode(chunk(kind, labels(64), sender, run_id))
@@ -131,12 +135,17 @@ class Hostile:
         return self.sent // len(self._arsenal)
 
 
-def test_bad_input_changes_nothing_and_is_counted(fleet):
-    calm = fleet(robots=3, output='calm')
+@pytest.mark.parametrize(
+    'options',
+    [{'method.packed': False}, {'method.cache_rounds': 3, 'method.selection': 'confidence'}],
+    ids=['plain', 'packed-chained-selected'],
+)
+def test_bad_input_changes_nothing_and_is_counted(options, fleet):
+    calm = fleet(robots=3, output='calm', **options)
     calm.start_all()
     calm.run()
 
-    stormy = fleet(robots=3, output='stormy', **{'run.rounds': 3})
+    stormy = fleet(robots=3, output='stormy', **{'run.rounds': 3}, **options)
     stormy.start_aggregator()
     hostile = Hostile(stormy)
     stormy.spin_until(lambda: hostile.volleys >= 1)
