@@ -9,12 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
-from joblib import Parallel, delayed, parallel_config
+from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -24,6 +24,8 @@ from iot_fl_ros.fleet.study import Study, StudyRun, do_run, read_study
 from iot_fl_ros.fleet.study_results import MARK, read_mark
 from iot_fl_ros.learning.outputs import RunWriter, write_json
 from iot_fl_ros.ros.share import share_folder
+
+Result = tuple[StudyRun, list[dict[str, Any]], dict[str, Any]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,34 +79,48 @@ def _do_all(
     console: Console,
 ) -> None:  # fmt: skip
     """Do the runs; every finished one is on disk before the next is waited for."""
-    if backend == 'ray':
-        _register_ray()
     columns = (
         TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
     )  # fmt: skip
-    with Progress(*columns, console=console) as progress, parallel_config(backend, n_jobs=jobs):
+    results = _with_ray(missing, jobs) if backend == 'ray' else _with_joblib(missing, jobs)
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task('runs', total=total, completed=total - len(missing))
-        tasks = (delayed(_do_one)(item) for item in missing)
-        for item, rows, mark in Parallel(return_as='generator_unordered')(tasks):
+        for item, rows, mark in results:
             _keep(item, rows, mark, output)
             progress.update(task, advance=1, description=str(item.folder))
 
 
-def _do_one(item: StudyRun) -> tuple[StudyRun, list[dict[str, Any]], dict[str, Any]]:
+def _with_joblib(items: Sequence[StudyRun], jobs: int) -> Iterator[Result]:
+    tasks = (delayed(_do_one)(item) for item in items)
+    yield from Parallel(n_jobs=jobs, return_as='generator_unordered')(tasks)
+
+
+def _with_ray(items: Sequence[StudyRun], jobs: int) -> Iterator[Result]:
+    """Let Ray do the runs: on the cluster that RAY_ADDRESS names, else `jobs` at a time here."""
+    try:
+        import ray
+    except ImportError as error:
+        raise ConfigError('--backend ray needs Ray: pip install "ray>=2.9,<3"') from error
+    cluster = os.environ.get('RAY_ADDRESS')
+    # Not joblib's Ray backend: it gives nothing back before all runs are done.
+    ray.init(**({'address': cluster} if cluster else {'num_cpus': jobs}))
+    try:
+        task = ray.remote(num_cpus=1)(_do_one)
+        pending = [task.remote(item) for item in items]
+        while pending:
+            done, pending = ray.wait(pending)
+            yield from ray.get(done)
+    finally:
+        ray.shutdown()
+
+
+def _do_one(item: StudyRun) -> Result:
     """Do a run; one that fails must not take the others with it."""
     try:
         rows, seconds = do_run(item)
     except IotFlError as error:
         return item, [], {'error': str(error)}
     return item, rows, {'seconds': seconds}
-
-
-def _register_ray() -> None:
-    try:
-        from ray.util.joblib import register_ray
-    except ImportError as error:
-        raise ConfigError('--backend ray needs Ray: pip install "ray>=2.9,<3"') from error
-    register_ray()
 
 
 def _keep(
