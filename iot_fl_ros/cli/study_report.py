@@ -102,6 +102,7 @@ def _plot(
 
 def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve]) -> None:
     colors = plt.get_cmap('tab20')
+    finals: list[float] = []
     for number, method in enumerate(section.methods):
         runs = [
             curve
@@ -115,9 +116,17 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
         means = np.array([estimate.mean for estimate in estimates])
         halves = np.nan_to_num([estimate.half for estimate in estimates])
         sizes = np.mean([curve.wire_bytes[:rounds] for curve in runs], axis=0)
-        color, marker = colors(number % 20), _MARKERS[number % len(_MARKERS)]
-        axes.plot(sizes, means, marker=marker, markersize=3, color=color, label=method)
-        axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.15)
+        color, marker = colors((2 * number) % 20 + number // 10), _MARKERS[number % len(_MARKERS)]
+        # The reference and whoever is named next stand out.
+        width, order = (2.5, 3) if number < 2 else (1.0, 2)
+        axes.plot(
+            sizes, means, marker=marker, markersize=3, color=color, label=method,
+            linewidth=width, zorder=order,
+        )  # fmt: skip
+        axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
+        finals.append(float(means.max()))
+    if finals:  # intervals of few seeds may leave the picture
+        axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
     axes.set_xscale('log')
     axes.set_title(case.name)
     axes.set_xlabel('bytes sent and received by one robot')
