@@ -132,6 +132,11 @@ class AggregatorMachine:
         return chunk_count(sum(spec.nbytes for spec in wire_specs(self._method, 1)))
 
     @property
+    def global_digest(self) -> bytes:
+        """Digest of the newest global tensors."""
+        return self._history.newest.digest
+
+    @property
     def open_round(self) -> OpenRound | None:
         """The round that is open, if one is."""
         return self._open

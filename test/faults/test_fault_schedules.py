@@ -104,7 +104,7 @@ def test_a_run_survives_its_schedule(seed, tmp_path):
     assert simulation.errors == [], 'no set mixes rounds, nor comes without its predecessors'
     assert summarize(read_events(tmp_path))['rounds'] == rounds
 
-    digest = simulation.aggregator._history.newest.digest
+    digest = simulation.aggregator.global_digest
     if simulation.aggregator.version:
         for robot_id in robot_ids(schedule.robots):
             robot = simulation.robot(robot_id)

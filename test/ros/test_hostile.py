@@ -31,7 +31,7 @@ def figures(fleet):
     rows = [row for row in read_events(fleet.aggregator._folder()) if row['kind'] == 'round']
     return [
         [repr(row[f]) for f in FIGURES] for row in rows
-    ], fleet.aggregator.machine._history.newest.digest
+    ], fleet.aggregator.machine.global_digest
 
 
 def labels(value, shape=(50, 4), dtype=np.uint8):

@@ -22,7 +22,7 @@ def test_a_robot_that_joins_late_gets_what_it_needs(fleet):
     run.start_learner('robot_2')
     run.run()
     assert run.learners['robot_2'].machine.state is RobotState.FINISHED
-    assert run.learners['robot_2'].machine.tensors.held == run.aggregator.machine._global.digest
+    assert run.learners['robot_2'].machine.tensors.held == run.aggregator.machine.global_digest
 
 
 def test_a_slow_robot_is_left_out_and_counted(fleet, monkeypatch):
