@@ -3,7 +3,7 @@ DISTRO ?= jazzy
 PYTHON ?= python3
 VENV := .venv-$(DISTRO)
 BIN := $(VENV)/bin
-SOURCES := $(shell find iot_fl_ros msg launch config tools/build_backend.py -type f \
+SOURCES := $(shell find iot_fl_ros msg srv launch config tools/build_backend.py -type f \
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 

@@ -22,8 +22,10 @@ ROOT = Path(__file__).resolve().parent
 # folder that it keeps, so that a second build compiles only what changed.
 WORK = Path(os.environ.get('IOT_FL_ROS_BUILD_DIR') or tempfile.mkdtemp(prefix=f'{NAME}-pip-'))
 STAGE = WORK / 'stage'
-CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'launch', 'config', NAME)
-ROS_RUNTIME = ('rclpy', 'std-msgs', 'diagnostic-msgs', 'lifecycle-msgs', 'rmw-fastrtps-cpp')
+CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'srv', 'launch', 'config', NAME)
+ROS_RUNTIME = (
+    'rclpy', 'std-msgs', 'sensor-msgs', 'diagnostic-msgs', 'lifecycle-msgs', 'rmw-fastrtps-cpp',
+)  # fmt: skip
 
 
 def ros_distro() -> str:

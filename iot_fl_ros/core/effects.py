@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from iot_fl_ros.core.feature_packet import FramePackets
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.wire import WireMessage
 
@@ -15,6 +16,13 @@ class Publish:
     """Send a message on the topic of its class."""
 
     message: WireMessage
+
+
+@dataclass(frozen=True, slots=True)
+class PublishPackets:
+    """Send the packets of a frame, in order."""
+
+    packets: FramePackets
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,5 +77,6 @@ class RunEnded:
 
 
 Effect = (
-    Publish | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record | Warn | RunEnded
+    Publish | PublishPackets | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record | Warn
+    | RunEnded
 )  # fmt: skip

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.core.feature_packet import FeaturePacket
+from iot_fl_ros.core.wire import SourceHeader, WireMessage
 
 
 @dataclass(frozen=True, slots=True)
 class MessageArrived:
     """A valid message arrived; `wire_bytes` is its serialized size."""
 
-    message: WireMessage
+    message: WireMessage | FeaturePacket
     wire_bytes: int
 
 
@@ -66,7 +68,27 @@ class Leave:
     """This participant shall go away in good order."""
 
 
+@dataclass(frozen=True, slots=True)
+class PictureArrived:
+    """A picture came from the camera. `image` is whatever the worker can read."""
+
+    header: SourceHeader
+    image: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchRequested:
+    """Somebody wants another bundle ('' = the same) or other bits (0 = those of the bundle).
+
+    answer: told (success, epoch in use, reason) once the switch is over.
+    """
+
+    bundle: str
+    bits: int
+    answer: Callable[[bool, int, str], None]
+
+
 Event = (
     MessageArrived | BadMessage | TimerFired | JobDone | JobFailed | CheckpointSaved
-    | PeersChanged | Leave
+    | PeersChanged | Leave | PictureArrived | SwitchRequested
 )  # fmt: skip

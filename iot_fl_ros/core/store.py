@@ -67,9 +67,9 @@ class FolderStore:
         number = int(old.stem.removeprefix('state_')) + 1 if old else 0
         content = save({name: np.ascontiguousarray(t) for name, t in tensors.items()})
         file = self._folder / f'state_{number}.safetensors'
-        _write_durably(file, content)
+        write_durably(file, content)
         head = {'file': file.name, 'digest': digest_of(content).hex()}
-        _write_durably(self._manifest, json.dumps({**manifest, **head}, indent=1).encode())
+        write_durably(self._manifest, json.dumps({**manifest, **head}, indent=1).encode())
         for stale in self._folder.glob('state_*.safetensors'):
             if stale != file:
                 stale.unlink(missing_ok=True)
@@ -98,7 +98,7 @@ class FolderStore:
             raise DataError(f'{self._manifest} is damaged: delete {self._folder}') from error
 
 
-def _write_durably(path: Path, content: bytes) -> None:
+def write_durably(path: Path, content: bytes) -> None:
     """Write to a temporary file, fsync, rename, fsync the folder."""
     temporary = path.with_name(path.name + '.tmp')
     with temporary.open('wb') as file:

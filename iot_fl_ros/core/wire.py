@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, ClassVar, get_type_hints
+from typing import Annotated, Any, ClassVar, NamedTuple, get_type_hints
 
 from iot_fl_ros.core.errors import MessageError
 
 MAX_TEXT = 255
+_MAX_STAMP = (1 << 31) * 1_000_000_000  # ns
 MAX_DOCUMENT = 65_536
 MAX_ITEMS = 65_536
-_SIZES = {'uint8': 1, 'uint16': 2, 'uint32': 4, 'uint64': 8, 'float64': 8}
+_SIZES = {'uint8': 1, 'uint16': 2, 'uint32': 4, 'uint64': 8, 'float32': 4, 'float64': 8}
+_NUMPY_NAMES = {'float': 'float32', 'double': 'float64'}
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,8 @@ class Wire:
     """ROS type of a field and what its value may be.
 
     `limit` caps the length of text and sequences; `nan` allows NaN (never infinity); `form` is
-    what a sequence of numbers becomes in Python: a tuple, bytes, or a view of received bytes.
+    what a sequence of numbers becomes in Python: a tuple, bytes, or a view of received bytes; a
+    header is a time in seconds, or `header` = a SourceHeader.
     """
 
     ros_type: str
@@ -34,7 +37,15 @@ class Wire:
     form: str = 'tuple'
 
 
+class SourceHeader(NamedTuple):
+    """The header of a sensor's message, kept to the nanosecond: results repeat it."""
+
+    stamp: int  # ns
+    frame_id: str
+
+
 Stamp = Annotated[float, Wire('std_msgs/Header')]
+Header = Annotated[SourceHeader, Wire('std_msgs/Header', form='header')]
 Text = Annotated[str, Wire('string', MAX_TEXT)]
 Document = Annotated[str, Wire('string', MAX_DOCUMENT)]
 Texts = Annotated[tuple[str, ...], Wire('sequence<string>')]
@@ -45,6 +56,7 @@ Float64 = Annotated[float, Wire('double')]
 Measure = Annotated[float, Wire('double', nan=True)]
 Digest = Annotated[bytes, Wire('sequence<uint8>', 32, form='bytes')]
 Bytes = Annotated[bytes | memoryview, Wire('sequence<uint8>', 1 << 20, form='view')]
+Float32s = Annotated[tuple[float, ...], Wire('sequence<float>')]
 UInt8s = Annotated[tuple[int, ...], Wire('sequence<uint8>', MAX_TEXT)]
 UInt16s = Annotated[tuple[int, ...], Wire('sequence<uint16>', MAX_TEXT)]
 UInt32s = Annotated[tuple[int, ...], Wire('sequence<uint32>')]
@@ -92,7 +104,8 @@ def wire_size(message: WireMessage) -> int:
 def _end_of(ros_type: str, value: Any, start: int) -> int:
     """Return the offset behind `value` when it is written at offset `start`."""
     if ros_type == 'std_msgs/Header':
-        return _end_of('string', '', _align(start, 4) + 8)
+        frame_id = value.frame_id if isinstance(value, SourceHeader) else ''
+        return _end_of('string', frame_id, _align(start, 4) + 8)
     if ros_type == 'string':
         return _align(start, 4) + 4 + len(value.encode()) + 1
     if ros_type == 'sequence<string>':
@@ -101,10 +114,10 @@ def _end_of(ros_type: str, value: Any, start: int) -> int:
             end = _end_of('string', item, end)
         return end
     if ros_type.startswith('sequence<'):
-        item_size = _SIZES[ros_type[9:-1]]
+        item_size = _SIZES[_NUMPY_NAMES.get(ros_type[9:-1], ros_type[9:-1])]
         end = _align(start, 4) + 4
         return _align(end, item_size) + item_size * len(value) if len(value) else end
-    item_size = _SIZES['float64' if ros_type == 'double' else ros_type]
+    item_size = _SIZES[_NUMPY_NAMES.get(ros_type, ros_type)]
     return _align(start, item_size) + item_size
 
 
@@ -115,7 +128,11 @@ def _align(offset: int, size: int) -> int:
 def _check(name: str, wire: Wire, value: Any) -> None:
     """Raise MessageError unless `value` may stand in a field of this type."""
     ros_type = wire.ros_type
-    if ros_type in ('std_msgs/Header', 'double'):
+    if wire.form == 'header':
+        _check_text(name, value.frame_id, wire.limit)
+        if not 0 <= value.stamp < _MAX_STAMP:
+            raise MessageError('out of range', f'{name} has the stamp {value.stamp} ns')
+    elif ros_type in ('std_msgs/Header', 'double'):
         if not isinstance(value, float) or not (
             math.isfinite(value) or (wire.nan and value != value)
         ):
@@ -128,6 +145,9 @@ def _check(name: str, wire: Wire, value: Any) -> None:
         if ros_type == 'sequence<string>':
             for item in value:
                 _check_text(name, item, MAX_TEXT)
+        elif ros_type == 'sequence<float>':
+            if not all(isinstance(item, float) and math.isfinite(item) for item in value):
+                raise MessageError('not finite', f'{name} holds something else than finite floats')
         elif isinstance(value, tuple):
             for item in value:
                 _check_int(name, item, ros_type[9:-1])

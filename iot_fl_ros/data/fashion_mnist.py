@@ -1,24 +1,16 @@
 """Fashion-MNIST (Xiao et al., arXiv 1708.07747), from the Debian package dataset-fashion-mnist.
 
-The files are looked for in the user's cache, then on the system, then fetched with apt-get
-(no root needed). They are checked against the SHA-256 of their content and cached uncompressed,
-so that the robots of one machine map the same pages.
+It is cached uncompressed, so that the robots of one machine map the same pages.
 """
 
 from __future__ import annotations
 
-import gzip
-import hashlib
-import os
-import shutil
-import subprocess
-import tempfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.data.debian import DebianFiles
+from iot_fl_ros.data.packages import cache_folder
 from iot_fl_ros.data.samples import Samples
 
 PACKAGE = 'dataset-fashion-mnist'
@@ -61,69 +53,12 @@ def obtain() -> Path:
 
     The cache is `$XDG_CACHE_HOME/iot_fl_ros/fashion-mnist` (default `~/.cache`).
     """
-    cache = _cache_folder()
-    if all(_has_size(cache / name, size) for name, (size, _) in FILES.items()):
-        return cache
-    system = Path('/') / FOLDER
-    if system.is_dir():
-        _fill(cache, system)
-        return cache
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=cache.parent) as work:
-        _fill(cache, _fetch_with_apt(Path(work)))
-    return cache
+    return _source().obtain(cache_folder('fashion-mnist'))
 
 
-def _cache_folder() -> Path:
-    base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
-    return Path(base) / 'iot_fl_ros' / 'fashion-mnist'
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size
+def _source() -> DebianFiles:
+    return DebianFiles('Fashion-MNIST', PACKAGE, FOLDER, FILES)
 
 
 def _fill(cache: Path, source: Path) -> None:
-    """Unpack the files into the cache; a file under its final name is whole and right."""
-    cache.mkdir(parents=True, exist_ok=True)
-    for name, (_, digest) in FILES.items():
-        path = source / f'{name}.gz'
-        try:
-            content = gzip.decompress(path.read_bytes())
-        except (OSError, EOFError, zlib.error) as error:
-            raise DataError(_by_hand(f'{path} cannot be read ({error})')) from error
-        if hashlib.sha256(content).hexdigest() != digest:
-            raise DataError(_by_hand(f'{path} does not have the right SHA-256'))
-        with tempfile.NamedTemporaryFile(dir=cache, delete=False) as file:
-            file.write(content)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, cache / name)
-
-
-def _fetch_with_apt(work: Path) -> Path:
-    """Download and unpack the package in `work`; with a package list of its own if need be."""
-    if not shutil.which('apt-get') or not shutil.which('dpkg-deb'):
-        raise DataError(_by_hand('this machine has no apt-get'))
-    private = [f'-oDir::State::lists={work}/lists', f'-oDir::Cache={work}/cache']
-    (work / 'lists/partial').mkdir(parents=True)
-    (work / 'cache/archives/partial').mkdir(parents=True)
-    attempts = ([['download', PACKAGE]], [[*private, 'update'], [*private, 'download', PACKAGE]])
-    error = ''
-    for commands in attempts:
-        runs = [
-            subprocess.run(['apt-get', '-q', *arguments], cwd=work, capture_output=True, text=True)
-            for arguments in commands
-        ]
-        packages = list(work.glob(f'{PACKAGE}_*.deb'))
-        if runs[-1].returncode == 0 and packages:
-            subprocess.run(['dpkg-deb', '-x', packages[0], work / 'x'], check=True)
-            return work / 'x' / FOLDER
-        error = (runs[-1].stderr.strip().splitlines() or ['no answer'])[-1]
-    raise DataError(_by_hand(f'apt-get could not download it ({error})'))
-
-
-def _by_hand(why: str) -> str:
-    return (
-        f'Fashion-MNIST is not here and {why}. Install the Debian/Ubuntu package {PACKAGE}, or '
-        f'place {", ".join(FILES)} (gunzipped) in {_cache_folder()}'
-    )
+    _source().fill(cache, source)

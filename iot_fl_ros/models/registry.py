@@ -18,10 +18,16 @@ MODELS = Registry(
     {
         'bow_mlp': 'iot_fl_ros.models.text:bow_mlp',
         'compact_cnn': 'iot_fl_ros.models.cnn:compact_cnn',
+        'comtune_small': 'iot_fl_ros.models.cnn_comtune:comtune_small',
+        'comtune_vgg': 'iot_fl_ros.models.cnn_comtune:comtune_vgg',
+        'efficientnet_lite0': 'iot_fl_ros.models.efficientnet_lite:efficientnet_lite0',
         'mlp': 'iot_fl_ros.models.cnn:mlp',
+        'resnet8': 'iot_fl_ros.models.resnet:resnet8',
+        'resnet20': 'iot_fl_ros.models.resnet:resnet20',
         'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
         'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',
+        'yolov3_tiny': 'iot_fl_ros.models.yolo:yolov3_tiny',
     },
 )
 # The weights come from torch's global random state, which the threads of a process share.

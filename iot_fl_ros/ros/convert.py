@@ -9,6 +9,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 import iot_fl_ros.msg as ros_msg
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.feature_packet import FeaturePacket, read_packet
 from iot_fl_ros.core.messages import (
     MESSAGES,
     ChunkRequest,
@@ -19,9 +20,12 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
-from iot_fl_ros.core.wire import WireMessage, wire_fields
+from iot_fl_ros.core.split_messages import SPLIT_MESSAGES, Inference, SplitInfo, SplitStatus
+from iot_fl_ros.core.wire import SourceHeader, WireMessage, wire_fields
 
-ROS_TYPES: dict[type[WireMessage], Any] = {
+Kind = type[WireMessage] | type[FeaturePacket]
+ROS_TYPES: dict[Kind, Any] = {
+    FeaturePacket: ros_msg.FeaturePacket,
     RunInfo: ros_msg.RunInfo,
     RoundPlan: ros_msg.RoundPlan,
     RobotStatus: ros_msg.RobotStatus,
@@ -29,10 +33,13 @@ ROS_TYPES: dict[type[WireMessage], Any] = {
     GlobalChunk: ros_msg.TensorChunk,
     ChunkRequest: ros_msg.ChunkRequest,
     RoundReport: ros_msg.RoundReport,
+    SplitInfo: ros_msg.SplitInfo,
+    SplitStatus: ros_msg.SplitStatus,
+    Inference: ros_msg.Inference,
 }
-assert set(ROS_TYPES) == set(MESSAGES)
+assert set(ROS_TYPES) == {*MESSAGES, *SPLIT_MESSAGES, FeaturePacket}
 
-_TYPECODES = {'uint8': 'B', 'uint16': 'H', 'uint32': 'I', 'uint64': 'Q'}
+_TYPECODES = {'uint8': 'B', 'uint16': 'H', 'uint32': 'I', 'uint64': 'Q', 'float': 'f'}
 _FORMS: dict[str, Any] = {'tuple': tuple, 'bytes': bytes, 'view': memoryview}
 _BILLION = 1_000_000_000
 # Nothing legal is longer: a chunk's data and room for its names and shapes.
@@ -48,6 +55,9 @@ def encode(message: WireMessage) -> bytes:
             nanoseconds = round(value * _BILLION)
             ros.header.stamp.sec = nanoseconds // _BILLION
             ros.header.stamp.nanosec = nanoseconds % _BILLION
+        elif isinstance(value, SourceHeader):
+            ros.header.stamp.sec, ros.header.stamp.nanosec = divmod(value.stamp, _BILLION)
+            ros.header.frame_id = value.frame_id
         elif wire.ros_type == 'sequence<string>':
             setattr(ros, name, list(value))
         elif wire.ros_type.startswith('sequence<'):
@@ -68,6 +78,13 @@ def decode(cls: type[WireMessage], raw: bytes) -> WireMessage:
     return from_ros(cls, ros)
 
 
+def decode_any(cls: Kind, raw: bytes) -> WireMessage | FeaturePacket:
+    """Return the value of any message of ours; MessageError if it is not a right one."""
+    if issubclass(cls, FeaturePacket):
+        return read_packet(raw)
+    return decode(cls, raw)
+
+
 def from_ros(cls: type[WireMessage], ros: Any) -> WireMessage:
     """Return the core value of a ROS message; MessageError if a field is out of bounds."""
     values = {}
@@ -76,11 +93,19 @@ def from_ros(cls: type[WireMessage], ros: Any) -> WireMessage:
             stamp = ros.header.stamp
             values[name] = stamp.sec + stamp.nanosec / _BILLION
             continue
+        if wire.form == 'header':
+            values[name] = source_header(ros.header)
+            continue
         value = getattr(ros, name)
         if wire.ros_type.startswith('sequence<'):
             value = _FORMS[wire.form](value)
         values[name] = value
     return cls(**values)
+
+
+def source_header(header: Any) -> SourceHeader:
+    """Return a std_msgs/Header as a value."""
+    return SourceHeader(header.stamp.sec * _BILLION + header.stamp.nanosec, header.frame_id)
 
 
 def _to_array(item: str, value: Any) -> array.array:

@@ -41,7 +41,7 @@ class Diagnostics:
 def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[DiagnosticStatus]:
     """Yield the run's status and one status for each robot that is or was there."""
     open_round = machine.open_round
-    yield _status(
+    yield status(
         'iot_fl aggregator',
         DiagnosticStatus.OK,
         f'{machine.state.value}, round {machine.round} of {machine.info.rounds}',
@@ -73,7 +73,7 @@ def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[Diag
         if member:
             values['state'] = RobotState(member.status.state).name.lower()
             values['seconds since heard'] = f'{now - member.heard:.1f}'
-        yield _status(f'iot_fl robot {robot_id or "(unnamed)"}', level, text, values)
+        yield status(f'iot_fl robot {robot_id or "(unnamed)"}', level, text, values)
 
 
 def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
@@ -84,10 +84,11 @@ def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
     values = {'round': machine.round, 'accuracy': f'{machine.accuracy:.3f}'}
     values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
     text = f'{machine.state.name.lower()}, {refused} messages refused'
-    return _status(f'iot_fl learner {machine.robot_id}', level, text, values)
+    return status(f'iot_fl learner {machine.robot_id}', level, text, values)
 
 
-def _status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
+def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
+    """Return a DiagnosticStatus; values are shown as text."""
     return DiagnosticStatus(
         level=level,
         name=name,

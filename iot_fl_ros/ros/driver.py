@@ -7,6 +7,7 @@ come back as tasks of the executor (guard conditions do not work with the Events
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
@@ -22,6 +24,7 @@ from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
     Publish,
+    PublishPackets,
     Record,
     RunEnded,
     SaveCheckpoint,
@@ -40,13 +43,23 @@ from iot_fl_ros.core.events import (
     PeersChanged,
     TimerFired,
 )
+from iot_fl_ros.core.feature_packet import FeaturePacket, FramePackets
 from iot_fl_ros.core.messages import RobotStatus
 from iot_fl_ros.core.wire import WireMessage
-from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
-from iot_fl_ros.ros.topics import Role, publisher_qos, subscription_qos
+from iot_fl_ros.ros.convert import ROS_TYPES, decode_any, encode
+from iot_fl_ros.ros.topics import (
+    USUAL_PACKETS,
+    Kind,
+    Role,
+    packet_qos,
+    publisher_qos,
+    subscription_qos,
+)
 from iot_fl_ros.ros.worker import WorkerThread
 
 _WARN_PERIOD = 10.0
+# (robot id, now, bytes) -> when the packet arrives, s; infinity: never
+EmulatedArrivals = Callable[[str, float, int], float]
 
 
 class Machine(Protocol):
@@ -78,7 +91,8 @@ class MachineDriver:
 
     lease: silence after which the transport shall report a peer, s. record: takes the rows of
     events.jsonl. ended: called at RunEnded. sent: told the size of each
-    message that goes out.
+    message that goes out. deadline: after which feature packets are of no use, s. emulated: link
+    that feature packets go over before the machine has them.
     """
 
     def __init__(
@@ -95,6 +109,8 @@ class MachineDriver:
         record: Callable[[Mapping[str, Any]], None] | None = None,
         ended: Callable[[], None] | None = None,
         sent: Callable[[int], None] | None = None,
+        deadline: float | None = None,
+        emulated: EmulatedArrivals | None = None,
     ) -> None:
         self._node = node
         self._role = role
@@ -107,12 +123,16 @@ class MachineDriver:
         self._record = record
         self._ended = ended
         self._sent = sent
+        self._deadline = deadline
+        self._emulated = emulated
         self._running = False
         self._timers: dict[str, Timer] = {}
         self._warned: dict[str, float] = {}
-        self._publishers: dict[type[WireMessage], Publisher] = {}
+        self._publishers: dict[Kind, Publisher] = {}
+        self._answers: dict[tuple[Kind, str], Publisher] = {}
         self._subscriptions: list[Subscription] = []
         self._results: collections.deque[Event] = collections.deque()
+        self._delayed: set[Timer] = set()
 
     def start(self) -> None:
         """Create publishers and subscriptions and start the machine; the node has an executor."""
@@ -120,12 +140,10 @@ class MachineDriver:
         self._executor = self._node.executor
         overrides = QoSOverridingOptions.with_default_policies()
         for cls in self._role.publishes:
-            self._publishers[cls] = self._node.create_publisher(
-                ROS_TYPES[cls],
-                f'{self._namespace}/{cls.TOPIC}',
-                publisher_qos(cls, self._chunk_count),
-                qos_overriding_options=overrides,
-            )
+            if cls is FeaturePacket:
+                self._create_packet_publisher(USUAL_PACKETS)
+            else:
+                self._create_publisher(cls, publisher_qos(cls, self._chunk_count))
         self._running = True
         # The machine first: a message may arrive as soon as there is a subscription.
         self._do(self._machine.start(self.now()))
@@ -145,18 +163,26 @@ class MachineDriver:
                 )
             )
 
+    def _create_publisher(self, cls: Kind, qos: QoSProfile) -> None:
+        self._publishers[cls] = self._node.create_publisher(
+            ROS_TYPES[cls], f'{self._namespace}/{cls.TOPIC}', qos,
+            qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+        )  # fmt: skip
+
     def stop(self) -> None:
         """Stop the machine; jobs that are still running are forgotten."""
         self._running = False
-        for timer in self._timers.values():
+        for timer in (*self._timers.values(), *self._delayed):
             self._node.destroy_timer(timer)
+        self._delayed.clear()
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
-        for publisher in self._publishers.values():
+        for publisher in (*self._publishers.values(), *self._answers.values()):
             self._node.destroy_publisher(publisher)
         self._timers.clear()
         self._subscriptions.clear()
         self._publishers.clear()
+        self._answers.clear()
 
     def now(self) -> float:
         """Return the node's time, s."""
@@ -167,13 +193,34 @@ class MachineDriver:
         if self._running:
             self._do(self._machine.handle(event, self.now()))
 
-    def _arrived(self, cls: type[WireMessage], raw: bytes) -> None:
+    def _arrived(self, cls: Kind, raw: bytes) -> None:
+        message: WireMessage | FeaturePacket
         try:
-            message = decode(cls, raw)
+            message = decode_any(cls, raw)
         except MessageError as error:
             self.tell(BadMessage(cls.TOPIC, '(unknown)', error.reason, len(raw)))
             return
-        self.tell(MessageArrived(message, len(raw)))
+        event = MessageArrived(message, len(raw))
+        if self._emulated and isinstance(message, FeaturePacket):
+            self._emulate(event, message.robot_id)
+        else:
+            self.tell(event)
+
+    def _emulate(self, event: MessageArrived, robot_id: str) -> None:
+        """Let the emulated link lose or delay a packet."""
+        assert self._emulated is not None
+        now = self.now()
+        delay = self._emulated(robot_id, now, event.wire_bytes) - now
+        if delay <= 0:
+            self.tell(event)
+        elif math.isfinite(delay):
+            timer = self._node.create_timer(delay, lambda: self._emulated_arrival(timer, event))
+            self._delayed.add(timer)
+
+    def _emulated_arrival(self, timer: Timer, event: MessageArrived) -> None:
+        self._delayed.discard(timer)
+        self._node.destroy_timer(timer)
+        self.tell(event)
 
     def _peers_changed(self, status: Any) -> None:
         self.tell(PeersChanged())
@@ -183,6 +230,8 @@ class MachineDriver:
             match effect:
                 case Publish(message):
                     self._publish(message)
+                case PublishPackets(packets):
+                    self._publish_packets(packets)
                 case StartJob(job):
                     self._thread.submit(partial(self._run_job, job))
                 case SaveCheckpoint() if not self._worker.keeps:
@@ -203,9 +252,36 @@ class MachineDriver:
 
     def _publish(self, message: WireMessage) -> None:
         raw = encode(message)
-        self._publishers[type(message)].publish(raw)
+        kind = type(message)
+        if kind in self._role.answers:
+            self._answer_publisher(kind, message.robot_id).publish(raw)  # type: ignore[attr-defined]
+        else:
+            self._publishers[kind].publish(raw)
         if self._sent:
             self._sent(len(raw))
+
+    def _publish_packets(self, packets: FramePackets) -> None:
+        if len(packets.payload) > self._packets:
+            self._node.destroy_publisher(self._publishers[FeaturePacket])
+            self._create_packet_publisher(len(packets.payload))
+        publisher = self._publishers[FeaturePacket]
+        for raw in packets.to_bytes():
+            publisher.publish(raw)
+            if self._sent:
+                self._sent(len(raw))
+
+    def _create_packet_publisher(self, packets: int) -> None:
+        self._packets = packets
+        self._create_publisher(FeaturePacket, packet_qos(packets, self._deadline))
+
+    def _answer_publisher(self, cls: Kind, robot_id: str) -> Publisher:
+        """Return the publisher on a topic of one robot; made when it is first needed."""
+        key = (cls, robot_id)
+        if key not in self._answers:
+            self._answers[key] = self._node.create_publisher(
+                ROS_TYPES[cls], f'/{robot_id}/{cls.TOPIC}', publisher_qos(cls)
+            )
+        return self._answers[key]
 
     def _run_job(self, job: Any) -> None:
         try:

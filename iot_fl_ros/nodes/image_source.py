@@ -1,0 +1,103 @@
+"""A camera without a camera: publishes the pictures of a video, folder, webcam or data set."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+from collections.abc import Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from typing import Any  # noqa: E402
+
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+
+from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
+from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+
+
+@dataclass(frozen=True)
+class ImageSourceSettings:
+    """Settings of the image source."""
+
+    source: str = setting('vtest', f'What to publish: {SOURCES}.')
+    rate: float = setting(10.0, 'Pictures a second.', minimum=0.01, maximum=1000.0)
+    loop: bool = setting(True, 'Begin again at the end; otherwise the process ends.')
+    frame_id: str = setting('camera', 'frame_id of the pictures.')
+    compressed: bool = setting(False, 'Publish JPEGs on `image/compressed` instead of `image`.')
+    quality: int = setting(90, 'Quality of the JPEGs.', minimum=1, maximum=100)
+
+
+class ImageSourceNode(Node):
+    """Publishes `image` or `image/compressed`, as a driver of a camera does."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('image_source', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(ImageSourceSettings)})
+        self.settings = declare(self, ImageSourceSettings, given)
+        self._stream = open_stream(self.settings.source)
+        self.finished = False
+        compressed = self.settings.compressed
+        self._publisher = self.create_publisher(
+            CompressedImage if compressed else Image,
+            'image/compressed' if compressed else 'image',
+            qos_profile_sensor_data,
+        )
+
+    def start(self) -> None:
+        """Begin to publish."""
+        self.create_timer(1 / self.settings.rate, self._publish)
+
+    def _publish(self) -> None:
+        picture = next(self._stream, None)
+        if picture is None and self.settings.loop:
+            self._stream = open_stream(self.settings.source)
+            picture = next(self._stream, None)
+        if picture is None:
+            self.finished = True
+            return
+        stamp = self.get_clock().now().to_msg()
+        if self.settings.compressed:
+            message = compressed_from_rgb(
+                picture.rgb, stamp, self.settings.frame_id, self.settings.quality
+            )
+        else:
+            message = from_rgb(picture.rgb, stamp, self.settings.frame_id)
+        self._publisher.publish(message)
+
+
+class ImageSourceApplication:
+    """The process of one image source."""
+
+    use_events_executor: bool = True
+
+    def __init__(self) -> None:
+        self._node = ImageSourceNode()
+        self.nodes: Sequence[Any] = (self._node,)
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last picture is out."""
+        return self._node.finished
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until the end of the pictures, SIGINT or SIGTERM."""
+    return run(ImageSourceApplication, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

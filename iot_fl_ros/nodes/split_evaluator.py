@@ -1,0 +1,140 @@
+"""Shows a head labelled pictures and writes down what the tail answers, and when."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+import itertools  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+
+from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
+from iot_fl_ros.core.split_messages import Inference  # noqa: E402
+from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
+from iot_fl_ros.ros.images import from_rgb  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.topics import publisher_qos  # noqa: E402
+from iot_fl_ros.split.report import Answered, write_answers  # noqa: E402
+
+_NANO = 1e-9
+
+
+@dataclass(frozen=True)
+class EvaluatorSettings:
+    """Settings of the evaluator."""
+
+    source: str = setting('fashion-mnist', f'Pictures: {SOURCES}.')
+    count: int = setting(500, 'Pictures to show; fewer if there are no more.', minimum=1)
+    rate: float = setting(25.0, 'Pictures a second.', minimum=0.01, maximum=1000.0)
+    patience: float = setting(
+        1.0, 'Time after the last picture for answers to come in, s.', minimum=0.0
+    )
+    output: str = setting('evaluation.json', 'File for the results.')
+
+
+class SplitEvaluatorNode(Node):
+    """Publishes `image`, listens to `inference` and /diagnostics; both in its own namespace.
+
+    The first picture is repeated until it is answered, so that set-up is not counted.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('split_evaluator', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(EvaluatorSettings)})
+        self.settings = declare(self, EvaluatorSettings, given)
+        self._pictures = itertools.islice(open_stream(self.settings.source), self.settings.count)
+        self._first = next(open_stream(self.settings.source))
+        self._warm = False
+        self._robot_id = self.get_namespace().strip('/').replace('/', '_')
+        self._shown: dict[int, Answered] = {}
+        self._last_shown = 0.0
+        self._tail: dict[str, str] = {}
+        self.finished = False
+        self._publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+
+    def start(self) -> None:
+        """Begin to show pictures."""
+        qos = publisher_qos(Inference)
+        qos.depth = 100
+        self.create_subscription(ROS_TYPES[Inference], 'inference', self._answer, qos)
+        self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 10)
+        self.create_timer(1 / self.settings.rate, self._show)
+
+    def _now(self) -> float:
+        return self.get_clock().now().nanoseconds * _NANO
+
+    def _show(self) -> None:
+        if self.finished:
+            return
+        picture = next(self._pictures, None) if self._warm else self._first
+        if picture is None:
+            open_answers = any(answer.latency is None for answer in self._shown.values())
+            waited = self._now() - self._last_shown
+            # The tail's diagnostics come once a second: the last ones know all packets.
+            if waited > self.settings.patience + (1.0 if open_answers else 0.0):
+                write_answers(Path(self.settings.output), list(self._shown.values()), self._tail)
+                self.finished = True
+            return
+        stamp = self.get_clock().now()
+        if self._warm:
+            self._shown[stamp.nanoseconds] = Answered(picture.label)
+            self._last_shown = self._now()
+        self._publisher.publish(from_rgb(picture.rgb, stamp.to_msg(), 'camera'))
+
+    def _answer(self, message: Any) -> None:
+        answer = from_ros(Inference, message)
+        assert isinstance(answer, Inference)
+        self._warm = True
+        shown = self._shown.get(answer.header.stamp)
+        if shown is not None and shown.latency is None:
+            shown.latency = self._now() - answer.header.stamp * _NANO
+            shown.received = answer.received
+            shown.answer = answer.class_ids[0] if answer.class_ids else -1
+
+    def _diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == f'iot_fl tail of {self._robot_id}':
+                self._tail = {item.key: item.value for item in status.values}
+
+
+class SplitEvaluatorApplication:
+    """The process of one evaluator."""
+
+    use_events_executor: bool = True
+
+    def __init__(self) -> None:
+        self._node = SplitEvaluatorNode()
+        self.nodes: Sequence[Any] = (self._node,)
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the results are written."""
+        return self._node.finished
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until the results are written, SIGINT or SIGTERM."""
+    return run(SplitEvaluatorApplication, args)
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

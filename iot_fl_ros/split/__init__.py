@@ -1,0 +1,1 @@
+"""Split inference: cutting models, feature packets, codecs, tuning for lossy links."""

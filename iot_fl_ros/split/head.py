@@ -1,0 +1,219 @@
+"""The head's state machine: which pictures become packets, and how a switch is agreed.
+
+States: no epoch in use (the first is still being prepared), one in use, one in use and the next
+offered. Packets of the next epoch go out only after the tail has said that it is ready for it, so
+no frame falls between the two.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iot_fl_ros.core.counters import Refusals
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    PublishPackets,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.events import (
+    BadMessage,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    PictureArrived,
+    SwitchRequested,
+    TimerFired,
+)
+from iot_fl_ros.core.feature_packet import FramePackets
+from iot_fl_ros.core.split_messages import SplitInfo, SplitStatus, TailState
+from iot_fl_ros.split.bundle import Bundle
+from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
+from iot_fl_ros.split.statistics import Rate, Recent
+
+_SWITCH = 'switch'
+_NANO = 1e-9
+_WRAP = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    info: SplitInfo
+    bundle: Bundle
+
+
+class HeadMachine:
+    """Turns pictures into feature packets. Newest picture first: one waits, older ones go.
+
+    session: drawn anew at each start. deadline: of a frame, s.
+    """
+
+    def __init__(
+        self, robot_id: str, session: int, deadline: float, switch_timeout: float
+    ) -> None:
+        self.robot_id = robot_id
+        self.session = session
+        self._deadline = deadline
+        self._switch_timeout = switch_timeout
+        self._active: _Epoch | None = None
+        self._offered: _Epoch | None = None
+        self._request: SwitchRequested | None = None
+        self._next_epoch = 1
+        self._waiting: PictureArrived | None = None
+        self._busy = False
+        self._frame = 0
+        self._sequence = 0
+        self.counters = Refusals()
+        self.frames_sent = 0
+        self.rate = Rate()
+        self.encode_seconds = Recent()
+
+    @property
+    def info(self) -> SplitInfo | None:
+        """What is in use; None before the first switch."""
+        return self._active.info if self._active else None
+
+    def start(self, now: float) -> list[Effect]:
+        """Nothing happens before a bundle is asked for."""
+        return []
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what to do about it."""
+        match event:
+            case PictureArrived():
+                return self._picture(event, now)
+            case JobDone(EncodeFrame(), result):
+                return self._encoded(result, now)
+            case JobFailed(EncodeFrame(), error):
+                self._busy = False
+                self.counters.add('camera', 'unusable picture')
+                return [Warn('picture', f'a picture could not be used: {error}')]
+            case SwitchRequested():
+                return self._switch_requested(event)
+            case JobDone(LoadBundle(), bundle):
+                return self._offer(bundle, now)
+            case JobFailed(LoadBundle(), error):
+                return self._switch_over(False, error)
+            case MessageArrived(SplitStatus() as status):
+                return self._status(status, now)
+            case TimerFired(name) if name == _SWITCH:
+                return self._withdraw(
+                    now, f'no edge was ready within {self._switch_timeout:g} s: is the tail '
+                    'running, with the same fleet_namespace and the same bundle?'
+                )  # fmt: skip
+            case BadMessage(_, sender, reason):
+                self.counters.add(sender, reason)
+        return []
+
+    def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
+        if self._active is None:
+            self.counters.add('camera', 'before the first epoch')
+            return []
+        if event.header.stamp * _NANO + self._deadline < now:
+            self.counters.add('camera', 'stale picture')
+            return [
+                Warn('stale', f'pictures are older than the deadline of {self._deadline:g} s when '
+                'they arrive: does the camera stamp them by this clock?')
+            ]  # fmt: skip
+        if self._busy:
+            if self._waiting:
+                self.counters.add('camera', 'superseded')
+            self._waiting = event
+            return []
+        return self._start(event)
+
+    def _start(self, event: PictureArrived) -> list[Effect]:
+        assert self._active is not None
+        self._busy = True
+        return [StartJob(EncodeFrame(event.header, event.image, self._active.bundle,
+                                     self._active.info.epoch))]  # fmt: skip
+
+    def _encoded(self, result: Encoded, now: float) -> list[Effect]:
+        self._busy = False
+        effects: list[Effect] = []
+        # A frame made before a switch has the bits of its own epoch: it comes too late.
+        if self._active and result.epoch == self._active.info.epoch:
+            self.rate.note(now)
+            self.encode_seconds.add(result.seconds)
+            self.frames_sent += 1
+            effects.append(PublishPackets(self._packets(result)))
+        else:
+            self.counters.add('camera', 'other epoch')
+        waiting, self._waiting = self._waiting, None
+        return effects + (self._picture(waiting, now) if waiting else [])
+
+    def _packets(self, result: Encoded) -> FramePackets:
+        count = len(result.payload)
+        packets = FramePackets(
+            result.header.stamp, result.header.frame_id, self.robot_id, self.session,
+            result.epoch, self._sequence, self._frame, result.image_size, result.elements,
+            result.ranges, result.payload,
+        )  # fmt: skip
+        self._sequence = (self._sequence + count) % _WRAP
+        self._frame = (self._frame + 1) % _WRAP
+        return packets
+
+    def _switch_requested(self, request: SwitchRequested) -> list[Effect]:
+        if self._request is not None:
+            if self._active:
+                request.answer(False, self._epoch_in_use, 'another switch is under way')
+                return []
+            # No edge has taken the first one yet: it need not be waited for.
+            self._request.answer(False, 0, 'replaced by another request')
+        bundle = request.bundle or (self._active.info.bundle if self._active else '')
+        if not bundle:
+            request.answer(False, 0, 'no bundle is in use yet: name one')
+            return []
+        self._request = request
+        return [StartJob(LoadBundle(bundle, request.bits))]
+
+    def _offer(self, bundle: Bundle, now: float) -> list[Effect]:
+        layout = bundle.codec.layout
+        info = SplitInfo(
+            now, self.robot_id, self.session, self._next_epoch, bundle.name, bundle.digest,
+            bundle.architecture.split_point, bundle.task, bundle.class_names,
+            bundle.codec.spec.bits, layout.packets, layout.packet_bytes, bundle.codec.spec.seed,
+            layout.digest, self._deadline,
+        )  # fmt: skip
+        self._next_epoch += 1
+        self._offered = _Epoch(info, bundle)
+        effects: list[Effect] = [Publish(info)]
+        if self._active:
+            return [*effects, SetTimer(_SWITCH, self._switch_timeout)]
+        return effects  # the first one waits for an edge as long as it takes
+
+    def _status(self, status: SplitStatus, now: float) -> list[Effect]:
+        offered = self._offered
+        about = (status.robot_id, status.session, status.epoch)
+        if offered is None or about != (self.robot_id, self.session, offered.info.epoch):
+            return []
+        if status.state == TailState.REFUSED:
+            reason = f'{status.edge_id} refuses: {status.reason}'
+            if self._active:
+                return self._withdraw(now, reason)
+            return [Warn('refused', reason)]
+        self._active, self._offered = offered, None
+        return [CancelTimer(_SWITCH), *self._switch_over(True, '')]
+
+    def _withdraw(self, now: float, reason: str) -> list[Effect]:
+        """Give up the offered epoch; the latched info is again that of the one in use."""
+        if self._offered is None or self._active is None:
+            return []
+        self._offered = None
+        return [
+            CancelTimer(_SWITCH), Publish(self._active.info), *self._switch_over(False, reason)
+        ]  # fmt: skip
+
+    def _switch_over(self, success: bool, reason: str) -> list[Effect]:
+        request, self._request = self._request, None
+        if request:
+            request.answer(success, self._epoch_in_use, reason)
+        return [] if success else [Warn('switch', f'no switch: {reason}')]
+
+    @property
+    def _epoch_in_use(self) -> int:
+        return self._active.info.epoch if self._active else 0

@@ -1,0 +1,206 @@
+"""The heavy work of heads and tails, done on a worker thread."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.split_messages import SplitInfo
+from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
+from iot_fl_ros.split.bundle import Bundle, load_bundle
+from iot_fl_ros.split.codec import FeatureCodec
+from iot_fl_ros.split.open_frame import ReceivedFrame
+
+ToRgb = Callable[[Any], NDArray[np.uint8]]
+_MAX_BUNDLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LoadBundle:
+    """Read a bundle by name; bits 0 = its own. Gives a Bundle."""
+
+    name: str
+    bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodeFrame:
+    """Run the head on a picture. Gives Encoded."""
+
+    header: SourceHeader
+    image: Any
+    bundle: Bundle
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A frame's features as packets. image_size: width, height; seconds: of work."""
+
+    header: SourceHeader
+    epoch: int
+    payload: NDArray[np.uint8]
+    ranges: NDArray[np.float32]
+    elements: int
+    image_size: tuple[int, int]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareTail:
+    """Get ready for what a SplitInfo announces. Gives PreparedTail."""
+
+    info: SplitInfo
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedTail:
+    """A tail that is ready. seconds: a frame takes so long."""
+
+    bundle: Bundle
+    codec: FeatureCodec
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class InferFrames:
+    """Run tails on frames. Gives Inferred."""
+
+    frames: tuple[ReceivedFrame, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inferred:
+    """One answer per frame, in order."""
+
+    answers: tuple[Answer, ...]
+    seconds: float
+
+
+class HeadWorker:
+    """Loads bundles and encodes pictures. to_rgb: picture -> uint8 [height, width, 3]."""
+
+    keeps = False
+
+    def __init__(self, bundle_dir: Path, to_rgb: ToRgb) -> None:
+        self._bundle_dir = bundle_dir
+        self._to_rgb = to_rgb
+
+    def run(self, job: Any) -> Any:
+        """Do a job."""
+        match job:
+            case LoadBundle(name, bits):
+                bundle = load_bundle(self._bundle_dir / name)
+                return bundle.with_bits(bits) if bits else bundle
+            case EncodeFrame():
+                return self._encode(job)
+        raise TypeError(f'no job of a head: {job!r}')
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Heads keep nothing."""
+
+    def _encode(self, job: EncodeFrame) -> Encoded:
+        start = time.perf_counter()
+        rgb = self._to_rgb(job.image)
+        inputs = torch.from_numpy(job.bundle.input.prepare(rgb)[None])
+        with torch.inference_mode():
+            parts = job.bundle.cut.features(inputs)
+            flat = parts[0] if len(parts) == 1 else torch.cat([p.flatten(1) for p in parts], 1)
+        codec = job.bundle.codec
+        payload, ranges = codec.encode(flat.flatten().numpy())
+        size = (rgb.shape[1], rgb.shape[0])
+        seconds = time.perf_counter() - start
+        return Encoded(
+            job.header, job.epoch, payload, ranges, codec.layout.elements, size, seconds
+        )
+
+
+class TailWorker:
+    """Prepares tails and answers frames, those of one model in one batch."""
+
+    keeps = False
+
+    def __init__(self, bundle_dir: Path, settings: AnswerSettings) -> None:
+        self._bundle_dir = bundle_dir
+        self._settings = settings
+        self._bundles: dict[bytes, Bundle] = {}
+
+    def run(self, job: Any) -> Any:
+        """Do a job."""
+        match job:
+            case PrepareTail(info):
+                return self._prepare(info)
+            case InferFrames(frames):
+                return self._infer(frames)
+        raise TypeError(f'no job of a tail: {job!r}')
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Tails keep nothing."""
+
+    def _prepare(self, info: SplitInfo) -> PreparedTail:
+        bundle = self._bundles.get(info.bundle_digest)
+        if bundle is None:
+            bundle = load_bundle(self._bundle_dir / info.bundle)
+            if bundle.digest != info.bundle_digest:
+                raise ConfigError(
+                    f'bundle {info.bundle!r} has digest {bundle.digest.hex()[:8]} here and '
+                    f'{info.bundle_digest.hex()[:8]} on the robot: copy the same one to both'
+                )
+            while len(self._bundles) >= _MAX_BUNDLES:
+                self._bundles.pop(next(iter(self._bundles)))
+            self._bundles[bundle.digest] = bundle
+        codec = bundle.with_bits(info.bits).codec
+        layout = codec.layout
+        if (layout.packets, layout.packet_bytes) != (info.packet_count, info.packet_bytes):
+            raise ConfigError('packets of another size than the bundle says')
+        if layout.digest != info.layout_digest:
+            raise ConfigError(
+                'the interleaving differs from that of the robot: use the same release of NumPy'
+            )
+        return PreparedTail(bundle, codec, self._warm_up(bundle, codec))
+
+    def _warm_up(self, bundle: Bundle, codec: FeatureCodec) -> float:
+        """Return how long the second of two empty frames takes: the first one is slow."""
+        seconds = 0.0
+        for _ in range(2):
+            start = time.perf_counter()
+            features = np.zeros((1, codec.spec.elements), np.float32)
+            answers(bundle, _run_tail(bundle, features), [(1, 1)], self._settings)
+            seconds = time.perf_counter() - start
+        return seconds
+
+    def _infer(self, frames: Sequence[ReceivedFrame]) -> Inferred:
+        start = time.perf_counter()
+        groups: dict[bytes, list[int]] = defaultdict(list)
+        for index, frame in enumerate(frames):
+            groups[frame.bundle.digest].append(index)
+        results: list[Answer | None] = [None] * len(frames)
+        for indices in groups.values():
+            bundle = frames[indices[0]].bundle
+            received = [frames[index] for index in indices]
+            features = np.stack([f.codec.decode(f.payload, f.arrived, f.ranges) for f in received])
+            sizes = [(f.packet.image_width, f.packet.image_height) for f in received]
+            outputs = _run_tail(bundle, features)
+            found = answers(bundle, outputs, sizes, self._settings)
+            for index, answer in zip(indices, found, strict=True):
+                results[index] = answer
+        done = tuple(answer for answer in results if answer is not None)
+        return Inferred(done, time.perf_counter() - start)
+
+
+def _run_tail(bundle: Bundle, features: NDArray[np.float32]) -> tuple[torch.Tensor, ...]:
+    parts = [torch.from_numpy(part) for part in bundle.codec.parts(features)]
+    with torch.inference_mode():
+        outputs = bundle.cut.tail(*parts)
+    return outputs if isinstance(outputs, tuple) else (outputs,)

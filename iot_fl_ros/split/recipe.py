@@ -1,0 +1,221 @@
+"""From a data set to a tuned bundle: train a base model, cut it, fit the codec, tune, measure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.data.pictures import ImageInput
+from iot_fl_ros.data.registry import load_samples
+from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.split.bottleneck import start_from_principal_channels, with_bottleneck
+from iot_fl_ros.split.bundle import Architecture, Bundle, feature_shapes, load_bundle, save_bundle
+from iot_fl_ros.split.codec import FILLS, RANGES, CodecSpec, fit_codec
+from iot_fl_ros.split.comtune import (
+    LossDraw,
+    LossSettings,
+    TunedSplit,
+    label_objective,
+    tuning_objective,
+)
+from iot_fl_ros.split.layout import ORDERS
+from iot_fl_ros.split.training import Epoch, TrainingSettings, train
+
+_FIT_FRAMES = 1_000
+_BATCH = 250
+# Mean and deviation to which 0..1 pixels of the data sets are normalised; near enough for all.
+_MEAN, _STD = 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """The model, where it is cut and what it learns from."""
+
+    model: str = setting('comtune_small', 'Registered model, or `module:function`.')
+    split_point: str = setting('block2.pool', 'Layer behind which the model is cut.')
+    data: str = setting('fashion-mnist', 'Labelled images: registered name, folder or .npz file.')
+    train_size: int = setting(0, 'Training samples; 0 = all.', minimum=0)
+
+
+@dataclass(frozen=True)
+class CodecSettings:
+    """How features become packets."""
+
+    bits: int = setting(2, 'Bits of a feature: 1, 2, 4, 8, 16 (float16) or 32 (float32).')
+    range: str = setting(
+        'channel', 'Range of the quantiser: fitted per channel, or of each frame.', choices=RANGES
+    )
+    components: int = setting(0, 'Principal components that are sent; 0 = no PCA.', minimum=0)
+    bottleneck: int = setting(0, 'Channels of a learned bottleneck; 0 = none.', minimum=0)
+    fill: str = setting(
+        'zero', 'What stands for lost features: zero (with compensation) or mean.', choices=FILLS
+    )
+    order: str = setting('interleaved', 'Which features share a packet.', choices=ORDERS)
+    min_packets: int = setting(
+        16, 'A small frame is spread over at least so many packets.', minimum=1, maximum=65_535
+    )
+
+
+@dataclass(frozen=True)
+class RecipeSettings:
+    """Everything that decides what a tuned bundle is."""
+
+    split: SplitSettings = field(default_factory=SplitSettings)
+    codec: CodecSettings = field(default_factory=CodecSettings)
+    base: TrainingSettings = field(default_factory=TrainingSettings)
+    tune: TrainingSettings = field(default_factory=partial(TrainingSettings, learning_rate=0.05))
+    loss: LossSettings = field(default_factory=LossSettings)
+    link: LinkSettings = field(default_factory=LinkSettings)
+    seed: int = setting(0, 'Seed of weights, order, losses and interleaving.', minimum=0)
+
+
+class Recipe:
+    """Makes bundles. Each step is kept in `work` and taken up from there.
+
+    progress: told after each epoch, with the name of the step.
+    """
+
+    def __init__(
+        self,
+        settings: RecipeSettings,
+        work: Path | None = None,
+        progress: Callable[[str, Epoch], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._work = work
+        self._progress = progress or (lambda step, epoch: None)
+        samples = load_samples(settings.split.data, 'train')
+        if samples.labels is None:
+            raise ConfigError(f'{settings.split.data!r} has no labels: a base model needs them')
+        size = settings.split.train_size or len(samples)
+        # The first ones, as shuffled by the seed: data sets may be sorted by class.
+        chosen = np.random.default_rng(0).permutation(len(samples))[:size]
+        self._samples = samples.take(np.sort(chosen))
+        channels = samples.shape[0]
+        shape = (channels, samples.shape[1], samples.shape[2])
+        self.input = ImageInput(shape, 'stretch', (_MEAN,) * channels, (_STD,) * channels)
+
+    def base(self) -> Bundle:
+        """Return the untuned bundle, whose features are sent as float32; train it if need be."""
+        settings = self._settings
+        kept = self._work / 'base' if self._work else None
+        if kept and (kept / 'bundle.json').is_file():
+            return load_bundle(kept)
+        architecture = Architecture(
+            settings.split.model, len(self._samples.class_names), settings.split.split_point
+        )
+        parts = architecture.build(self.input.shape, settings.seed)
+        model = torch.nn.Sequential(parts.head, parts.tail)
+        if len(parts.crossing) > 1:
+            raise ConfigError('training a model with several crossing tensors is not supported')
+        labels = self._samples.labels
+        assert labels is not None
+        store = FolderStore(self._work / 'base-training') if self._work else None
+        for epoch in train(
+            model, label_objective(model, labels), self._batch, len(labels), settings.base,
+            settings.seed, store, 'base',
+        ):  # fmt: skip
+            self._progress('base model', epoch)
+        spec = CodecSpec(
+            feature_shapes(parts, self.input.shape), bits=32, seed=settings.seed,
+            min_packets=settings.codec.min_packets,
+        )  # fmt: skip
+        codec = fit_codec(spec, self._features(parts))
+        bundle = Bundle(
+            'base', architecture, self.input, 'classification', self._samples.class_names,
+            parts, codec, {'base': repr(settings.base), 'seed': settings.seed},
+        )  # fmt: skip
+        return save_bundle(bundle, kept) if kept else bundle
+
+    def tuned(self, base: Bundle) -> Bundle:
+        """Return `base` with the codec of the settings, fine-tuned for losses. Changes `base`."""
+        bundle = self.untuned(base)
+        return self.tune(bundle)
+
+    def untuned(self, base: Bundle) -> Bundle:
+        """Return `base` with the codec of the settings, not tuned."""
+        wanted = self._settings.codec
+        parts, architecture = base.cut, base.architecture
+        if wanted.bottleneck:
+            features = base.codec.parts(self._features(parts))[0]
+            parts = with_bottleneck(parts, features.shape[1], wanted.bottleneck)
+            start_from_principal_channels(parts, features)
+            architecture = Architecture(
+                architecture.model, architecture.classes, architecture.split_point,
+                wanted.bottleneck,
+            )  # fmt: skip
+        spec = CodecSpec(
+            feature_shapes(parts, base.input.shape), wanted.bits, wanted.range,
+            wanted.components, wanted.fill, True, wanted.order, self._settings.seed,
+            wanted.min_packets,
+        )  # fmt: skip
+        codec = fit_codec(spec, self._features(parts))
+        return Bundle(
+            'untuned', architecture, base.input, base.task, base.class_names, parts, codec,
+            dict(base.tuning),
+        )  # fmt: skip
+
+    def tune(self, bundle: Bundle) -> Bundle:
+        """Fine-tune head and tail of `bundle` with codec and losses between them."""
+        settings = self._settings
+        split = TunedSplit(bundle.cut, bundle.codec)
+        split.requires_grad_(True)
+        draw = LossDraw(bundle.codec, settings.loss, settings.link)
+        objective = tuning_objective(split, draw, self._samples.labels, settings.loss)
+        store = FolderStore(self._work / 'tuning') if self._work else None
+        for epoch in train(
+            split, objective, self._batch, len(self._samples), settings.tune, settings.seed,
+            store, f'tune {settings.codec} {settings.loss} {settings.link}',
+        ):  # fmt: skip
+            self._progress('COMtune', epoch)
+        split.requires_grad_(False)
+        tuning: dict[str, Any] = {
+            **bundle.tuning, 'tune': repr(settings.tune), 'loss': repr(settings.loss),
+            'link': repr(settings.link),
+        }  # fmt: skip
+        return Bundle(
+            'tuned', bundle.architecture, bundle.input, bundle.task, bundle.class_names,
+            bundle.cut, bundle.codec, tuning,
+        )  # fmt: skip
+
+    def _batch(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
+        return normalised(self._samples, indices, self.input)
+
+    def _features(self, parts: Any) -> NDArray[np.float32]:
+        """Return features of the first training samples, float32 [frames, elements]."""
+        indices = np.arange(min(_FIT_FRAMES, len(self._samples)))
+        return features_of(parts, self._batch(indices))
+
+
+def normalised(
+    samples: Samples, indices: NDArray[np.int64], image_input: ImageInput
+) -> NDArray[np.float32]:
+    """Return samples as a model's input, float32 [n, channels, height, width]."""
+    mean = np.array(image_input.mean, np.float32)[:, None, None]
+    std = np.array(image_input.std, np.float32)[:, None, None]
+    values = samples.values[indices].astype(np.float32)
+    if samples.values.dtype == np.uint8:
+        values /= np.float32(255)
+    result: NDArray[np.float32] = (values - mean) / std
+    return result
+
+
+def features_of(parts: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return what crosses the cut for `inputs`, float32 [frames, elements]."""
+    batches = []
+    with torch.no_grad():
+        for start in range(0, len(inputs), _BATCH):
+            tensors = parts.features(torch.from_numpy(inputs[start : start + _BATCH]))
+            batches.append(torch.cat([t.flatten(1) for t in tensors], dim=1).numpy())
+    return np.concatenate(batches)

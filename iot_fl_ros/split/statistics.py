@@ -1,0 +1,96 @@
+"""What a head or a tail knows about its traffic and its times."""
+
+from __future__ import annotations
+
+import collections
+from collections import Counter
+from dataclasses import dataclass, field
+
+import numpy as np
+
+_RECENT = 300
+# A jump by more than this is no gap but nonsense: at 10,000 packets a second, 100 s of silence.
+_LARGEST_GAP = 1_000_000
+
+
+class PacketLoss:
+    """Counts packets that did not arrive, from the sender's own sequence numbers."""
+
+    def __init__(self) -> None:
+        self.received = 0
+        self._first: int | None = None
+        self._last = 0
+
+    def note(self, sequence: int) -> None:
+        """Note a packet that arrived."""
+        if self._first is None:
+            self._first = self._last = sequence
+        elif not self._first <= sequence <= self._last + _LARGEST_GAP:
+            return
+        self.received += 1
+        self._last = max(self._last, sequence)
+
+    @property
+    def sent(self) -> int:
+        """Packets sent from the first to the last one that arrived."""
+        return 0 if self._first is None else self._last - self._first + 1
+
+    @property
+    def lost(self) -> int:
+        """Packets that did not arrive; not negative even if some came twice."""
+        return max(0, self.sent - self.received)
+
+    @property
+    def loss(self) -> float:
+        """Share of packets lost."""
+        return self.lost / self.sent if self.sent else 0.0
+
+
+@dataclass
+class Recent:
+    """The last values of something measured."""
+
+    values: collections.deque[float] = field(
+        default_factory=lambda: collections.deque(maxlen=_RECENT)
+    )
+
+    def add(self, value: float) -> None:
+        """Add one."""
+        self.values.append(value)
+
+    def quantile(self, share: float) -> float:
+        """Return the value that `share` of them do not exceed; NaN if there is none."""
+        return float(np.quantile(self.values, share)) if self.values else float('nan')
+
+    @property
+    def mean(self) -> float:
+        """Their mean; NaN if there is none."""
+        return float(np.mean(self.values)) if self.values else float('nan')
+
+
+class Rate:
+    """How often something happens, over its last times."""
+
+    def __init__(self) -> None:
+        self._times: collections.deque[float] = collections.deque(maxlen=50)
+
+    def note(self, now: float) -> None:
+        """Note that it happened."""
+        self._times.append(now)
+
+    def per_second(self, now: float) -> float:
+        """Return its rate, 1/s, silence included."""
+        if len(self._times) < 2:
+            return 0.0
+        return (len(self._times) - 1) / max(now - self._times[0], 1e-9)
+
+
+@dataclass
+class TailStatistics:
+    """What the tail knows about one robot. frames: counts by what became of them."""
+
+    loss: PacketLoss = field(default_factory=PacketLoss)
+    latency: Recent = field(default_factory=Recent)
+    received: Recent = field(default_factory=Recent)
+    rate: Rate = field(default_factory=Rate)
+    frames: Counter[str] = field(default_factory=Counter)

@@ -1,0 +1,288 @@
+"""The tail's state machine: from packets to answers, each by its frame's deadline.
+
+A frame is open from its first packet until it is complete or so near its deadline that only the
+time for the tail itself is left. Then it waits for the worker, at most one frame per robot: a
+newer one takes the place of an older one. All waiting frames go through the tail together.
+"""
+
+from __future__ import annotations
+
+import collections
+from dataclasses import dataclass, field
+
+from iot_fl_ros.core.counters import Refusals
+from iot_fl_ros.core.effects import Effect, Publish, SetTimer, StartJob, Warn
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.feature_packet import FeaturePacket
+from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus, TailState
+from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.split.answers import Answer
+from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
+from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
+from iot_fl_ros.split.statistics import Recent, TailStatistics
+
+_DUE = 'due'
+_NANO = 1e-9
+# Frames of one robot that may be open at once; further ones push out the emptiest.
+_MAX_OPEN = 8
+# Numbers of frames that are over, kept to know late and repeated packets.
+_MAX_CLOSED = 256
+# Time that is kept for the tail: the slowest of late, and something for handing over.
+_RESERVE_FACTOR, _RESERVE_EXTRA = 1.2, 0.004
+_LATE = 'frame is over'
+_HINTS = {
+    'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
+    'from the future': ' (are the clocks of robot and edge synchronised, as by chrony?)',
+}
+# A robot's clock may be ahead by so much, s.
+_CLOCK_TOLERANCE = 0.5
+
+
+@dataclass
+class _Robot:
+    """What the tail knows about one robot. epochs: at most the one in use and the next."""
+
+    info: SplitInfo
+    epochs: dict[int, tuple[SplitInfo, PreparedTail]] = field(default_factory=dict)
+    frames: dict[int, OpenFrame] = field(default_factory=dict)
+    closed: collections.deque[int] = field(
+        default_factory=lambda: collections.deque(maxlen=_MAX_CLOSED)
+    )
+    waiting: ReceivedFrame | None = None
+    statistics: TailStatistics = field(default_factory=TailStatistics)
+
+
+class TailMachine:
+    """Serves the heads of a fleet. Robots are introduced by their SplitInfo."""
+
+    def __init__(self, edge_id: str, max_robots: int, max_batch: int) -> None:
+        self.edge_id = edge_id
+        self._max_robots = max_robots
+        self._max_batch = max_batch
+        self._robots: dict[str, _Robot] = {}
+        self._busy = False
+        self._due = float('inf')
+        self._seconds = Recent()
+        self.counters = Refusals()
+
+    @property
+    def statistics(self) -> dict[str, TailStatistics]:
+        """What is known about each robot."""
+        return {robot_id: robot.statistics for robot_id, robot in self._robots.items()}
+
+    def start(self, now: float) -> list[Effect]:
+        """Nothing happens before a head is heard."""
+        return []
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what to do about it."""
+        match event:
+            case MessageArrived(FeaturePacket() as packet):
+                return self._packet(packet, now)
+            case MessageArrived(SplitInfo() as info):
+                return self._announced(info, now)
+            case TimerFired(name) if name == _DUE:
+                self._due = float('inf')
+                return self._close_due(now)
+            case JobDone(InferFrames(frames), result):
+                return self._answered(frames, result, now)
+            case JobFailed(InferFrames(frames), error):
+                self._busy = False
+                for frame in frames:
+                    self._statistics_of(frame.packet.robot_id).frames['failed'] += 1
+                return [Warn('infer', f'the tail failed: {error}'), *self._start_worker()]
+            case JobDone(PrepareTail(info), prepared):
+                return self._prepared(info, prepared, now)
+            case JobFailed(PrepareTail(info), error):
+                return self._refuse(info, error, now)
+            case BadMessage(_, sender, reason):
+                self.counters.add(sender, reason)
+                return [Warn(f'{sender} {reason}', f'message of {sender} refused: {reason}')]
+        return []
+
+    def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
+        robot = self._robots.get(info.robot_id)
+        if robot is None and len(self._robots) >= self._max_robots:
+            return self._refuse(info, f'{self._max_robots} robots are served already', now)
+        if robot is None or robot.info.session != info.session:
+            # A head that started anew counts from the beginning.
+            robot = self._robots[info.robot_id] = _Robot(info)
+        robot.info = info
+        known = robot.epochs.get(info.epoch)
+        if known is not None and known[0].layout_digest == info.layout_digest:
+            return [Publish(self._status(info, TailState.READY, '', now))]
+        return [StartJob(PrepareTail(info))]
+
+    def _prepared(self, info: SplitInfo, prepared: PreparedTail, now: float) -> list[Effect]:
+        robot = self._robots.get(info.robot_id)
+        if robot is None or robot.info != info:
+            return []  # overtaken by a later announcement
+        in_use = max((epoch for epoch in robot.epochs if epoch < info.epoch), default=None)
+        robot.epochs = {e: p for e, p in robot.epochs.items() if e == in_use}
+        robot.epochs[info.epoch] = (info, prepared)
+        self._seconds.add(prepared.seconds)
+        return [Publish(self._status(info, TailState.READY, '', now))]
+
+    def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
+        self.counters.add(info.robot_id, 'refused split')
+        robot = self._robots.get(info.robot_id)
+        if robot is not None and not robot.epochs:
+            del self._robots[info.robot_id]
+        return [
+            Publish(self._status(info, TailState.REFUSED, reason[:250], now)),
+            Warn(f'refuse {info.robot_id}', f'{info.robot_id} is not served: {reason}'),
+        ]
+
+    def _status(self, info: SplitInfo, state: TailState, reason: str, now: float) -> SplitStatus:
+        return SplitStatus(
+            now, self.edge_id, info.robot_id, info.session, info.epoch, int(state), reason
+        )
+
+    def _packet(self, packet: FeaturePacket, now: float) -> list[Effect]:
+        robot = self._robots.get(packet.robot_id)
+        if robot is None:
+            return self._drop(packet.robot_id, 'unknown robot')
+        if packet.session != robot.info.session:
+            return self._drop(packet.robot_id, 'other session')
+        epoch = robot.epochs.get(packet.epoch)
+        if epoch is None:
+            return self._drop(packet.robot_id, 'other epoch')
+        robot.statistics.loss.note(packet.sequence)
+        info, prepared = epoch
+        due = packet.stamp * _NANO + info.deadline
+        if due <= now:
+            return self._drop(packet.robot_id, 'stale')
+        if due > now + info.deadline + _CLOCK_TOLERANCE:
+            return self._drop(packet.robot_id, 'from the future')
+        if packet.frame in robot.closed:
+            return self._drop(packet.robot_id, _LATE)
+        try:
+            frame = self._place(robot, packet, prepared, due)
+        except MessageError as error:
+            return self._drop(packet.robot_id, error.reason)
+        self._forget_older_epochs(robot, packet.epoch)
+        if frame.complete:
+            self._close(robot, packet.frame)
+            return self._start_worker()
+        return self._set_timer(now) if frame.count == 1 else []
+
+    def _place(
+        self, robot: _Robot, packet: FeaturePacket, prepared: PreparedTail, due: float
+    ) -> OpenFrame:
+        """Put a packet into its frame, which it may open; MessageError if it does not fit."""
+        frame = robot.frames.get(packet.frame)
+        if frame is not None:
+            if frame.first.epoch != packet.epoch:
+                raise MessageError('inconsistent', 'another epoch than its frame has')
+            frame.add(packet)
+            return frame
+        frame = OpenFrame(packet, prepared.bundle, prepared.codec, due - self._reserve(prepared))
+        if len(robot.frames) >= _MAX_OPEN:
+            emptiest = min(robot.frames, key=lambda number: robot.frames[number].count)
+            del robot.frames[emptiest]
+            robot.statistics.frames['pushed out'] += 1
+        robot.frames[packet.frame] = frame
+        return frame
+
+    def _forget_older_epochs(self, robot: _Robot, epoch: int) -> None:
+        """The first good packet of a later epoch ends the one before."""
+        for older in [number for number in robot.epochs if number < epoch]:
+            # Frames already open keep their codec; their answers are still wanted.
+            del robot.epochs[older]
+
+    def _reserve(self, prepared: PreparedTail) -> float:
+        slowest = self._seconds.quantile(0.95) if self._seconds.values else prepared.seconds
+        return _RESERVE_FACTOR * slowest + _RESERVE_EXTRA
+
+    def _close_due(self, now: float) -> list[Effect]:
+        for robot in self._robots.values():
+            for number in [n for n, frame in robot.frames.items() if frame.due <= now]:
+                self._close(robot, number)
+        return [*self._start_worker(), *self._set_timer(now)]
+
+    def _close(self, robot: _Robot, number: int) -> None:
+        """A frame gets no more packets: it waits for the worker, unless a newer one does."""
+        frame = robot.frames.pop(number)
+        robot.closed.append(number)
+        received = frame.close()
+        waiting = robot.waiting
+        if waiting is not None:
+            robot.statistics.frames['superseded'] += 1
+            if waiting.packet.stamp > received.packet.stamp:
+                return
+        robot.waiting = received
+
+    def _start_worker(self) -> list[Effect]:
+        """Let all waiting frames go through the tail, the oldest first, if the worker is free."""
+        waiting = [robot for robot in self._robots.values() if robot.waiting]
+        if self._busy or not waiting:
+            return []
+        waiting.sort(key=lambda robot: robot.waiting.packet.stamp)  # type: ignore[union-attr]
+        frames = []
+        for robot in waiting[: self._max_batch]:
+            assert robot.waiting is not None
+            frames.append(robot.waiting)
+            robot.waiting = None
+        self._busy = True
+        return [StartJob(InferFrames(tuple(frames)))]
+
+    def _answered(
+        self, frames: tuple[ReceivedFrame, ...], result: Inferred, now: float
+    ) -> list[Effect]:
+        self._busy = False
+        self._seconds.add(result.seconds)
+        effects: list[Effect] = []
+        for frame, answer in zip(frames, result.answers, strict=True):
+            message = _inference(frame, answer, now)
+            statistics = self._statistics_of(frame.packet.robot_id)
+            statistics.latency.add(message.latency)
+            statistics.received.add(message.received)
+            statistics.rate.note(now)
+            statistics.frames['answered'] += 1
+            effects.append(Publish(message))
+        return [*effects, *self._start_worker()]
+
+    def _set_timer(self, now: float) -> list[Effect]:
+        dues = [f.due for robot in self._robots.values() for f in robot.frames.values()]
+        earliest = min(dues, default=float('inf'))
+        if earliest >= self._due:
+            return []
+        self._due = earliest
+        return [SetTimer(_DUE, max(0.0, earliest - now))]
+
+    def _statistics_of(self, robot_id: str) -> TailStatistics:
+        robot = self._robots.get(robot_id)
+        return robot.statistics if robot else TailStatistics()
+
+    def _drop(self, sender: str, reason: str) -> list[Effect]:
+        self.counters.add(sender, reason)
+        if reason == _LATE:
+            return []  # usual where packets are lost: the others came, and the answer is out
+        hint = _HINTS.get(reason, '')
+        return [Warn(f'{sender} {reason}', f'packets of {sender} are dropped: {reason}{hint}')]
+
+
+def _inference(frame: ReceivedFrame, answer: Answer, now: float) -> Inference:
+    packet = frame.packet
+    names = frame.bundle.class_names
+    return Inference(
+        SourceHeader(packet.stamp, packet.frame_id),
+        packet.robot_id,
+        packet.session,
+        packet.epoch,
+        packet.frame,
+        frame.received,
+        now - packet.stamp * _NANO,
+        tuple(int(i) for i in answer.class_ids),
+        tuple(names[i] if i < len(names) else str(i) for i in answer.class_ids),
+        tuple(float(s) for s in answer.scores),
+        tuple(float(v) for v in answer.boxes.reshape(-1)),
+    )
