@@ -8,8 +8,12 @@ os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 torch.set_num_threads(1)
+# The machine may be busy, and a failure has to be the same for everybody.
+settings.register_profile('tests', deadline=None, derandomize=True)
+settings.load_profile('tests')
 
 
 @pytest.fixture(scope='session')

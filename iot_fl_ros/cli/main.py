@@ -1,4 +1,4 @@
-"""`iot-fl`: federated learning for fleets of robots. Each verb is a file of this folder."""
+"""`iot-fl`: federated learning and split inference for robots. Each verb is a file here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import sys
 
 from iot_fl_ros.core.errors import IotFlError
 
-VERBS = ('demo', 'run', 'simulate', 'study', 'plot', 'data', 'models', 'doctor')
+VERBS = (
+    'demo', 'demo-split', 'run', 'simulate', 'comtune', 'bundle', 'study', 'plot', 'data',
+    'models', 'doctor',
+)  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -16,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='iot-fl', description=__doc__)
     subparsers = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for verb in VERBS:
-        module = importlib.import_module(f'iot_fl_ros.cli.{verb}')
+        module = importlib.import_module(f'iot_fl_ros.cli.{verb.replace("-", "_")}')
         summary = (module.__doc__ or verb).splitlines()[0]
         sub = subparsers.add_parser(verb, help=summary, description=module.__doc__)
         module.add_arguments(sub)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,21 @@ def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None
     )  # fmt: skip
 
 
+def read_overrides(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Return the dotted settings of a YAML file, then those of `--set NAME=VALUE`."""
+    return {**read_yaml(path), **_overrides(overrides)}
+
+
+def _overrides(items: Sequence[str]) -> dict[str, Any]:
+    flat = {}
+    for item in items:
+        name, equals, value = item.partition('=')
+        if not equals:
+            raise ConfigError(f'--set {item!r}: write NAME=VALUE')
+        flat[name] = yaml.safe_load(value)
+    return flat
+
+
 def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the dotted settings that the arguments of `add_run_arguments` describe."""
     if arguments.robots < 1:
@@ -31,11 +47,7 @@ def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     flat = read_yaml(arguments.params) if arguments.params else {}
     if arguments.method:
         flat['method.name'] = arguments.method
-    for item in arguments.set:
-        name, equals, value = item.partition('=')
-        if not equals:
-            raise ConfigError(f'--set {item!r}: write NAME=VALUE')
-        flat[name] = yaml.safe_load(value)
+    flat |= _overrides(arguments.set)
     flat.setdefault('run.name', arguments.output.name)
     flat['run.robots'] = arguments.robots
     flat['run.output'] = str(arguments.output.absolute())

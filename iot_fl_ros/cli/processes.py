@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
@@ -19,22 +19,20 @@ from iot_fl_ros.fleet.simulation import robot_ids
 from iot_fl_ros.learning.settings import dotted_paths
 
 _END_TIMEOUT = 10.0
+_Processes = TypeVar('_Processes', bound='NodeProcesses')
 
 
-class FleetProcesses:
-    """An aggregator and learners as child processes; on exit they end with SIGINT.
+class NodeProcesses:
+    """Nodes as child processes; on exit they end with SIGINT.
 
-    settings: dotted names for all of them. folder: takes params.yaml and the logs. prefix:
-    command line before that of the `aggregator` or the `learner`, such as `ip netns exec NAME`.
+    folder: takes the logs. env: added to this process's. prefix: per node, a command line before
+    that of the node, such as `ip netns exec NAME`.
     """
 
     def __init__(
         self,
-        settings: Mapping[str, Any],
-        robots: int,
         folder: Path,
         *,
-        robots_per_process: int = 1,
         env: Mapping[str, str] | None = None,
         prefix: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
@@ -43,24 +41,8 @@ class FleetProcesses:
         self._env = {**os.environ, **(env or {})}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (folder / 'log').mkdir(parents=True, exist_ok=True)
-        self._params = folder / 'params.yaml'
-        # What this file itself names, its robots may load.
-        named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
-        trusted = {'robot.trusted': dotted_paths(*named) or ['']}
-        tree = {'/**': {'ros__parameters': {**trusted, **settings}}}
-        self._params.write_text(yaml.safe_dump(tree))
-        ids = robot_ids(robots)
-        self._groups = [
-            ids[i : i + robots_per_process] for i in range(0, robots, robots_per_process)
-        ]
-        self._robots = robots
 
-    def __enter__(self) -> FleetProcesses:
-        index = 0
-        for group in self._groups:
-            self.start_learner(group, index)
-            index += len(group)
-        self.start_aggregator()
+    def __enter__(self: _Processes) -> _Processes:
         return self
 
     def __exit__(
@@ -79,19 +61,17 @@ class FleetProcesses:
                 process.kill()
                 process.wait()
 
-    def start_aggregator(self) -> None:
-        """Start the aggregator (again)."""
-        self._start('aggregator', [])
-
-    def start_learner(self, group: list[str], index: int) -> None:
-        """Start (again) the process of the robots in `group`; index: part of the first one."""
-        partition = ['-p', f'data.partition_index:={index}']
-        partition += ['-p', f'data.partition_count:={self._robots}']
-        if len(group) == 1:
-            identity = ['-r', f'__ns:=/{group[0]}']
-        else:
-            identity = ['-p', f'robot.ids:=[{",".join(group)}]']
-        self._start('learner', [*identity, *partition], group[0])
+    def start(self, node: str, ros_args: Sequence[str], name: str = '') -> None:
+        """Start the executable `node`; `name` is that of its log and for the other methods."""
+        name = name or node
+        # By path: with -m a source folder in the working directory would hide the installation.
+        script = str(Path(iot_fl_ros.__file__).parent / 'nodes' / f'{node}.py')
+        command = [*self._prefix.get(node, ()), sys.executable, script, '--ros-args', *ros_args]
+        with (self._folder / 'log' / f'{name}.log').open('ab') as log:
+            # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
+            self._processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._env, start_new_session=True
+            )
 
     def kill(self, name: str) -> None:
         """Kill a process with SIGKILL, as a crash would."""
@@ -126,14 +106,55 @@ class FleetProcesses:
         """Return what a process has printed."""
         return (self._folder / 'log' / f'{name}.log').read_text(errors='replace')
 
-    def _start(self, node: str, ros_args: list[str], name: str = '') -> None:
-        name = name or node
-        # By path: with -m a source folder in the working directory would hide the installation.
-        script = str(Path(iot_fl_ros.__file__).parent / 'nodes' / f'{node}.py')
-        command = [*self._prefix.get(node, ()), sys.executable, script, '--ros-args']
-        command += ['--params-file', str(self._params), *ros_args]
-        with (self._folder / 'log' / f'{name}.log').open('ab') as log:
-            # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
-            self._processes[name] = subprocess.Popen(
-                command, stdout=log, stderr=log, env=self._env, start_new_session=True
-            )
+
+class FleetProcesses(NodeProcesses):
+    """An aggregator and learners.
+
+    settings: dotted names for all of them. folder: takes params.yaml too.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        robots: int,
+        folder: Path,
+        *,
+        robots_per_process: int = 1,
+        env: Mapping[str, str] | None = None,
+        prefix: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(folder, env=env, prefix=prefix)
+        self._params = folder / 'params.yaml'
+        # What this file itself names, its robots may load.
+        named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
+        trusted = {'robot.trusted': dotted_paths(*named) or ['']}
+        tree = {'/**': {'ros__parameters': {**trusted, **settings}}}
+        self._params.write_text(yaml.safe_dump(tree))
+        ids = robot_ids(robots)
+        self._groups = [
+            ids[i : i + robots_per_process] for i in range(0, robots, robots_per_process)
+        ]
+        self._robots = robots
+
+    def __enter__(self) -> FleetProcesses:
+        index = 0
+        for group in self._groups:
+            self.start_learner(group, index)
+            index += len(group)
+        self.start_aggregator()
+        return self
+
+    def start_aggregator(self) -> None:
+        """Start the aggregator (again)."""
+        self.start('aggregator', ['--params-file', str(self._params)])
+
+    def start_learner(self, group: list[str], index: int) -> None:
+        """Start (again) the process of the robots in `group`; index: part of the first one."""
+        partition = ['-p', f'data.partition_index:={index}']
+        partition += ['-p', f'data.partition_count:={self._robots}']
+        if len(group) == 1:
+            identity = ['-r', f'__ns:=/{group[0]}']
+        else:
+            identity = ['-p', f'robot.ids:=[{",".join(group)}]']
+        common = ['--params-file', str(self._params)]
+        self.start('learner', [*common, *identity, *partition], group[0])

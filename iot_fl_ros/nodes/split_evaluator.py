@@ -36,11 +36,13 @@ class EvaluatorSettings:
 
     source: str = setting('fashion-mnist', f'Pictures: {SOURCES}.')
     count: int = setting(500, 'Pictures to show; fewer if there are no more.', minimum=1)
+    stride: int = setting(1, 'Show every n-th picture of the source.', minimum=1)
     rate: float = setting(25.0, 'Pictures a second.', minimum=0.01, maximum=1000.0)
     patience: float = setting(
         1.0, 'Time after the last picture for answers to come in, s.', minimum=0.0
     )
     output: str = setting('evaluation.json', 'File for the results.')
+    record: bool = setting(False, 'Write every answer into the results, not figures alone.')
 
 
 class SplitEvaluatorNode(Node):
@@ -102,6 +104,11 @@ class SplitEvaluatorNode(Node):
             shown.latency = self._now() - answer.header.stamp * _NANO
             shown.received = answer.received
             shown.answer = answer.class_ids[0] if answer.class_ids else -1
+            if self.settings.record:
+                shown.record = {
+                    'class_ids': answer.class_ids, 'class_names': answer.class_names,
+                    'scores': answer.scores, 'boxes': answer.boxes,
+                }  # fmt: skip
 
     def _diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:

@@ -27,6 +27,7 @@ _WORDS = {1: '<u1', 2: '<f2', 4: '<f4'}
 MAX_ELEMENTS = 1 << 24
 # What stands for infinity in float16 and float32 features.
 _LARGEST = 65504.0
+_NO_RANGES = np.empty(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class FeatureCodec:
                 )
         if self.fixed_range:
             low, high = constants[f'low_{spec.bits}'], constants[f'high_{spec.bits}']
-            self._fixed = Affine.between(low, high, spec.bits)
+            self._fixed = Affine(low, high, spec.bits)
 
     @property
     def fixed_range(self) -> bool:
@@ -131,13 +132,8 @@ class FeatureCodec:
             words = self._affine(ranges).quantise(z)
         else:
             words = z.astype(_WORDS[layout.word_bytes])
-        # Places that hold no element repeat the last one, which nobody reads.
-        rows = words.take(layout.source, axis=-1, mode='clip')
-        packed = rows[..., 0, :]
-        for slot in range(1, layout.slots_per_word):
-            packed = packed | (rows[..., slot, :] << np.uint8(slot * self.spec.bits))
-        payload = np.ascontiguousarray(packed).view(np.uint8)
-        return payload.reshape(*z.shape[:-1], layout.packets, layout.packet_bytes), ranges
+        words = self._pack(words).take(layout.source, axis=-1, mode='clip').view(np.uint8)
+        return words.reshape(*z.shape[:-1], layout.packets, layout.packet_bytes), ranges
 
     def decode(
         self, payload: NDArray[np.uint8], arrived: NDArray[np.bool_], ranges: Floats
@@ -154,7 +150,9 @@ class FeatureCodec:
         if self.spec.fill == 'zero' and self.spec.compensate:
             received = arrived @ layout.packet_elements
             weight *= (np.float32(self.spec.coded) / np.maximum(received, 1))[..., None]
-        mask = weight.take(layout.packet_of, axis=-1, mode='clip')
+        mask = weight.take(layout.packet_of_word, axis=-1, mode='clip')
+        if layout.slots_per_word > 1:
+            mask = np.concatenate([mask] * layout.slots_per_word, axis=-1)[..., : z.shape[-1]]
         z *= mask
         if self.spec.fill == 'mean':
             z += self.constants['mean'] * (1 - mask)
@@ -178,15 +176,40 @@ class FeatureCodec:
         """Return all numbers, those of lost packets being garbage."""
         layout, bits = self.layout, self.spec.bits
         flat = payload.reshape(*payload.shape[:-2], layout.frame_bytes)
-        if bits not in LEVEL_BITS:
-            words = flat.view(_WORDS[layout.word_bytes])
-            z = words.take(layout.place, axis=-1, mode='clip').astype(np.float32)
-            return np.nan_to_num(z, copy=False, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
-        if layout.slots_per_word > 1:
-            shifts = np.arange(0, 8, bits, dtype=np.uint8)[:, None]
-            rows = (flat[..., None, :] >> shifts) & np.uint8((1 << bits) - 1)
-            flat = rows.reshape(*flat.shape[:-1], -1)
-        return self._affine(ranges).dequantise(flat.take(layout.place, axis=-1, mode='clip'))
+        words = flat.view(_WORDS[layout.word_bytes]).take(layout.place, axis=-1, mode='clip')
+        if bits in LEVEL_BITS:
+            return self._affine(ranges).dequantise(self._unpack(words))
+        z = words.astype(np.float32)
+        return np.nan_to_num(z, copy=False, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
+
+    def _pack(self, levels: NDArray) -> NDArray:
+        """Return words [..., words] of levels [..., coded], some of which share a word."""
+        slots, words = self.layout.slots_per_word, self.layout.words
+        if slots == 1:
+            return levels
+        if levels.shape[-1] < slots * words:
+            missing = slots * words - levels.shape[-1]
+            nothing = np.zeros((*levels.shape[:-1], missing), np.uint8)
+            levels = np.concatenate([levels, nothing], axis=-1)
+        packed = levels[..., :words].copy()
+        for slot in range(1, slots):
+            row = levels[..., slot * words : (slot + 1) * words]
+            packed |= row * np.uint8(1 << (slot * self.spec.bits))  # faster than a shift
+        return packed
+
+    def _unpack(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return levels [..., coded] of words [..., words]."""
+        slots, bits = self.layout.slots_per_word, self.spec.bits
+        if slots == 1:
+            return words
+        count = words.shape[-1]
+        levels = np.empty((*words.shape[:-1], slots * count), np.uint8)
+        for slot in range(slots):
+            row = levels[..., slot * count : (slot + 1) * count]
+            np.right_shift(words, np.uint8(slot * bits), out=row)
+            if slot < slots - 1:  # nothing is above the last one's bits
+                row &= np.uint8((1 << bits) - 1)
+        return levels[..., : self.spec.coded]
 
     def _transform(self, features: Floats) -> Floats:
         if not self.spec.components:
@@ -210,7 +233,7 @@ class FeatureCodec:
 
     def _ranges_of(self, z: Floats) -> Floats:
         if not self.range_count:
-            return np.empty((*z.shape[:-1], 0), np.float32)
+            return _NO_RANGES if z.ndim == 1 else np.empty((*z.shape[:-1], 0), np.float32)
         ends = [
             f(z[..., part], axis=-1)
             for part in self.parts_with_own_range
@@ -225,7 +248,7 @@ class FeatureCodec:
         if len(self.parts_with_own_range) > 1:
             sizes = [part.stop - part.start for part in self.parts_with_own_range]
             low, high = (np.repeat(ends, sizes, axis=-1) for ends in (low, high))
-        return Affine.between(low, high, self.spec.bits)
+        return Affine(low, high, self.spec.bits)
 
 
 def fit_codec(spec: CodecSpec, features: Floats) -> FeatureCodec:

@@ -72,7 +72,8 @@ class EmulatedChannel(nn.Module):
         low, high = self._range(z)
         step = (high - low).clamp(min=1e-12) / ((1 << spec.bits) - 1)
         inside = torch.minimum(torch.maximum(z, low), high)
-        rounded = low + step * torch.floor((inside - low) / step + 0.5)
+        # As the codec: multiplied by 1/step, and halves go to the even level.
+        rounded = low + step * torch.round((inside - low) * (1 / step))
         return inside + (rounded - inside).detach()
 
     def _range(self, z: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -12,6 +12,9 @@ from iot_fl_ros.core.feature_packet import FeaturePacket
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.codec import FeatureCodec
 
+# Places in a FeaturePacket of what is the same in all packets of a frame.
+_HEADER, _SIZE = slice(0, 3), slice(9, 11)
+
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFrame:
@@ -68,6 +71,8 @@ class OpenFrame:
             check_packet(packet, self.codec)
             if packet.stamp != first.stamp or packet.ranges != first.ranges:
                 raise MessageError('inconsistent', 'another stamp or range than its frame has')
+            if packet[_HEADER] != first[_HEADER] or packet[_SIZE] != first[_SIZE]:
+                raise MessageError('inconsistent', 'another header or picture than its frame has')
         index = packet.packet_index
         if self._arrived[index]:
             raise MessageError('duplicate', f'packet {index} of frame {packet.frame} again')

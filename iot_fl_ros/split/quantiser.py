@@ -5,10 +5,8 @@ step = (high - low) / (2^bits - 1); values out of range become the nearest level
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import cv2
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
@@ -17,40 +15,38 @@ _CANDIDATES = np.linspace(0.05, 1.0, 39, dtype=np.float32)
 _MAX_SAMPLE = 1 << 16
 
 
-@dataclass(frozen=True)
 class Affine:
-    """The two maps between values and levels, as float32 tensors that broadcast over values."""
+    """The two maps between values and levels; low and high broadcast over values [..., n]."""
 
-    scale: torch.Tensor
-    offset: torch.Tensor
-    low: torch.Tensor
-    step: torch.Tensor
-    bits: int
-
-    @classmethod
-    def between(cls, low: Floats, high: Floats, bits: int) -> Affine:
-        """Return the maps for levels from `low` to `high`."""
-        top = np.float32((1 << bits) - 1)
-        step = np.maximum(high - low, np.float32(1e-12)) / top
-        scale = 1 / step
-        # Half a level more, so that cutting off the fraction rounds.
-        arrays = (scale, np.float32(0.5) - low * scale, low, step)
-        tensors = [torch.from_numpy(np.asarray(a, np.float32)) for a in arrays]
-        return cls(tensors[0], tensors[1], tensors[2], tensors[3], bits)
+    def __init__(self, low: Floats, high: Floats, bits: int) -> None:
+        self._top = (1 << bits) - 1
+        self._low = np.asarray(low, np.float32)
+        step = np.maximum(high - low, np.float32(1e-12)) / np.float32(self._top)
+        self._step = np.asarray(step, np.float32)
+        self._scale = 1 / self._step
+        # Behind a ReLU nothing has to be shifted.
+        self._shifted = bool(self._low.any())
 
     def quantise(self, z: Floats) -> NDArray[np.uint8]:
-        """Return the level of each value, uint8; NaN becomes a level too."""
-        # torch for the arithmetic, NumPy for the conversion: each is several times the faster.
-        t = torch.addcmul(self.offset, torch.from_numpy(z), self.scale)
-        t.clamp_(0, (1 << self.bits) - 1 + 0.5)
-        with np.errstate(invalid='ignore'):
-            return t.numpy().astype(np.uint8)
+        """Return the level of each value, uint8; the lowest one for NaN."""
+        scale = self._scale
+        if scale.shape != z.shape:
+            scale = np.ascontiguousarray(np.broadcast_to(scale, z.shape))
+        z = z - self._low if self._shifted else np.ascontiguousarray(z)
+        # OpenCV multiplies, rounds and saturates in one pass; NumPy needs four.
+        levels = cv2.multiply(z, scale, dtype=cv2.CV_8U)
+        if self._top < 255:
+            levels = cv2.threshold(levels, self._top, self._top, cv2.THRESH_TRUNC)[1]
+        result: NDArray[np.uint8] = levels.reshape(z.shape)
+        return result
 
     def dequantise(self, levels: NDArray[np.uint8]) -> Floats:
         """Return the value of each level, float32."""
-        t = torch.from_numpy(levels.astype(np.float32))
-        result: Floats = torch.addcmul(self.low, t, self.step).numpy()
-        return result
+        z = levels.astype(np.float32)
+        z *= self._step
+        if self._shifted:
+            z += self._low
+        return z
 
 
 def best_range(values: Floats, bits: int) -> tuple[np.float32, np.float32]:
@@ -66,7 +62,7 @@ def best_range(values: Floats, bits: int) -> tuple[np.float32, np.float32]:
     centre = smallest if smallest == 0 else np.float32(np.median(values))
     lows = centre + (smallest - centre) * _CANDIDATES
     highs = centre + (largest - centre) * _CANDIDATES
-    maps = [Affine.between(lo, hi, bits) for lo, hi in zip(lows, highs, strict=True)]
+    maps = [Affine(lo, hi, bits) for lo, hi in zip(lows, highs, strict=True)]
     errors = [np.mean((m.dequantise(m.quantise(values)) - values) ** 2) for m in maps]
     best = int(np.argmin(errors))
     return lows[best], highs[best]

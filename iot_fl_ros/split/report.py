@@ -6,18 +6,23 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 
 @dataclass
 class Answered:
-    """One picture that was shown. latency: None = never answered; received: share of features."""
+    """One picture that was shown.
+
+    latency: None = never answered; received: share of features; record: the whole answer.
+    """
 
     label: int
     answer: int = -1
     latency: float | None = None
     received: float = 0.0
+    record: Mapping[str, Any] | None = None
 
 
 def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]) -> None:
@@ -30,7 +35,7 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
     labelled = [one for one in shown if one.label >= 0]
     right = sum(one.answer == one.label for one in labelled)
     sent = int(tail.get('packets received', 0)) + int(tail.get('packets lost', 0))
-    result = {
+    result: dict[str, Any] = {
         'pictures': len(shown),
         'answered': len(answered) / max(1, len(shown)),
         'accuracy': right / len(labelled) if labelled else None,
@@ -40,5 +45,7 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
         'latency_p99': float(np.quantile(latencies, 0.99)) if latencies else None,
         'tail': dict(tail),
     }
+    if any(one.record for one in shown):
+        result['answers'] = [one.record for one in shown]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1))

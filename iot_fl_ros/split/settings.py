@@ -8,7 +8,7 @@ from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.link.settings import LinkSettings
 
-_BUNDLES = '~/.local/share/iot_fl_ros/bundles'
+BUNDLE_DIR = '~/.local/share/iot_fl_ros/bundles'
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class SplitNodeSettings:
     """How a process of split inference runs."""
 
     bundle_dir: str = setting(
-        _BUNDLES, 'Folder with one sub-folder per bundle; head and tail need the same bundles.'
+        BUNDLE_DIR, 'Folder with one sub-folder per bundle; head and tail need the same bundles.'
     )
     fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
     threads: int = setting(1, 'Torch threads of the process.', minimum=1)

@@ -11,6 +11,7 @@ import numpy as np
 _RECENT = 300
 # A jump by more than this is no gap but nonsense: at 10,000 packets a second, 100 s of silence.
 _LARGEST_GAP = 1_000_000
+_WRAP = 1 << 32
 
 
 class PacketLoss:
@@ -20,15 +21,28 @@ class PacketLoss:
         self.received = 0
         self._first: int | None = None
         self._last = 0
+        self._beyond: int | None = None
 
     def note(self, sequence: int) -> None:
         """Note a packet that arrived."""
         if self._first is None:
             self._first = self._last = sequence
-        elif not self._first <= sequence <= self._last + _LARGEST_GAP:
+        # Numbers begin again at 2^32: meant is the one that is nearest to the last.
+        sequence = self._last + (sequence - self._last + _WRAP // 2) % _WRAP - _WRAP // 2
+        if sequence < self._first or self._is_nonsense(sequence):
             return
         self.received += 1
         self._last = max(self._last, sequence)
+
+    def _is_nonsense(self, sequence: int) -> bool:
+        """Return whether a number is too far ahead; a second one near it is believed."""
+        before, self._beyond = self._beyond, None
+        if sequence <= self._last + _LARGEST_GAP:
+            return False
+        if before is not None and abs(sequence - before) <= _LARGEST_GAP:
+            return False
+        self._beyond = sequence
+        return True
 
     @property
     def sent(self) -> int:

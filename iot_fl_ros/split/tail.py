@@ -37,7 +37,7 @@ _MAX_OPEN = 8
 _MAX_CLOSED = 256
 # Time that is kept for the tail: the slowest of late, and something for handing over.
 _RESERVE_FACTOR, _RESERVE_EXTRA = 1.2, 0.004
-_LATE = 'frame is over'
+_LATE, _UNKNOWN = 'frame is over', 'unknown robot'
 _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
     'from the future': ' (are the clocks of robot and edge synchronised, as by chrony?)',
@@ -48,7 +48,11 @@ _CLOCK_TOLERANCE = 0.5
 
 @dataclass
 class _Robot:
-    """What the tail knows about one robot. epochs: at most the one in use and the next."""
+    """What the tail knows about one robot.
+
+    epochs: at most two, the one in use and the next or, after a switch, the one before: packets
+    may overtake each other.
+    """
 
     info: SplitInfo
     epochs: dict[int, tuple[SplitInfo, PreparedTail]] = field(default_factory=dict)
@@ -116,6 +120,8 @@ class TailMachine:
             # A head that started anew counts from the beginning.
             robot = self._robots[info.robot_id] = _Robot(info)
         robot.info = info
+        # A head that is back at an epoch has given up the later one: its next takes that place.
+        robot.epochs = {e: p for e, p in robot.epochs.items() if e <= info.epoch}
         known = robot.epochs.get(info.epoch)
         if known is not None and known[0].layout_digest == info.layout_digest:
             return [Publish(self._status(info, TailState.READY, '', now))]
@@ -134,7 +140,7 @@ class TailMachine:
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
         self.counters.add(info.robot_id, 'refused split')
         robot = self._robots.get(info.robot_id)
-        if robot is not None and not robot.epochs:
+        if robot is not None and robot.info == info and not robot.epochs:
             del self._robots[info.robot_id]
         return [
             Publish(self._status(info, TailState.REFUSED, reason[:250], now)),
@@ -149,30 +155,34 @@ class TailMachine:
     def _packet(self, packet: FeaturePacket, now: float) -> list[Effect]:
         robot = self._robots.get(packet.robot_id)
         if robot is None:
-            return self._drop(packet.robot_id, 'unknown robot')
+            return self._drop(packet.robot_id, _UNKNOWN)
         if packet.session != robot.info.session:
             return self._drop(packet.robot_id, 'other session')
         epoch = robot.epochs.get(packet.epoch)
         if epoch is None:
             return self._drop(packet.robot_id, 'other epoch')
-        robot.statistics.loss.note(packet.sequence)
         info, prepared = epoch
         due = packet.stamp * _NANO + info.deadline
         if due <= now:
-            return self._drop(packet.robot_id, 'stale')
+            return self._useless(robot, packet, 'stale')
         if due > now + info.deadline + _CLOCK_TOLERANCE:
-            return self._drop(packet.robot_id, 'from the future')
+            return self._useless(robot, packet, 'from the future')
         if packet.frame in robot.closed:
-            return self._drop(packet.robot_id, _LATE)
+            return self._useless(robot, packet, _LATE)
         try:
             frame = self._place(robot, packet, prepared, due)
         except MessageError as error:
             return self._drop(packet.robot_id, error.reason)
-        self._forget_older_epochs(robot, packet.epoch)
+        robot.statistics.loss.note(packet.sequence)
         if frame.complete:
             self._close(robot, packet.frame)
             return self._start_worker()
         return self._set_timer(now) if frame.count == 1 else []
+
+    def _useless(self, robot: _Robot, packet: FeaturePacket, reason: str) -> list[Effect]:
+        """Drop a packet that arrived, but not in time."""
+        robot.statistics.loss.note(packet.sequence)
+        return self._drop(packet.robot_id, reason)
 
     def _place(
         self, robot: _Robot, packet: FeaturePacket, prepared: PreparedTail, due: float
@@ -191,12 +201,6 @@ class TailMachine:
             robot.statistics.frames['pushed out'] += 1
         robot.frames[packet.frame] = frame
         return frame
-
-    def _forget_older_epochs(self, robot: _Robot, epoch: int) -> None:
-        """The first good packet of a later epoch ends the one before."""
-        for older in [number for number in robot.epochs if number < epoch]:
-            # Frames already open keep their codec; their answers are still wanted.
-            del robot.epochs[older]
 
     def _reserve(self, prepared: PreparedTail) -> float:
         slowest = self._seconds.quantile(0.95) if self._seconds.values else prepared.seconds
@@ -267,7 +271,9 @@ class TailMachine:
         if reason == _LATE:
             return []  # usual where packets are lost: the others came, and the answer is out
         hint = _HINTS.get(reason, '')
-        return [Warn(f'{sender} {reason}', f'packets of {sender} are dropped: {reason}{hint}')]
+        # Strangers may call themselves anything, and each time something else.
+        key = reason if reason == _UNKNOWN else f'{sender} {reason}'
+        return [Warn(key, f'packets of {sender!r} are dropped: {reason}{hint}')]
 
 
 def _inference(frame: ReceivedFrame, answer: Answer, now: float) -> Inference:

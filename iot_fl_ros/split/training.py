@@ -57,11 +57,13 @@ def train(
     seed: int,
     store: Store | None = None,
     phase: str = 'train',
+    freeze_statistics: bool = False,
 ) -> Iterator[Epoch]:
     """Train `model` on `count` samples; yields after each epoch, and goes on when asked.
 
     With a store every epoch is kept, and a training of the same `phase`, seed and settings goes
-    on behind the last kept one. Same seed, same result, interrupted or not.
+    on behind the last kept one. Same seed, same result, interrupted or not. freeze_statistics:
+    batch normalisation keeps its means and variances.
     """
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -78,6 +80,8 @@ def train(
         schedule.step()
     for number in range(done, settings.epochs):
         model.train()
+        if freeze_statistics:
+            _freeze_statistics(model)
         rng = generator(seed, phase, number)
         torch.manual_seed(derive_seed(seed, phase, number))
         order = rng.permutation(count)
@@ -98,6 +102,12 @@ def train(
             _keep(model, optimizer, parameters, {**identity, 'epochs': number + 1}, store)
         yield Epoch(number + 1, settings.epochs, total / steps)
     model.eval()
+
+
+def _freeze_statistics(model: nn.Module) -> None:
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+            module.eval()
 
 
 def _flip_and_shift(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

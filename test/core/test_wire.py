@@ -12,6 +12,8 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus
+from iot_fl_ros.core.wire import SourceHeader
 
 DIGEST = bytes(range(32))
 INFO = RunInfo(
@@ -56,7 +58,16 @@ CHUNK = TensorChunk(
 )
 REQUEST = ChunkRequest(5.0, 'run', 'r1', 'aggregator', DIGEST, (1, 4))
 REPORT = RoundReport(6.0, 'run', 2, 1, 0.5, 0.4, math.nan, ('r1',), (), ('r2',), (), 123, 1.5)
-ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT)
+SPLIT_INFO = SplitInfo(
+    7.5, 'r1', 9, 2, 'demo', DIGEST, 'block2.pool', 'classification', ('a', 'bb', ''), 2, 16, 49,
+    1 << 40, DIGEST[::-1], 0.2,
+)  # fmt: skip
+SPLIT_STATUS = SplitStatus(8.0, 'edge', 'r1', 9, 2, 2, 'no such bundle')
+INFERENCE = Inference(
+    SourceHeader(1_700_000_000_123_456_789, 'camera'), 'r1', 9, 2, 77, 0.5, 0.05, (3, 1),
+    ('d', 'b'), (0.75, 0.25), (0.0, 0.0, 0.5, 1.0) * 2,
+)  # fmt: skip
+ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT, SPLIT_INFO, SPLIT_STATUS, INFERENCE)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +97,26 @@ ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT)
         (CHUNK, {'chunk_count': 2}, 'bad length'),
         (CHUNK, {'chunk_bytes': 0}, 'bad length'),
         (REQUEST, {'missing': tuple(range(70_000))}, 'too long'),
+        (SPLIT_INFO, {'robot_id': 'a/b'}, 'bad robot id'),
+        (SPLIT_INFO, {'robot_id': ''}, 'bad robot id'),
+        (SPLIT_INFO, {'bundle': '../demo'}, 'bad bundle'),
+        (SPLIT_INFO, {'bundle': '..'}, 'bad bundle'),
+        (SPLIT_INFO, {'bundle_digest': b'short'}, 'bad digest'),
+        (SPLIT_INFO, {'layout_digest': b''}, 'bad digest'),
+        (SPLIT_INFO, {'deadline': 0.0}, 'out of range'),
+        (SPLIT_INFO, {'deadline': 61.0}, 'out of range'),
+        (SPLIT_INFO, {'deadline': math.nan}, 'not finite'),
+        (SPLIT_INFO, {'bits': 256}, 'out of range'),
+        (SPLIT_STATUS, {'state': 3}, 'out of range'),
+        (SPLIT_STATUS, {'robot_id': '1robot'}, 'bad robot id'),
+        (INFERENCE, {'header': SourceHeader(-1, 'camera')}, 'out of range'),
+        (INFERENCE, {'header': SourceHeader(1 << 62, 'camera')}, 'out of range'),
+        (INFERENCE, {'header': SourceHeader(1, 'x' * 70_000)}, 'bad text'),
+        (INFERENCE, {'scores': (0.5,)}, 'bad length'),
+        (INFERENCE, {'scores': (0.5, math.nan)}, 'not finite'),
+        (INFERENCE, {'class_names': ('a',)}, 'bad length'),
+        (INFERENCE, {'boxes': (0.5,) * 4}, 'bad length'),
+        (INFERENCE, {'received': math.inf}, 'not finite'),
     ],
 )
 def test_a_bad_field_is_refused_at_birth(message, change, reason):

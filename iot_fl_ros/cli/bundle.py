@@ -1,0 +1,75 @@
+"""Make a bundle of a pretrained model, without labels: efficientnet_lite0 or yolov3_tiny.
+
+The codec is fitted on pictures like those the robot will see. With --epochs the model is also
+tuned to answer under packet loss as it does without (COMtune with itself as the teacher).
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from iot_fl_ros.cli.training_progress import TrainingProgress
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.data.image_stream import SOURCES, open_stream
+from iot_fl_ros.split.bundle import save_bundle
+from iot_fl_ros.split.comtune import LossSettings
+from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
+from iot_fl_ros.split.pretrained import PRETRAINED
+from iot_fl_ros.split.recipe import CodecSettings
+from iot_fl_ros.split.settings import BUNDLE_DIR
+from iot_fl_ros.split.training import TrainingSettings
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('model', choices=sorted(PRETRAINED), help='pretrained model')
+    parser.add_argument('--name', help='name of the bundle (that of the model)')
+    parser.add_argument('--split-point', default='', help='layer to cut behind (the usual one)')
+    parser.add_argument('--source', default='vtest', help=SOURCES)
+    parser.add_argument('--pictures', type=int, default=64, help='pictures to take of the source')
+    parser.add_argument('--stride', type=int, default=1, help='take every n-th picture')
+    parser.add_argument('--bits', type=int, default=8, help='bits of a feature')
+    parser.add_argument('--epochs', type=int, default=0, help='epochs of tuning; 0 = none')
+    parser.add_argument('--learning-rate', type=float, default=1e-3, help='of tuning')
+    parser.add_argument('--seed', type=int, default=0, help='seed of tuning and interleaving')
+    parser.add_argument(
+        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the bundle and say what it sends."""
+    if min(arguments.pictures, arguments.stride) < 1:
+        raise ConfigError('--pictures and --stride are at least 1')
+    console = Console()
+    stream = open_stream(arguments.source)
+    pictures = [
+        picture.rgb
+        for number, picture in zip(range(arguments.pictures * arguments.stride), stream)  # noqa: B905
+        if number % arguments.stride == 0
+    ]
+    bundle, inputs = pretrained_bundle(
+        arguments.model, pictures, CodecSettings(bits=arguments.bits), arguments.split_point,
+        arguments.seed,
+    )  # fmt: skip
+    if arguments.epochs:
+        training = TrainingSettings(
+            arguments.epochs, min(8, len(inputs)), arguments.learning_rate, 0.0
+        )
+        with TrainingProgress(console) as progress:
+            bundle = imitate(
+                bundle, np.asarray(inputs), training, LossSettings(), arguments.seed, progress
+            )
+    folder = arguments.bundle_dir.expanduser() / (arguments.name or arguments.model)
+    save_bundle(bundle, folder)
+    layout = bundle.codec.layout
+    console.print(
+        f'wrote {folder}: cut behind {bundle.architecture.split_point}, '
+        f'{bundle.codec.spec.elements:,} features, {layout.frame_bytes:,} B a frame in '
+        f'{layout.packets} packets'
+    )
+    return 0

@@ -1,0 +1,98 @@
+"""Split inference: one edge and N robots, each with a head and, if wanted, a camera that is a file.
+
+On a real fleet start the parts where they belong: parts:=robots on robots, parts:=edge on the edge.
+"""
+
+from launch import LaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    GroupAction,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+)
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node, PushROSNamespace, SetParameter
+
+ARGUMENTS = {
+    'robots': ('1', 'Number of robots; 1 uses `namespace` as it is, more number it from 0.'),
+    'namespace': ('robot', 'Namespace of the robot, or the beginning of those of several.'),
+    'parts': ('all', 'What to start here: all, edge or robots.'),
+    'bundle': ('demo', 'Name of the bundle.'),
+    'bundle_dir': ('', 'Folder of bundles; empty = the default of the nodes.'),
+    'bits': ('0', 'Bits of a feature; 0 = those of the bundle.'),
+    'deadline': ('0.2', 'Time from the stamp of a picture to its answer, s.'),
+    'image_topic': ('image', "The camera's topic, relative to the robot's namespace."),
+    'image_transport': ('raw', 'raw or compressed.'),
+    'source': ('', 'Pictures instead of a camera: vtest, a video, a folder, a webcam index.'),
+    'rate': ('10.0', 'Pictures a second, with source.'),
+    'deployment': ('real', 'simulation allows an emulated link.'),
+    'loss': ('0.0', 'Share of packets that the emulated link loses.'),
+    'use_sim_time': ('false', 'Follow /clock.'),
+    'log_level': ('info', 'Log level of the nodes.'),
+    'use_respawn': ('false', 'Start nodes again when they die.'),
+    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
+}
+
+
+def _nodes(context):
+    """Build the nodes; a function because the number of robots is an argument."""
+    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    robots = int(value['robots'])
+    names = [value['namespace']] if robots == 1 else [
+        f'{value["namespace"]}_{index}' for index in range(robots)
+    ]  # fmt: skip
+    actions = [
+        SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', value['network_profile']),
+        SetParameter('use_sim_time', value['use_sim_time'] == 'true'),
+    ]
+    if value['parts'] in ('all', 'edge'):
+        link = {'deployment': value['deployment'], 'link.loss': float(value['loss'])}
+        actions.append(_node(value, 'tail', {**_bundle_dir(value), **link}))
+    if value['parts'] in ('all', 'robots'):
+        actions += [_robot(value, name) for name in names]
+    return actions
+
+
+def _robot(value, name):
+    """Return the nodes of one robot, in its namespace."""
+    head = {
+        **_bundle_dir(value),
+        'bundle': value['bundle'],
+        'bits': int(value['bits']),
+        'deadline': float(value['deadline']),
+        'image_transport': value['image_transport'],
+    }
+    compressed = value['image_transport'] == 'compressed'
+    topics = [('image', value['image_topic'])]
+    topics.append(('image/compressed', value['image_topic'] + '/compressed'))
+    nodes = [_node(value, 'head', head, topics)]
+    if value['source']:
+        source = {'source': value['source'], 'rate': float(value['rate'])}
+        nodes.append(_node(value, 'image_source', {**source, 'compressed': compressed}, topics))
+    return GroupAction([PushROSNamespace(name), *nodes])
+
+
+def _node(value, executable, parameters, remappings=()):
+    return Node(
+        package='iot_fl_ros',
+        executable=executable,
+        output='screen',
+        respawn=value['use_respawn'] == 'true',
+        respawn_delay=2.0,
+        arguments=['--ros-args', '--log-level', value['log_level']],
+        parameters=[parameters],
+        remappings=list(remappings),
+    )
+
+
+def _bundle_dir(value):
+    return {'bundle_dir': value['bundle_dir']} if value['bundle_dir'] else {}
+
+
+def generate_launch_description():
+    """Return the description of robots and edge."""
+    declared = [
+        DeclareLaunchArgument(name, default_value=default, description=text)
+        for name, (default, text) in ARGUMENTS.items()
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
