@@ -1,6 +1,6 @@
-"""Split inference: one edge and N robots, each with a head and, if wanted, a camera that is a file.
+"""Split inference: one edge and N robots, each with a head and, if wanted, pictures of a file.
 
-On a real fleet start the parts where they belong: parts:=robots on robots, parts:=edge on the edge.
+On a real fleet start the parts where they belong: parts:=robots on robots, parts:=edge elsewhere.
 """
 
 from launch import LaunchDescription
@@ -30,7 +30,7 @@ ARGUMENTS = {
     'use_sim_time': ('false', 'Follow /clock.'),
     'log_level': ('info', 'Log level of the nodes.'),
     'use_respawn': ('false', 'Start nodes again when they die.'),
-    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
+    'network_profile': ('', 'same-host, wifi, large-data, discovery-server or camera.'),
 }
 
 
@@ -41,10 +41,10 @@ def _nodes(context):
     names = [value['namespace']] if robots == 1 else [
         f'{value["namespace"]}_{index}' for index in range(robots)
     ]  # fmt: skip
-    actions = [
-        SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', value['network_profile']),
-        SetParameter('use_sim_time', value['use_sim_time'] == 'true'),
-    ]
+    actions = [SetParameter('use_sim_time', value['use_sim_time'] == 'true')]
+    if value['network_profile']:  # otherwise each node has its own default
+        profile = value['network_profile']
+        actions.append(SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', profile))
     if value['parts'] in ('all', 'edge'):
         link = {'deployment': value['deployment'], 'link.loss': float(value['loss'])}
         actions.append(_node(value, 'tail', {**_bundle_dir(value), **link}))

@@ -22,7 +22,7 @@ from iot_fl_ros.learning.outputs import write_json
 from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.split.bundle import Bundle, save_bundle
-from iot_fl_ros.split.evaluation import accuracy_over_link
+from iot_fl_ros.split.evaluation import LossEvaluation
 from iot_fl_ros.split.recipe import Recipe, RecipeSettings
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
@@ -85,9 +85,9 @@ def compare(
     }  # fmt: skip
     with console.status('measuring accuracy against loss'):
         for curve, bundle in zip(curves.values(), (base, tuned), strict=True):
+            evaluation = LossEvaluation(bundle, samples)
             for rate in RATES:
-                link = LinkSettings(loss=rate, seed=settings.seed)
-                curve[rate] = accuracy_over_link(bundle, samples, link)
+                curve[rate] = evaluation.accuracy(LinkSettings(loss=rate, seed=settings.seed))
     table = Table(title=f'Accuracy against packet loss, {len(samples)} test samples')
     for column in ('model', *(f'{rate:.0%}' for rate in RATES), 'B a frame'):
         table.add_column(column, justify='right')

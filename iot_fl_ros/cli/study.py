@@ -18,9 +18,10 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from iot_fl_ros.cli.loss_study import run_loss_study
 from iot_fl_ros.cli.study_report import write_report
 from iot_fl_ros.core.errors import ConfigError, IotFlError
-from iot_fl_ros.fleet.study import Study, StudyRun, do_run, read_study
+from iot_fl_ros.fleet.study import StudyRun, do_run, read_study
 from iot_fl_ros.fleet.study_results import MARK, read_mark
 from iot_fl_ros.learning.outputs import RunWriter, write_json
 from iot_fl_ros.ros.share import share_folder
@@ -43,7 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the runs that are not done yet, then write the report."""
-    study = _load(arguments.study)
+    name, tree = _read(arguments.study)
+    if tree.get('kind') == 'loss':
+        output = arguments.output or Path('runs') / f'study-{name}'
+        report = arguments.report or output
+        path = run_loss_study(name, tree, output, report, arguments.jobs, Console())
+        print(f'wrote {path}')
+        return 0
+    study = read_study(name, tree)
     output = arguments.output or Path('runs') / f'study-{study.name}'
     console = Console()
     unknown = set(arguments.only) - {section.name for section in study.sections}
@@ -61,7 +69,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _load(name: str) -> Study:
+def _read(name: str) -> tuple[str, Mapping[str, Any]]:
+    """Return name and content of a study's file."""
     path = Path(name)
     if not path.is_file():
         path = share_folder() / 'config' / 'studies' / f'{name}.yaml'
@@ -71,7 +80,7 @@ def _load(name: str) -> Study:
         raise ConfigError(f'cannot read study {path}: {error}') from error
     if not isinstance(tree, Mapping):
         raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
-    return read_study(path.stem, tree)
+    return path.stem, tree
 
 
 def _do_all(

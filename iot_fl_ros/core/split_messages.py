@@ -62,8 +62,7 @@ class SplitInfo(WireMessage):
     def check(self) -> None:
         """Names are usable as such and the deadline is a possible one."""
         check_robot_id(self.robot_id)
-        if not _FOLDER_NAME.fullmatch(self.bundle):
-            raise MessageError('bad bundle', f'bundle is {self.bundle!r}, not a plain name')
+        check_bundle_name(self.bundle)
         if len(self.bundle_digest) != DIGEST_BYTES or len(self.layout_digest) != DIGEST_BYTES:
             raise MessageError('bad digest', f'digests need {DIGEST_BYTES} bytes')
         if not 0 < self.deadline <= MAX_DEADLINE:
@@ -127,3 +126,9 @@ def check_robot_id(robot_id: str) -> None:
             'bad robot id',
             f'{robot_id!r} is no robot id: letters, digits and _ only, at most 64, a letter first',
         )
+
+
+def check_bundle_name(name: str) -> None:
+    """Raise MessageError unless `name` can be that of a bundle: a folder, never a path."""
+    if not _FOLDER_NAME.fullmatch(name):
+        raise MessageError('bad bundle', f'bundle is {name!r}, not a plain name')

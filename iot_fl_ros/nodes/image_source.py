@@ -96,7 +96,7 @@ class ImageSourceApplication:
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the pictures, SIGINT or SIGTERM."""
-    return run(ImageSourceApplication, args)
+    return run(ImageSourceApplication, args, profile='camera')
 
 
 if __name__ == '__main__':

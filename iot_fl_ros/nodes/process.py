@@ -50,10 +50,12 @@ class Application(Protocol):
         """Say goodbye and stop the worker."""
 
 
-def run(build: Callable[[], Application], args: list[str] | None) -> int:
+def run(
+    build: Callable[[], Application], args: list[str] | None, profile: str | None = None
+) -> int:
     """Build the application, spin until a signal or its end, and leave the process.
 
-    Exit code: 0 after an orderly end, 1 with one line on stderr if it could not be built.
+    profile: network profile unless the environment names one. Exit code: 0 after an orderly end, 1 with one line on stderr if it could not be built.
     """
     global _started
     import rclpy
@@ -62,10 +64,10 @@ def run(build: Callable[[], Application], args: list[str] | None) -> int:
     from rclpy.signals import SignalHandlerOptions
 
     from iot_fl_ros.core.errors import IotFlError
-    from iot_fl_ros.ros.network_profile import use_network_profile
+    from iot_fl_ros.ros.network_profile import DEFAULT, use_network_profile
 
     try:
-        use_network_profile()
+        use_network_profile(profile or DEFAULT)
     except IotFlError as error:
         print(f'error: {error}', file=sys.stderr)
         return _leave(1)

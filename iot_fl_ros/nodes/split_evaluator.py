@@ -56,7 +56,10 @@ class SplitEvaluatorNode(Node):
         given = overrides_of(self)
         refuse_unknown(given, {item.name for item in settings_of(EvaluatorSettings)})
         self.settings = declare(self, EvaluatorSettings, given)
-        self._pictures = itertools.islice(open_stream(self.settings.source), self.settings.count)
+        stride = self.settings.stride
+        self._pictures = itertools.islice(
+            open_stream(self.settings.source), 0, stride * self.settings.count, stride
+        )
         self._first = next(open_stream(self.settings.source))
         self._warm = False
         self._robot_id = self.get_namespace().strip('/').replace('/', '_')
@@ -140,7 +143,7 @@ class SplitEvaluatorApplication:
 
 def main(args: list[str] | None = None) -> int:
     """Run until the results are written, SIGINT or SIGTERM."""
-    return run(SplitEvaluatorApplication, args)
+    return run(SplitEvaluatorApplication, args, profile='camera')
 
 
 if __name__ == '__main__':

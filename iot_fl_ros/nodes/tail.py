@@ -41,7 +41,10 @@ class TailNode(Node):
         if not link.ideal:
             self.get_logger().warning(f'packets go over an emulated link: {link}')
         self.machine = TailMachine(
-            self.settings.edge_id, self.settings.max_robots, self.settings.max_batch
+            self.settings.edge_id,
+            self.settings.max_robots,
+            self.settings.max_batch,
+            self.settings.quiet_time,
         )
         wanted = AnswerSettings(self.settings.max_answers, self.settings.score_threshold)
         self._driver = MachineDriver(

@@ -15,7 +15,7 @@ from iot_fl_ros.ros.share import share_folder
 VARIABLE = 'IOT_FL_NETWORK_PROFILE'
 DEFAULT = 'same-host'
 # The first is the default: it also works between hosts whose network loses next to nothing.
-PROFILES = (DEFAULT, 'wifi', 'large-data', 'discovery-server')
+PROFILES = (DEFAULT, 'wifi', 'large-data', 'discovery-server', 'camera')
 DISCOVERY_SERVER = 'ROS_DISCOVERY_SERVER'
 
 # Jazzy's Fast DDS 2 reads the first name, Kilted's Fast DDS 3 the second.
@@ -24,12 +24,13 @@ _FILE_VARIABLES = {'jazzy': 'FASTRTPS_DEFAULT_PROFILES_FILE',
 _FOLDERS = {'jazzy': 'fastdds_2', 'kilted': 'fastdds_3'}
 
 
-def use_network_profile() -> None:
+def use_network_profile(default: str = DEFAULT) -> None:
     """Set the profile that IOT_FL_NETWORK_PROFILE names for this process, before rclpy.init.
 
+    default: the profile if the variable is not set.
     ConfigError if there is no such profile, or if it needs a server that nobody names.
     """
-    os.environ.update(profile_environment(os.environ.get(VARIABLE) or DEFAULT))
+    os.environ.update(profile_environment(os.environ.get(VARIABLE) or default))
 
 
 def profile_environment(name: str) -> dict[str, str]:

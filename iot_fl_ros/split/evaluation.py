@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -18,6 +18,7 @@ from iot_fl_ros.link.link import Link
 from iot_fl_ros.link.retransmission import delivery_rounds
 from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.split.bundle import Bundle
+from iot_fl_ros.split.codec import FeatureCodec
 from iot_fl_ros.split.recipe import features_of, normalised
 
 _BATCH = 250
@@ -25,21 +26,39 @@ _BATCH = 250
 DATAGRAM_BYTES = 1_400
 
 
-def accuracy_over_link(bundle: Bundle, samples: Samples, settings: LinkSettings) -> float:
-    """Return the share of `samples` that the tail classifies rightly, all of them answered.
+class LossEvaluation:
+    """A bundle shown `samples`; the head runs once, then any link can be tried."""
 
-    Every frame is encoded, its packets go over a link of `settings`, and what arrives is decoded.
-    """
-    link = Link(settings, 'evaluation')
-    right = 0
-    for indices in _batches(len(samples)):
-        inputs = normalised(samples, indices, bundle.input)
-        payload, ranges = bundle.codec.encode(features_of(bundle.cut, inputs))
-        arrived = link.arrivals(len(indices), bundle.codec.layout.packets)
-        payload *= arrived[..., None].astype(np.uint8)
-        features = bundle.codec.decode(payload, arrived, ranges)
-        right += _right(bundle, samples, indices, features)
-    return right / len(samples)
+    def __init__(self, bundle: Bundle, samples: Samples) -> None:
+        if samples.labels is None:
+            raise ConfigError('accuracy needs labels')
+        self._bundle = bundle
+        self._labels = samples.labels
+        self._features = np.concatenate(
+            [
+                features_of(bundle.cut, normalised(samples, indices, bundle.input))
+                for indices in _batches(len(samples))
+            ]
+        )
+
+    def accuracy(self, settings: LinkSettings, order: str = '') -> float:
+        """Return the share of samples that the tail classifies rightly, all of them answered.
+
+        Every frame is encoded, its packets go over a link of `settings` one frame after the
+        other, and what arrives is decoded. order: of features in packets, '' = the bundle's.
+        """
+        codec = self._bundle.codec
+        if order:
+            codec = FeatureCodec(replace(codec.spec, order=order), codec.constants)
+        link = Link(settings, 'evaluation')
+        right = 0
+        for indices in _batches(len(self._features)):
+            payload, ranges = codec.encode(self._features[indices])
+            arrived = link.arrivals(len(indices), codec.layout.packets)
+            payload *= arrived[..., None].astype(np.uint8)
+            answers = _answers(self._bundle, codec.decode(payload, arrived, ranges))
+            right += int((answers == self._labels[indices]).sum())
+        return right / len(self._features)
 
 
 @dataclass(frozen=True)
@@ -101,12 +120,6 @@ def jpeg_baseline(bundle: Bundle, samples: Samples, frame_bytes: float) -> JpegB
     sizes = np.array([len(file) for file in files])
     packets = np.array([math.ceil(size / DATAGRAM_BYTES) for size in sizes])
     return JpegBaseline(low, float(sizes.mean()), packets, right)
-
-
-def _right(bundle: Bundle, samples: Samples, indices: NDArray, features: NDArray) -> int:
-    if samples.labels is None:
-        raise ConfigError('accuracy needs labels')
-    return int((_answers(bundle, features) == samples.labels[indices]).sum())
 
 
 def _answers(bundle: Bundle, features: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -19,6 +19,7 @@ from iot_fl_ros.core.effects import (
     StartJob,
     Warn,
 )
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.events import (
     BadMessage,
     Event,
@@ -30,7 +31,12 @@ from iot_fl_ros.core.events import (
     TimerFired,
 )
 from iot_fl_ros.core.feature_packet import FramePackets
-from iot_fl_ros.core.split_messages import SplitInfo, SplitStatus, TailState
+from iot_fl_ros.core.split_messages import (
+    SplitInfo,
+    SplitStatus,
+    TailState,
+    check_bundle_name,
+)
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.statistics import Rate, Recent
@@ -62,6 +68,7 @@ class HeadMachine:
         self._active: _Epoch | None = None
         self._offered: _Epoch | None = None
         self._request: SwitchRequested | None = None
+        self._loading: LoadBundle | None = None
         self._next_epoch = 1
         self._waiting: PictureArrived | None = None
         self._busy = False
@@ -89,14 +96,15 @@ class HeadMachine:
             case JobDone(EncodeFrame(), result):
                 return self._encoded(result, now)
             case JobFailed(EncodeFrame(), error):
-                self._busy = False
                 self.counters.add('camera', 'unusable picture')
-                return [Warn('picture', f'a picture could not be used: {error}')]
+                warning = Warn('picture', f'a picture could not be used: {error}')
+                return [warning, *self._start_waiting(now)]
             case SwitchRequested():
                 return self._switch_requested(event)
-            case JobDone(LoadBundle(), bundle):
+            case JobDone(LoadBundle() as job, bundle) if job is self._loading:
                 return self._offer(bundle, now)
-            case JobFailed(LoadBundle(), error):
+            case JobFailed(LoadBundle() as job, error) if job is self._loading:
+                self._loading = None
                 return self._switch_over(False, error)
             case MessageArrived(SplitStatus() as status):
                 return self._status(status, now)
@@ -133,18 +141,17 @@ class HeadMachine:
                                      self._active.info.epoch))]  # fmt: skip
 
     def _encoded(self, result: Encoded, now: float) -> list[Effect]:
+        # A frame that was begun before a switch still has its old epoch: the tail knows both.
+        self.rate.note(now)
+        self.encode_seconds.add(result.seconds)
+        self.frames_sent += 1
+        return [PublishPackets(self._packets(result)), *self._start_waiting(now)]
+
+    def _start_waiting(self, now: float) -> list[Effect]:
+        """The worker is free: it gets the picture that waits."""
         self._busy = False
-        effects: list[Effect] = []
-        # A frame made before a switch has the bits of its own epoch: it comes too late.
-        if self._active and result.epoch == self._active.info.epoch:
-            self.rate.note(now)
-            self.encode_seconds.add(result.seconds)
-            self.frames_sent += 1
-            effects.append(PublishPackets(self._packets(result)))
-        else:
-            self.counters.add('camera', 'other epoch')
         waiting, self._waiting = self._waiting, None
-        return effects + (self._picture(waiting, now) if waiting else [])
+        return self._picture(waiting, now) if waiting else []
 
     def _packets(self, result: Encoded) -> FramePackets:
         count = len(result.payload)
@@ -158,33 +165,46 @@ class HeadMachine:
         return packets
 
     def _switch_requested(self, request: SwitchRequested) -> list[Effect]:
-        if self._request is not None:
-            if self._active:
-                request.answer(False, self._epoch_in_use, 'another switch is under way')
-                return []
-            # No edge has taken the first one yet: it need not be waited for.
-            self._request.answer(False, 0, 'replaced by another request')
+        if self._request is not None and self._active:
+            request.answer(False, self._epoch_in_use, 'another switch is under way')
+            return []
         bundle = request.bundle or (self._active.info.bundle if self._active else '')
         if not bundle:
             request.answer(False, 0, 'no bundle is in use yet: name one')
             return []
+        try:
+            check_bundle_name(bundle)
+        except MessageError as error:
+            request.answer(False, self._epoch_in_use, str(error))
+            return []
+        if self._request is not None:
+            # No edge has taken the first one yet: it need not be waited for.
+            self._request.answer(False, 0, 'replaced by another request')
         self._request = request
-        return [StartJob(LoadBundle(bundle, request.bits))]
+        self._loading = LoadBundle(bundle, request.bits)
+        return [StartJob(self._loading)]
 
     def _offer(self, bundle: Bundle, now: float) -> list[Effect]:
-        layout = bundle.codec.layout
-        info = SplitInfo(
-            now, self.robot_id, self.session, self._next_epoch, bundle.name, bundle.digest,
-            bundle.architecture.split_point, bundle.task, bundle.class_names,
-            bundle.codec.spec.bits, layout.packets, layout.packet_bytes, bundle.codec.spec.seed,
-            layout.digest, self._deadline,
-        )  # fmt: skip
+        self._loading = None
+        try:
+            info = self._announcement(bundle, now)
+        except MessageError as error:  # of names that are too long, or the like
+            return self._switch_over(False, f'{bundle.name} cannot be announced: {error}')
         self._next_epoch += 1
         self._offered = _Epoch(info, bundle)
         effects: list[Effect] = [Publish(info)]
         if self._active:
             return [*effects, SetTimer(_SWITCH, self._switch_timeout)]
         return effects  # the first one waits for an edge as long as it takes
+
+    def _announcement(self, bundle: Bundle, now: float) -> SplitInfo:
+        layout = bundle.codec.layout
+        return SplitInfo(
+            now, self.robot_id, self.session, self._next_epoch, bundle.name, bundle.digest,
+            bundle.architecture.split_point, bundle.task, bundle.class_names,
+            bundle.codec.spec.bits, layout.packets, layout.packet_bytes, bundle.codec.spec.seed,
+            layout.digest, self._deadline,
+        )  # fmt: skip
 
     def _status(self, status: SplitStatus, now: float) -> list[Effect]:
         offered = self._offered
@@ -197,6 +217,8 @@ class HeadMachine:
                 return self._withdraw(now, reason)
             return [Warn('refused', reason)]
         self._active, self._offered = offered, None
+        if self._loading:
+            return []  # the request under way is for what is still being loaded
         return [CancelTimer(_SWITCH), *self._switch_over(True, '')]
 
     def _withdraw(self, now: float, reason: str) -> list[Effect]:

@@ -52,12 +52,16 @@ class OpenFrame:
         self.first = first
         self._bundle = bundle
         self.codec = codec
-        self.due = due
+        self.due = self._latest = due
         self._size = layout.packet_bytes
         self._payload = bytearray(layout.frame_bytes)
         self._arrived = bytearray(layout.packets)
         self.count = 0
         self.add(first)
+
+    def wait_until(self, due: float) -> None:
+        """Close at `due`, but not later than at first said."""
+        self.due = min(due, self._latest)
 
     @property
     def complete(self) -> bool:

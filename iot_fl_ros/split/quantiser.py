@@ -5,6 +5,8 @@ step = (high - low) / (2^bits - 1); values out of range become the nearest level
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +36,7 @@ class Affine:
             scale = np.ascontiguousarray(np.broadcast_to(scale, z.shape))
         z = z - self._low if self._shifted else np.ascontiguousarray(z)
         # OpenCV multiplies, rounds and saturates in one pass; NumPy needs four.
-        levels = cv2.multiply(z, scale, dtype=cv2.CV_8U)
+        levels: Any = cv2.multiply(z, scale, dtype=cv2.CV_8U)
         if self._top < 255:
             levels = cv2.threshold(levels, self._top, self._top, cv2.THRESH_TRUNC)[1]
         result: NDArray[np.uint8] = levels.reshape(z.shape)

@@ -59,6 +59,13 @@ class TailNodeSettings(SplitNodeSettings):
     score_threshold: float = setting(
         0.5, 'Smallest score of a detection.', minimum=0.0, maximum=1.0
     )
+    quiet_time: float = setting(
+        0.0,
+        'Answer a frame that got no packet for so long, before its deadline, s; 0 = wait for the '
+        'deadline. For links that keep packets in order.',
+        minimum=0.0,
+        maximum=60.0,
+    )
     deployment: str = setting(
         'real', 'real, or simulation: only there may a link be emulated.',
         choices=('real', 'simulation'),

@@ -31,8 +31,9 @@ from iot_fl_ros.split.statistics import Recent, TailStatistics
 
 _DUE = 'due'
 _NANO = 1e-9
-# Frames of one robot that may be open at once; further ones push out the emptiest.
-_MAX_OPEN = 8
+# Frames of one robot that may be open at once; further ones push out the emptiest. Where packets
+# are lost a frame is open until its deadline: 32 are enough for 30 Hz and a second.
+MAX_OPEN = 32
 # Numbers of frames that are over, kept to know late and repeated packets.
 _MAX_CLOSED = 256
 # Time that is kept for the tail: the slowest of late, and something for handing over.
@@ -65,12 +66,18 @@ class _Robot:
 
 
 class TailMachine:
-    """Serves the heads of a fleet. Robots are introduced by their SplitInfo."""
+    """Serves the heads of a fleet. Robots are introduced by their SplitInfo.
 
-    def __init__(self, edge_id: str, max_robots: int, max_batch: int) -> None:
+    quiet_time: a frame that got no packet for so long is answered before its deadline, s; 0 = not.
+    """
+
+    def __init__(
+        self, edge_id: str, max_robots: int, max_batch: int, quiet_time: float = 0.0
+    ) -> None:
         self.edge_id = edge_id
         self._max_robots = max_robots
         self._max_batch = max_batch
+        self._quiet_time = quiet_time
         self._robots: dict[str, _Robot] = {}
         self._busy = False
         self._due = float('inf')
@@ -177,6 +184,9 @@ class TailMachine:
         if frame.complete:
             self._close(robot, packet.frame)
             return self._start_worker()
+        if self._quiet_time:
+            frame.wait_until(now + self._quiet_time)
+            return self._set_timer(now)
         return self._set_timer(now) if frame.count == 1 else []
 
     def _useless(self, robot: _Robot, packet: FeaturePacket, reason: str) -> list[Effect]:
@@ -195,7 +205,7 @@ class TailMachine:
             frame.add(packet)
             return frame
         frame = OpenFrame(packet, prepared.bundle, prepared.codec, due - self._reserve(prepared))
-        if len(robot.frames) >= _MAX_OPEN:
+        if len(robot.frames) >= MAX_OPEN:
             emptiest = min(robot.frames, key=lambda number: robot.frames[number].count)
             del robot.frames[emptiest]
             robot.statistics.frames['pushed out'] += 1

@@ -11,7 +11,7 @@ from iot_fl_ros.core.split_messages import Inference, SplitStatus, TailState
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.jobs import InferFrames, TailWorker
-from iot_fl_ros.split.tail import TailMachine
+from iot_fl_ros.split.tail import MAX_OPEN, TailMachine
 
 SECONDS = 0.01  # that a frame takes
 
@@ -32,8 +32,8 @@ def sender(bundles):
 def tail(bundles):
     """Return a maker of tails that serve the senders given."""
 
-    def make(*senders, max_robots=8, max_batch=16):
-        machine = TailMachine('edge', max_robots, max_batch)
+    def make(*senders, max_robots=8, max_batch=16, quiet_time=0.0):
+        machine = TailMachine('edge', max_robots, max_batch, quiet_time)
         driver = FakeDriver(machine, QuickWorker(bundles, AnswerSettings()))
         announce(driver, *senders)
         return driver
@@ -87,6 +87,26 @@ def test_an_incomplete_frame_is_answered_at_its_deadline_less_the_time_for_the_t
     driver.hear(*sender.frame(0, driver.now - due)[1:3])
     assert driver.machine.counters['robot_1', 'frame is over'] == 2
     assert not driver.jobs
+
+
+def test_a_quiet_frame_need_not_wait_for_its_deadline_but_waits_no_longer(tail, sender):
+    driver = tail(sender, quiet_time=0.03)
+    for packet in sender.frame(0, driver.now)[:3]:
+        driver.advance(0.02)
+        driver.hear(packet)
+    driver.advance(0.029)
+    assert not driver.jobs
+    driver.advance(0.002)
+    driver.work()
+    for packet in sender.frame(1, driver.now)[:12]:
+        driver.advance(0.02)
+        driver.hear(packet)
+    driver.work()
+    first, second = driver.take()
+    assert (first.frame, second.frame) == (0, 1)
+    assert 0.09 <= first.latency < 0.0911
+    assert second.received < 11 / 16
+    assert second.latency <= sender.deadline
 
 
 def test_old_packets_and_those_from_the_future_are_dropped_with_a_hint(tail, sender):
@@ -275,10 +295,10 @@ def test_a_tail_that_fails_goes_on_with_the_next_frame(tail, sender):
 
 def test_of_too_many_open_frames_the_emptiest_goes(tail, sender):
     driver = tail(sender)
-    for number in range(9):
+    for number in range(MAX_OPEN + 1):
         count = 1 if number == 4 else 2
         driver.hear(*sender.frame(number, driver.now)[:count])
-    assert sorted(driver.machine._robots['robot_1'].frames) == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert {*range(MAX_OPEN + 1)} - {*driver.machine._robots['robot_1'].frames} == {4}
     assert driver.machine.statistics['robot_1'].frames == {'pushed out': 1}
 
 
