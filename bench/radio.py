@@ -10,10 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
-NODES = ('aggregator', 'learner')
-_ADDRESSES = {'aggregator': '10.78.0.1', 'learner': '10.78.0.2'}
+FLEET = {'aggregator': ('aggregator',), 'learner': ('learner',)}
+SPLIT = {'edge': ('tail',), 'robot': ('head', 'split_evaluator')}
+_ADDRESSES = ('10.78.0.1', '10.78.0.2')
 
 
 def why_not() -> str:
@@ -31,17 +33,25 @@ def why_not() -> str:
 
 
 class Radio:
-    """A link between the processes of the aggregator and those of the learners.
+    """A link between two ends, each with the processes of some nodes.
 
-    loss: share of packets dropped, in both directions.
+    loss: share of packets dropped on arrival. ends: nodes by the name of their end; receivers:
+    ends at which packets are dropped (both).
     """
 
-    def __init__(self, loss: float) -> None:
+    def __init__(
+        self,
+        loss: float,
+        ends: Mapping[str, Sequence[str]] = FLEET,
+        receivers: Sequence[str] = (),
+    ) -> None:
         self._loss = loss
+        self._ends = ends
+        self._receivers = receivers or tuple(ends)
         # Names of interfaces have at most 15 characters.
         number = os.getpid() % 100_000
-        self._spaces = {node: f'iotfl{node[0]}{number}' for node in NODES}
-        self._links = {node: f'iotfl{node[0]}{number}v' for node in NODES}
+        self._spaces = {end: f'iotfl{end[0]}{number}' for end in ends}
+        self._links = {end: f'iotfl{end[0]}{number}v' for end in ends}
 
     def __enter__(self) -> Radio:
         try:
@@ -62,11 +72,15 @@ class Radio:
     @property
     def prefix(self) -> dict[str, list[str]]:
         """Command lines that put the processes of a node at their end of the link."""
-        return {node: ['ip', 'netns', 'exec', space] for node, space in self._spaces.items()}
+        return {
+            node: ['ip', 'netns', 'exec', self._spaces[end]]
+            for end, nodes in self._ends.items()
+            for node in nodes
+        }
 
     def sent_bytes(self) -> int:
         """Return the bytes that both ends have put on the link, dropped ones included."""
-        return sum(self._statistic(node, 'tx_bytes') for node in NODES)
+        return sum(self._statistic(end, 'tx_bytes') for end in self._ends)
 
     def dropped_packets(self) -> int:
         """Return the packets that were dropped on arrival."""
@@ -80,18 +94,18 @@ class Radio:
     def _build(self) -> None:
         for space in self._spaces.values():
             _run(f'ip netns add {space}')
-        a, b = NODES
+        a, b = self._ends
         _run(
             f'ip link add {self._links[a]} netns {self._spaces[a]} type veth '
             f'peer name {self._links[b]} netns {self._spaces[b]}'
         )
-        for node in NODES:
-            space, link = self._spaces[node], self._links[node]
-            _run(f'ip -n {space} addr add {_ADDRESSES[node]}/24 dev {link}')
+        for end, address in zip(self._ends, _ADDRESSES, strict=True):
+            space, link = self._spaces[end], self._links[end]
+            _run(f'ip -n {space} addr add {address}/24 dev {link}')
             _run(f'ip -n {space} link set {link} up')
             _run(f'ip -n {space} link set lo up')
             _run(f'ip -n {space} route add 224.0.0.0/4 dev {link}')
-            if self._loss:
+            if self._loss and end in self._receivers:
                 _run(
                     f'ip netns exec {space} iptables -t raw -A PREROUTING -i {link} '
                     f'-m statistic --mode random --probability {self._loss} -j DROP'
@@ -101,9 +115,9 @@ class Radio:
         for space in self._spaces.values():
             subprocess.run(['ip', 'netns', 'del', space], capture_output=True, check=False)
 
-    def _statistic(self, node: str, name: str) -> int:
-        path = f'/sys/class/net/{self._links[node]}/statistics/{name}'
-        return int(_run(f'ip netns exec {self._spaces[node]} cat {path}'))
+    def _statistic(self, end: str, name: str) -> int:
+        path = f'/sys/class/net/{self._links[end]}/statistics/{name}'
+        return int(_run(f'ip netns exec {self._spaces[end]} cat {path}'))
 
 
 def _run(command: str) -> str:

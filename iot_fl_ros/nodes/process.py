@@ -55,7 +55,8 @@ def run(
 ) -> int:
     """Build the application, spin until a signal or its end, and leave the process.
 
-    profile: network profile unless the environment names one. Exit code: 0 after an orderly end, 1 with one line on stderr if it could not be built.
+    profile: network profile unless the environment names one. Exit code: 0 after an orderly end,
+    1 with one line on stderr if it could not be built.
     """
     global _started
     import rclpy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
         'pictures': len(shown),
         'answered': len(answered) / max(1, len(shown)),
         'accuracy': right / len(labelled) if labelled else None,
+        'accuracy_of_answered': _share(one.answer == one.label for one in answered),
         'features_received': float(np.mean([one.received for one in answered] or [0.0])),
         'packets_received': int(tail['packets received']) / sent if sent else None,
         'latency_p50': float(np.quantile(latencies, 0.5)) if latencies else None,
@@ -49,3 +50,8 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
         result['answers'] = [one.record for one in shown]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1))
+
+
+def _share(flags: Iterable[bool]) -> float | None:
+    values = list(flags)
+    return sum(values) / len(values) if values else None

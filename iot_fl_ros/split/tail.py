@@ -36,8 +36,9 @@ _NANO = 1e-9
 MAX_OPEN = 32
 # Numbers of frames that are over, kept to know late and repeated packets.
 _MAX_CLOSED = 256
-# Time that is kept for the tail: the slowest of late, and something for handing over.
-_RESERVE_FACTOR, _RESERVE_EXTRA = 1.2, 0.004
+# Time that is kept for the tail: the slowest of late and half as much again, and something for
+# timers, threads and the way back, s; at most this share of the deadline.
+_RESERVE_FACTOR, _RESERVE_EXTRA, _RESERVE_SHARE = 1.5, 0.01, 0.5
 _LATE, _UNKNOWN = 'frame is over', 'unknown robot'
 _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
@@ -177,7 +178,7 @@ class TailMachine:
         if packet.frame in robot.closed:
             return self._useless(robot, packet, _LATE)
         try:
-            frame = self._place(robot, packet, prepared, due)
+            frame = self._place(robot, packet, prepared, due, self._reserve(info.deadline))
         except MessageError as error:
             return self._drop(packet.robot_id, error.reason)
         robot.statistics.loss.note(packet.sequence)
@@ -195,7 +196,12 @@ class TailMachine:
         return self._drop(packet.robot_id, reason)
 
     def _place(
-        self, robot: _Robot, packet: FeaturePacket, prepared: PreparedTail, due: float
+        self,
+        robot: _Robot,
+        packet: FeaturePacket,
+        prepared: PreparedTail,
+        due: float,
+        reserve: float,
     ) -> OpenFrame:
         """Put a packet into its frame, which it may open; MessageError if it does not fit."""
         frame = robot.frames.get(packet.frame)
@@ -204,7 +210,7 @@ class TailMachine:
                 raise MessageError('inconsistent', 'another epoch than its frame has')
             frame.add(packet)
             return frame
-        frame = OpenFrame(packet, prepared.bundle, prepared.codec, due - self._reserve(prepared))
+        frame = OpenFrame(packet, prepared.bundle, prepared.codec, due - reserve)
         if len(robot.frames) >= MAX_OPEN:
             emptiest = min(robot.frames, key=lambda number: robot.frames[number].count)
             del robot.frames[emptiest]
@@ -212,9 +218,9 @@ class TailMachine:
         robot.frames[packet.frame] = frame
         return frame
 
-    def _reserve(self, prepared: PreparedTail) -> float:
-        slowest = self._seconds.quantile(0.95) if self._seconds.values else prepared.seconds
-        return _RESERVE_FACTOR * slowest + _RESERVE_EXTRA
+    def _reserve(self, deadline: float) -> float:
+        wanted = _RESERVE_FACTOR * self._seconds.quantile(0.95) + _RESERVE_EXTRA
+        return min(wanted, _RESERVE_SHARE * deadline)
 
     def _close_due(self, now: float) -> list[Effect]:
         for robot in self._robots.values():
