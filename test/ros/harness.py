@@ -6,14 +6,23 @@ import itertools
 import os
 import time
 
+import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import CompressedImage, Image
 
+from iot_fl_ros.core.split_messages import Inference
 from iot_fl_ros.fleet.simulation import robot_ids
 from iot_fl_ros.nodes.aggregator import AggregatorNode
+from iot_fl_ros.nodes.head import HeadNode
 from iot_fl_ros.nodes.learner import LearnerNode
+from iot_fl_ros.nodes.tail import TailNode
+from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
+from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb, to_rgb
+from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.ros.worker import WorkerThread
+from iot_fl_ros.srv import SwitchSplit
 
 _domains = itertools.count(101 + os.getpid() % 50)
 
@@ -101,3 +110,100 @@ class InProcessFleet:
 def parameters(settings):
     """Return dotted settings as rclpy parameters."""
     return [Parameter(name, value=value) for name, value in settings.items()]
+
+
+class InProcessSplit:
+    """Heads, a tail and cameras on one executor, in a context and domain of their own."""
+
+    def __init__(self, bundle_dir, executor=SingleThreadedExecutor):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=next(_domains))
+        self.executor = executor(context=self.context)
+        self.thread = WorkerThread()
+        self.bundle_dir = str(bundle_dir)
+        self.heads, self.cameras, self.tail, self._others = {}, {}, None, []
+
+    def _started(self, cls, name, settings):
+        node = cls(
+            self.thread, context=self.context, namespace=name,
+            parameter_overrides=parameters({'bundle_dir': self.bundle_dir, **settings}),
+        )  # fmt: skip
+        self.executor.add_node(node)
+        node.start()
+        return node
+
+    def start_tail(self, **settings):
+        self.tail = self._started(TailNode, 'edge', dotted(settings))
+        return self.tail
+
+    def start_head(self, robot_id, **settings):
+        """Start a head and its camera, which shows random pictures ten times a second."""
+        defaults = {'bundle': 'one', 'deadline': 3.0}
+        self.heads[robot_id] = self._started(HeadNode, robot_id, {**defaults, **settings})
+        compressed = settings.get('image_transport') == 'compressed'
+        self.cameras[robot_id] = Camera(self.node(f'camera_{robot_id}'), robot_id, compressed)
+        return self.cameras[robot_id]
+
+    def node(self, name):
+        """Return a new plain node."""
+        self._others.append(rclpy.create_node(name, context=self.context))
+        self.executor.add_node(self._others[-1])
+        return self._others[-1]
+
+    def call(self, robot_id, bundle='', bits=0):
+        """Ask a head to switch; return its response."""
+        node = self.node(f'client_{len(self._others)}')
+        client = node.create_client(SwitchSplit, f'/{robot_id}/head/switch_split')
+        self.spin_until(client.service_is_ready)
+        future = client.call_async(SwitchSplit.Request(bundle=bundle, bits=bits))
+        self.spin_until(future.done)
+        return future.result()
+
+    spin_until = InProcessFleet.spin_until
+
+    def close(self):
+        nodes = [*self.heads.values(), *([self.tail] if self.tail else [])]
+        for node in nodes:
+            node.stop()
+        self.thread.stop(10.0)
+        for node in [*nodes, *self._others]:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+
+class Camera:
+    """Shows pictures to a head and keeps the answers."""
+
+    def __init__(self, node, robot_id, compressed):
+        self._node, self._compressed = node, compressed
+        self._rng = np.random.default_rng(0)
+        kind, topic = (CompressedImage, 'image/compressed') if compressed else (Image, 'image')
+        self._publisher = node.create_publisher(kind, f'/{robot_id}/{topic}', 10)
+        qos = publisher_qos(Inference)
+        qos.depth = 100
+        self.shown, self.answers = {}, []
+        node.create_subscription(
+            ROS_TYPES[Inference], f'/{robot_id}/inference', self._answered, qos
+        )
+        node.create_timer(0.1, self._show)
+
+    def _show(self):
+        rgb = self._rng.integers(0, 256, (24, 32, 3), np.uint8)
+        stamp = self._node.get_clock().now()
+        if self._compressed:
+            message = compressed_from_rgb(rgb, stamp.to_msg(), 'lens', quality=95)
+            rgb = to_rgb(message)
+        else:
+            message = from_rgb(rgb, stamp.to_msg(), 'lens')
+        self.shown[stamp.nanoseconds] = rgb
+        self._publisher.publish(message)
+
+    def _answered(self, message):
+        self.answers.append(from_ros(Inference, message))
+
+
+def dotted(settings):
+    """Return settings given as keywords, `link__loss` for `link.loss`."""
+    return {name.replace('__', '.'): value for name, value in settings.items()}

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from iot_fl_ros.core.errors import ConfigError
@@ -53,10 +53,12 @@ def test_the_nearest_level_of_infinity_is_the_highest():
     assert Affine(np.float32(-3), np.float32(5), 4).quantise(values).tolist() == [15, 15, 0, 0]
 
 
-@pytest.mark.xfail(strict=True, reason='cv2.multiply takes an array of one number for a scalar')
-def test_a_frame_may_be_one_number():
-    coder = codec(((1,),), bits=4)
-    assert everything(coder, features(1, ((1,),))[0]).shape == (1,)
+@pytest.mark.parametrize(
+    'count', [*broken(1, 2, 3, why='cv2.multiply takes them for a scalar'), 4, 5]
+)
+def test_a_frame_may_be_a_few_numbers(count):
+    coder, z = codec(((count,),), bits=8), features(1, ((count,),), seed=5)[0]
+    np.testing.assert_allclose(everything(coder, z), z, atol=1)
 
 
 @pytest.mark.parametrize('bits', LEVEL_BITS)
@@ -83,8 +85,7 @@ def test_the_best_range_errs_less_than_the_whole_range(bits):
 def test_a_complete_frame_is_decoded_to_its_quantised_values(bits, kind, order, shapes, packets):
     coder = codec(shapes, bits=bits, range=kind, order=order, min_packets=packets)
     z = features(1, shapes)[0]
-    if len(z) == 1:
-        return  # see test_a_frame_may_be_one_number
+    assume(len(z) > 3)  # see test_a_frame_may_be_a_few_numbers
     again = everything(coder, z)
     if bits == 32:
         assert np.array_equal(again, z)
