@@ -26,8 +26,9 @@ from iot_fl_ros.models.yolo_boxes import decode
 from iot_fl_ros.split.pretrained import load_pretrained
 
 LOSS = 0.3
-VIDEO = {'source': 'vtest', 'stride': 97, 'count': 8}  # frames that tuning did not see
-TUNING = ['--pictures', '48', '--stride', '16', '--epochs', '3', '--learning-rate', '1e-3']
+# Frames 0, 96, ... are shown; tuning sees 4, 12, 20, ...
+VIDEO = {'source': 'vtest', 'stride': 96, 'count': 8}
+PICTURES = ['--pictures', '96', '--stride', '8', '--skip', '4']
 THRESHOLD = 0.5
 
 
@@ -44,8 +45,10 @@ def main() -> None:
     folder = str(photographs()[0].parent)
     if not (bundles / 'yolo_tuned').is_dir():
         iot_fl(['bundle', 'efficientnet_lite0', '--source', folder, *make])
-        iot_fl(['bundle', 'yolov3_tiny', *TUNING[:4], *make])
-        iot_fl(['bundle', 'yolov3_tiny', '--name', 'yolo_tuned', *TUNING, *make])
+        iot_fl(['bundle', 'yolov3_tiny', *PICTURES, *make])
+        iot_fl(
+            ['bundle', 'yolov3_tiny', '--name', 'yolo_tuned', '--epochs', '8', *PICTURES, *make]
+        )
     console = Console(stderr=True)
     with console.status('EfficientNet-Lite0 over DDS'):
         print(json.dumps(classify(bundles, folder, work, arguments.output)), flush=True)
@@ -104,7 +107,9 @@ def detect(bundles: Path, work: Path, output: Path) -> dict[str, Any]:
     """Compare and draw the boxes in a video."""
     stream = open_stream('vtest')
     last = VIDEO['stride'] * VIDEO['count']
-    pictures = [p.rgb for n, p in zip(range(last), stream, strict=False) if n % 97 == 0]
+    pictures = [
+        p.rgb for n, p in zip(range(last), stream, strict=False) if n % VIDEO['stride'] == 0
+    ]
     pretrained = load_pretrained('yolov3_tiny')
     whole = []
     for rgb in pictures:

@@ -1,7 +1,7 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from learning/states.py, the parameter and topic tables of README.md
-from the settings classes and from ros/topics.py. Needs the installed package.
+docs/state_machines.md comes from learning/states.py, the parameter and topic tables of README.md and
+docs/split.md from the settings classes and from ros/topics.py. Needs the installed package.
 """
 
 from __future__ import annotations
@@ -19,16 +19,38 @@ from iot_fl_ros.core.wire import WireMessage
 from iot_fl_ros.learning.registry import DEFAULT_METHOD, METHODS
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.learning.states import AGGREGATOR_TABLE, ROBOT_TABLE
+from iot_fl_ros.nodes.image_source import ImageSourceSettings
+from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
-from iot_fl_ros.ros.topics import AGGREGATOR_ROLE, ROBOT_ROLE, publisher_qos, subscription_qos
+from iot_fl_ros.ros.topics import (
+    AGGREGATOR_ROLE,
+    HEAD_ROLE,
+    ROBOT_ROLE,
+    TAIL_ROLE,
+    publisher_qos,
+    subscription_qos,
+)
+from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = 'README.md'
 STATES = 'docs/state_machines.md'
+SPLIT = 'docs/split.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
-ROLES = {'aggregator': AGGREGATOR_ROLE, 'robot': ROBOT_ROLE}
+ROLES = {
+    'aggregator': AGGREGATOR_ROLE,
+    'robot': ROBOT_ROLE,
+    'head': HEAD_ROLE,
+    'tail': TAIL_ROLE,
+}
+SPLIT_NODES = {
+    'head': HeadNodeSettings,
+    'tail': TailNodeSettings,
+    'image_source': ImageSourceSettings,
+    'split_evaluator': EvaluatorSettings,
+}
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
 METHOD_NAME = Setting(
@@ -87,6 +109,7 @@ def stale_files(root: Path) -> dict[str, str]:
         README: with_regions(
             _text_of(root / README), {'parameters': parameters(), 'topics': topics()}
         ),
+        SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -96,7 +119,7 @@ def with_regions(text: str, regions: Mapping[str, str]) -> str:
     for name, content in regions.items():
         begin, end = f'<!-- {name}:begin -->', f'<!-- {name}:end -->'
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f'{README} needs one {begin} and one {end}')
+            raise SystemExit(f'{README} and {SPLIT} need one {begin} and one {end} each')
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         text = f'{before}{begin}\n\n{content}\n{end}{after}'
@@ -159,6 +182,14 @@ def parameters() -> str:
     return '\n'.join([*lines, ''])
 
 
+def split_parameters() -> str:
+    """Return the parameter tables of the nodes of split inference."""
+    lines: list[str] = []
+    for node, settings in SPLIT_NODES.items():
+        lines += [f'### Parameters of `{node}`\n', *parameter_table(settings_of(settings)), '']
+    return '\n'.join(lines)
+
+
 def own_methods() -> Iterator[tuple[str, type]]:
     """Yield name and settings class of the methods of this package, without installed plug-ins."""
     for name in METHODS.names():
@@ -212,10 +243,11 @@ def topics() -> str:
 
 def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
     profile = publisher_qos(cls)
-    senders = [name for name, role in ROLES.items() if cls in role.publishes]
+    senders = [name for name, role in ROLES.items() if cls in role.publishes + role.answers]
+    own = any(cls in role.answers for role in ROLES.values())
     takers = [name for name, role in ROLES.items() if cls in role.subscribes]
     return (
-        f'`{cls.TOPIC}`',
+        f'`/<robot>/{cls.TOPIC}`' if own else f'`{cls.TOPIC}`',
         f'`iot_fl_ros/msg/{ROS_TYPES[cls].__name__}`',
         ' and '.join(senders),
         ' and '.join(takers) or 'whoever wants it',

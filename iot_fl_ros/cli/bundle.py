@@ -7,6 +7,7 @@ tuned to answer under packet loss as it does without (COMtune with itself as the
 from __future__ import annotations
 
 import argparse
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from iot_fl_ros.cli.training_progress import TrainingProgress
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.split.bundle import save_bundle
+from iot_fl_ros.split.codec import FILLS
 from iot_fl_ros.split.comtune import LossSettings
 from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
 from iot_fl_ros.split.pretrained import PRETRAINED
@@ -32,9 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--source', default='vtest', help=SOURCES)
     parser.add_argument('--pictures', type=int, default=64, help='pictures to take of the source')
     parser.add_argument('--stride', type=int, default=1, help='take every n-th picture')
+    parser.add_argument('--skip', type=int, default=0, help='pictures to leave out at first')
+    parser.add_argument(
+        '--fill', choices=FILLS, default='mean', help='what stands for lost features'
+    )
     parser.add_argument('--bits', type=int, default=8, help='bits of a feature')
     parser.add_argument('--epochs', type=int, default=0, help='epochs of tuning; 0 = none')
-    parser.add_argument('--learning-rate', type=float, default=1e-3, help='of tuning')
+    parser.add_argument('--learning-rate', type=float, default=5e-4, help='of tuning')
+    parser.add_argument(
+        '--highest-loss', type=float, default=0.7, help='tune for losses from 0 to this share'
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of tuning and interleaving')
     parser.add_argument(
         '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
@@ -43,27 +52,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle and say what it sends."""
-    if min(arguments.pictures, arguments.stride) < 1:
-        raise ConfigError('--pictures and --stride are at least 1')
+    if min(arguments.pictures, arguments.stride) < 1 or arguments.skip < 0:
+        raise ConfigError('--pictures and --stride are at least 1, --skip at least 0')
     console = Console()
-    stream = open_stream(arguments.source)
-    pictures = [
-        picture.rgb
-        for number, picture in zip(range(arguments.pictures * arguments.stride), stream)  # noqa: B905
-        if number % arguments.stride == 0
-    ]
+    end = arguments.skip + arguments.pictures * arguments.stride
+    stream = itertools.islice(open_stream(arguments.source), arguments.skip, end, arguments.stride)
+    pictures = [picture.rgb for picture in stream]
+    if not pictures:
+        raise ConfigError(
+            f'{arguments.source!r} has no pictures behind the first {arguments.skip}'
+        )
     bundle, inputs = pretrained_bundle(
-        arguments.model, pictures, CodecSettings(bits=arguments.bits), arguments.split_point,
+        arguments.model, pictures, CodecSettings(bits=arguments.bits, fill=arguments.fill), arguments.split_point,
         arguments.seed,
     )  # fmt: skip
     if arguments.epochs:
         training = TrainingSettings(
             arguments.epochs, min(8, len(inputs)), arguments.learning_rate, 0.0
         )
+        loss = LossSettings(high=arguments.highest_loss)
         with TrainingProgress(console) as progress:
-            bundle = imitate(
-                bundle, np.asarray(inputs), training, LossSettings(), arguments.seed, progress
-            )
+            bundle = imitate(bundle, np.asarray(inputs), training, loss, arguments.seed, progress)
     folder = arguments.bundle_dir.expanduser() / (arguments.name or arguments.model)
     save_bundle(bundle, folder)
     layout = bundle.codec.layout

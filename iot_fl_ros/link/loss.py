@@ -53,13 +53,13 @@ class GilbertElliottLoss:
             )
         self._loss_when_bad = loss_when_bad
         self._rng = rng
-        leave_good = bad / (burst * (1 - bad))
+        leave_good = min(1.0, bad / (burst * (1 - bad)))  # rounding can exceed 1
         self._leave = (leave_good, 1 / burst)  # by state: 0 good, 1 bad
         self._state = int(rng.random() < bad)
 
     def arrivals(self, count: int) -> Arrivals:
         """Return whether the next `count` packets arrive, bool [count]."""
-        if self._leave[0] == 0:
+        if self._leave[0] == 0 or not count:
             return np.ones(count, bool)
         bad = self._states(count)
         if self._loss_when_bad < 1:

@@ -7,7 +7,7 @@ from iot_fl_ros.nodes.process import catch_signals
 catch_signals()
 
 import secrets  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -15,7 +15,6 @@ import torch  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from rclpy.qos_overriding_options import QoSOverridingOptions  # noqa: E402
-from rclpy.task import Future  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
@@ -27,6 +26,7 @@ from iot_fl_ros.ros.convert import source_header  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics  # noqa: E402
 from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
 from iot_fl_ros.ros.images import to_rgb  # noqa: E402
+from iot_fl_ros.ros.late_service import LateService  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.split_diagnostics import describe_head  # noqa: E402
 from iot_fl_ros.ros.topics import HEAD_ROLE  # noqa: E402
@@ -83,7 +83,7 @@ class HeadNode(Node):
             qos_profile_sensor_data,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
-        self.create_service(SwitchSplit, '~/switch_split', self._switch)
+        LateService(self, SwitchSplit, '~/switch_split', self._switch)
         self._diagnostics.start(lambda: [describe_head(self.machine, self.driver.now())])
 
     def stop(self) -> None:
@@ -99,17 +99,19 @@ class HeadNode(Node):
         else:
             self.get_logger().error(f'cannot start with {self.settings.bundle!r}: {reason}')
 
-    async def _switch(
-        self, request: SwitchSplit.Request, response: SwitchSplit.Response
-    ) -> SwitchSplit.Response:
+    def _switch(
+        self,
+        request: SwitchSplit.Request,
+        response: SwitchSplit.Response,
+        done: Callable[[], None],
+    ) -> None:
         """Answer when head and tail have changed, or have not."""
-        done: Future = Future()
-        answer = SwitchRequested(
-            request.bundle, request.bits, lambda *outcome: done.set_result(outcome)
-        )
-        self.driver.tell(answer)
-        response.success, response.epoch, response.message = await done
-        return response
+
+        def answer(success: bool, epoch: int, reason: str) -> None:
+            response.success, response.epoch, response.message = success, epoch, reason
+            done()
+
+        self.driver.tell(SwitchRequested(request.bundle, request.bits, answer))
 
 
 class HeadApplication:

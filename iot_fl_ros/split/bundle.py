@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from iot_fl_ros.core.errors import ConfigError, DataError
@@ -116,7 +117,7 @@ def load_bundle(folder: Path) -> Bundle:
     try:
         document = json.loads((folder / _JSON).read_text())
         content = (folder / _WEIGHTS).read_bytes()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DataError(
             f'{folder} is not a bundle ({error}): make one with `iot-fl comtune` or '
             '`iot-fl bundle`'
@@ -129,10 +130,11 @@ def load_bundle(folder: Path) -> Bundle:
         if digest.hex() != document['digest']:
             raise DataError(f'{folder} is damaged: its digest does not fit. Make it again')
         return _from_document(folder.name, document, load(content), digest)
-    except (KeyError, TypeError, ValueError, RuntimeError, ConfigError) as error:
+    except _UNUSABLE as error:
         raise DataError(f'{folder} cannot be used: {error!r}. Make the bundle again') from error
 
 
+_UNUSABLE = (KeyError, TypeError, ValueError, RuntimeError, ConfigError, SafetensorError)
 _DESCRIBED = ('architecture', 'input', 'task', 'class_names', 'codec')
 
 

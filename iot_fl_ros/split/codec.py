@@ -132,8 +132,14 @@ class FeatureCodec:
             words = self._affine(ranges).quantise(z)
         else:
             words = z.astype(_WORDS[layout.word_bytes])
-        words = self._pack(words).take(layout.source, axis=-1, mode='clip').view(np.uint8)
-        return words.reshape(*z.shape[:-1], layout.packets, layout.packet_bytes), ranges
+        # Places that hold no element repeat the last one, which nobody reads.
+        rows = words.take(layout.source, axis=-1, mode='clip')
+        packed = rows[..., 0, :]
+        for slot in range(1, layout.slots_per_word):
+            # Faster than a shift of bits.
+            packed = packed | (rows[..., slot, :] * np.uint8(1 << (slot * self.spec.bits)))
+        payload = np.ascontiguousarray(packed).view(np.uint8)
+        return payload.reshape(*z.shape[:-1], layout.packets, layout.packet_bytes), ranges
 
     def decode(
         self, payload: NDArray[np.uint8], arrived: NDArray[np.bool_], ranges: Floats
@@ -150,9 +156,7 @@ class FeatureCodec:
         if self.spec.fill == 'zero' and self.spec.compensate:
             received = arrived @ layout.packet_elements
             weight *= (np.float32(self.spec.coded) / np.maximum(received, 1))[..., None]
-        mask = weight.take(layout.packet_of_word, axis=-1, mode='clip')
-        if layout.slots_per_word > 1:
-            mask = np.concatenate([mask] * layout.slots_per_word, axis=-1)[..., : z.shape[-1]]
+        mask = weight.take(layout.packet_of, axis=-1, mode='clip')
         z *= mask
         if self.spec.fill == 'mean':
             z += self.constants['mean'] * (1 - mask)
@@ -176,29 +180,15 @@ class FeatureCodec:
         """Return all numbers, those of lost packets being garbage."""
         layout, bits = self.layout, self.spec.bits
         flat = payload.reshape(*payload.shape[:-2], layout.frame_bytes)
-        words = flat.view(_WORDS[layout.word_bytes]).take(layout.place, axis=-1, mode='clip')
-        if bits in LEVEL_BITS:
-            return self._affine(ranges).dequantise(self._unpack(words))
-        z = words.astype(np.float32)
-        return np.nan_to_num(z, copy=False, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
-
-    def _pack(self, levels: NDArray) -> NDArray:
-        """Return words [..., words] of levels [..., coded], some of which share a word."""
-        slots, words = self.layout.slots_per_word, self.layout.words
-        if slots == 1:
-            return levels
-        if levels.shape[-1] < slots * words:
-            missing = slots * words - levels.shape[-1]
-            nothing = np.zeros((*levels.shape[:-1], missing), np.uint8)
-            levels = np.concatenate([levels, nothing], axis=-1)
-        packed = levels[..., :words].copy()
-        for slot in range(1, slots):
-            row = levels[..., slot * words : (slot + 1) * words]
-            packed |= row * np.uint8(1 << (slot * self.spec.bits))  # faster than a shift
-        return packed
+        if bits not in LEVEL_BITS:
+            words = flat.view(_WORDS[layout.word_bytes])
+            z = words.take(layout.place, axis=-1, mode='clip').astype(np.float32)
+            return np.nan_to_num(z, copy=False, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
+        levels = self._unpack(flat).take(layout.place, axis=-1, mode='clip')
+        return self._affine(ranges).dequantise(levels)
 
     def _unpack(self, words: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return levels [..., coded] of words [..., words]."""
+        """Return the level in each place [..., slots_per_word * words]."""
         slots, bits = self.layout.slots_per_word, self.spec.bits
         if slots == 1:
             return words
@@ -209,7 +199,7 @@ class FeatureCodec:
             np.right_shift(words, np.uint8(slot * bits), out=row)
             if slot < slots - 1:  # nothing is above the last one's bits
                 row &= np.uint8((1 << bits) - 1)
-        return levels[..., : self.spec.coded]
+        return levels
 
     def _transform(self, features: Floats) -> Floats:
         if not self.spec.components:

@@ -1,10 +1,10 @@
 """Where each element of a frame's features lies: which packet, which byte, which bits of it.
 
-Elements are first packed into words, 8/bits elements to a byte: word w holds elements w, w + W,
-w + 2W, ... of W words, far from each other in the tensor; so packing works on whole rows. Then
-words are laid into packets: in `interleaved` order by a permutation drawn from the seed (every
-packet holds elements from all over, COMtune's interleaving, arXiv 2112.09407), in `sequential`
-order one after the other. Words of 16 and 32 bits are one number each.
+Bytes of all packets form one array [packets * packet_bytes]. Byte j holds 8/bits elements; slot s
+of it, in the bits from s * bits on, is row s of `order`. So packing is a few operations on whole
+rows, and packet k is bytes k * packet_bytes and on. Which element lies where is arbitrary: in
+`interleaved` order a permutation drawn from the seed (every packet holds elements from all over,
+COMtune's interleaving, arXiv 2112.09407), in `sequential` order one after the other.
 """
 
 from __future__ import annotations
@@ -62,14 +62,16 @@ class PacketLayout:
     @cached_property
     def packets(self) -> int:
         """Packets of a frame."""
-        wanted = max(self.min_packets, -(-self.words * self.word_bytes // MAX_PACKET_BYTES))
-        words_per_packet = -(-self.words // min(wanted, self.words))
-        return -(-self.words // words_per_packet)
+        words = -(-self.elements // self.slots_per_word)
+        wanted = max(self.min_packets, -(-words * self.word_bytes // MAX_PACKET_BYTES))
+        words_per_packet = -(-words // min(wanted, words))
+        return -(-words // words_per_packet)
 
     @cached_property
     def packet_words(self) -> int:
         """Words in each packet; the last one is filled up with zeros."""
-        return -(-self.words // self.packets)
+        words = -(-self.elements // self.slots_per_word)
+        return -(-words // self.packets)
 
     @property
     def packet_bytes(self) -> int:
@@ -82,37 +84,32 @@ class PacketLayout:
         return self.packets * self.packet_bytes
 
     @cached_property
-    def words(self) -> int:
-        """Words that hold elements; the last ones of a frame's places may hold none."""
-        return -(-self.elements // self.slots_per_word)
-
-    @cached_property
     def source(self) -> NDArray[np.intp]:
-        """Word in each place, intp [packets * packet_words]; `words` where there is none."""
-        places = self.packets * self.packet_words
+        """Element in each place, intp [slots_per_word, words]; `elements` where there is none."""
+        words = self.packets * self.packet_words
+        places = self.slots_per_word * words
         if self.order == 'interleaved':
             index = generator(self.seed, 'interleaving', self.elements).permutation(places)
         else:
-            index = np.arange(places)
-        return np.minimum(index, self.words).astype(np.intp)
+            # Packet by packet, so that its elements are neighbours.
+            shape = (self.packets, self.slots_per_word, self.packet_words)
+            index = np.arange(places).reshape(shape).swapaxes(0, 1).reshape(-1)
+        table = np.minimum(index, self.elements).reshape(self.slots_per_word, words)
+        return np.ascontiguousarray(table, np.intp)
 
     @cached_property
     def place(self) -> NDArray[np.intp]:
-        """Place of each word, intp [words]."""
-        place = np.empty(self.words, np.intp)
-        used = np.flatnonzero(self.source < self.words)
-        place[self.source[used]] = used
+        """Place of each element, intp [elements]: index into the flattened `source`."""
+        flat = self.source.reshape(-1)
+        place = np.empty(self.elements, np.intp)
+        used = flat < self.elements
+        place[flat[used]] = np.flatnonzero(used)
         return place
-
-    @cached_property
-    def packet_of_word(self) -> NDArray[np.intp]:
-        """Packet of each word, intp [words]."""
-        return self.place // self.packet_words
 
     @cached_property
     def packet_of(self) -> NDArray[np.intp]:
         """Packet of each element, intp [elements]."""
-        return np.tile(self.packet_of_word, self.slots_per_word)[: self.elements]
+        return np.asarray((self.place % self.source.shape[1]) // self.packet_words, np.intp)
 
     @cached_property
     def packet_elements(self) -> NDArray[np.intp]:
@@ -122,4 +119,4 @@ class PacketLayout:
     @cached_property
     def digest(self) -> bytes:
         """BLAKE3 digest of the order, so that both ends can see that theirs is the same."""
-        return digest_of(self.source.astype('<u4').view(np.uint8).data)
+        return digest_of(np.ascontiguousarray(self.source, '<u4').reshape(-1).view(np.uint8).data)

@@ -154,9 +154,9 @@ class InProcessSplit:
         """Ask a head to switch; return its response."""
         node = self.node(f'client_{len(self._others)}')
         client = node.create_client(SwitchSplit, f'/{robot_id}/head/switch_split')
-        self.spin_until(client.service_is_ready)
+        self.spin_until(client.service_is_ready, 20.0)
         future = client.call_async(SwitchSplit.Request(bundle=bundle, bits=bits))
-        self.spin_until(future.done)
+        self.spin_until(future.done, 20.0)
         return future.result()
 
     spin_until = InProcessFleet.spin_until

@@ -13,6 +13,7 @@ from tiny_split import CLASSES, tiny_bundle
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.split.bundle import load_bundle
+from iot_fl_ros.srv import SwitchSplit
 
 EXECUTORS = [SingleThreadedExecutor, EventsExecutor]
 
@@ -135,8 +136,6 @@ def test_waiting_for_a_switch_costs_no_processor_time(split, executor):
     nodes = split(executor)
     nodes.start_head('robot_0', switch_timeout=60.0)
     node = nodes.node('client')
-    from iot_fl_ros.srv import SwitchSplit
-
     client = node.create_client(SwitchSplit, '/robot_0/head/switch_split')
     nodes.spin_until(client.service_is_ready)
     future = client.call_async(SwitchSplit.Request(bundle='two'))

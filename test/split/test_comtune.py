@@ -1,0 +1,151 @@
+"""COMtune on a toy problem of seconds: what tuning for losses gives, and that it can be resumed."""
+
+import copy
+from collections import OrderedDict
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from iot_fl_ros.core.store import MemoryStore
+from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.split.codec import CodecSpec, fit_codec
+from iot_fl_ros.split.comtune import (
+    LossDraw,
+    LossSettings,
+    TunedSplit,
+    label_objective,
+    tuning_objective,
+)
+from iot_fl_ros.split.cut import cut
+from iot_fl_ros.split.training import TrainingSettings, train
+
+LOSS = 0.7
+
+
+def samples(count, seed):
+    """Ten classes, each a pattern, in noise."""
+    rng = np.random.default_rng(seed)
+    patterns = np.random.default_rng(99).normal(size=(10, 64)).astype(np.float32)
+    labels = rng.integers(0, 10, count)
+    x = 0.5 * patterns[labels] + rng.normal(0, 1.0, (count, 64)).astype(np.float32)
+    return x.reshape(count, 1, 8, 8).astype(np.float32), labels
+
+
+def net():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        OrderedDict(
+            conv=nn.Conv2d(1, 8, 3, padding=1), relu=nn.ReLU(),
+            conv2=nn.Conv2d(8, 8, 3, padding=1), bn2=nn.BatchNorm2d(8), relu2=nn.ReLU(),
+            conv3=nn.Conv2d(8, 8, 3, padding=1), bn3=nn.BatchNorm2d(8), relu3=nn.ReLU(),
+            flatten=nn.Flatten(), logits=nn.Linear(512, 10),
+        )
+    )  # fmt: skip
+
+
+@pytest.fixture(scope='module')
+def base():
+    """A trained model."""
+    x, labels = samples(1_500, 1)
+    model = net()
+    settings = TrainingSettings(epochs=6, batch_size=50, learning_rate=0.05)
+    list(train(model, label_objective(model, labels), lambda i: x[i], len(x), settings, 0))
+    return model
+
+
+def split_of(base, **spec):
+    """A copy of the trained model, cut, with a codec fitted."""
+    parts = cut(copy.deepcopy(base).eval(), 'relu')
+    with torch.no_grad():
+        features = parts.head(torch.from_numpy(samples(300, 2)[0])).flatten(1).numpy()
+    codec = fit_codec(CodecSpec(((8, 8, 8),), **{'bits': 4, **spec}), features)
+    return TunedSplit(parts, codec)
+
+
+def tuning(split, loss=LossSettings(), labelled=True, epochs=5, store=None):  # noqa: B008
+    """Yield after each epoch of tuning."""
+    x, labels = samples(1_500, 1)
+    draw = LossDraw(split.channel.codec, loss, LinkSettings())
+    objective = tuning_objective(split, draw, labels if labelled else None, loss)
+    settings = TrainingSettings(epochs=epochs, batch_size=50, learning_rate=0.02)
+    return train(split, objective, lambda i: x[i], len(x), settings, 3, store, 'tune')
+
+
+def answers(split, loss):
+    """Logits for test samples, at a share of packets lost, and their labels."""
+    x, labels = samples(1_000, 5)
+    generator = torch.Generator().manual_seed(7)
+    keep = torch.rand(1_000, split.channel.codec.layout.packets, generator=generator) >= loss
+    with torch.no_grad():
+        return split.eval()(torch.from_numpy(x), keep), torch.from_numpy(labels)
+
+
+def accuracy(split, loss):
+    logits, labels = answers(split, loss)
+    return float((logits.argmax(1) == labels).float().mean())
+
+
+def test_tuned_beats_untuned_where_packets_are_lost(base):
+    untuned, tuned = split_of(base), split_of(base)
+    list(tuning(tuned))
+    assert accuracy(untuned, 0.0) > 0.9
+    assert accuracy(tuned, 0.0) > accuracy(untuned, 0.0) - 0.03
+    assert accuracy(tuned, LOSS) > accuracy(untuned, LOSS) + 0.1
+
+
+def test_compensation_pays_where_batch_normalisation_follows(base):
+    # Batch normalisation knows how large features are without losses.
+    with_it, without = split_of(base), split_of(base, compensate=False)
+    assert accuracy(with_it, 0.0) == accuracy(without, 0.0)
+    assert accuracy(with_it, 0.8) > accuracy(without, 0.8) + 0.1
+
+
+def test_tuning_that_was_interrupted_ends_bit_for_bit_the_same(base):
+    whole = split_of(base)
+    losses = [epoch.loss for epoch in tuning(whole, epochs=3)]
+    store = MemoryStore()
+    first = split_of(base)
+    begun = [epoch.loss for epoch in islice(tuning(first, epochs=3, store=store), 2)]
+    again = split_of(base)
+    torch.rand(5)  # whatever happens in between
+    resumed = [epoch.loss for epoch in tuning(again, epochs=3, store=store)]
+    assert begun + resumed == losses
+    assert len(resumed) == 1
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_a_training_of_other_settings_is_not_taken_up(base):
+    store = MemoryStore()
+    list(tuning(split_of(base), epochs=1, store=store))
+    assert len(list(tuning(split_of(base), epochs=2, store=store))) == 2
+    assert not list(tuning(split_of(base), epochs=2, store=store))
+
+
+def test_imitation_needs_no_labels(base):
+    untuned, tuned = split_of(base), split_of(base)
+    list(tuning(tuned, labelled=False))
+    wanted = answers(split_of(base, bits=32), 0.0)[0].log_softmax(1)
+
+    def difference(split):
+        logits = answers(split, LOSS)[0].log_softmax(1)
+        return nn.functional.kl_div(logits, wanted, log_target=True, reduction='batchmean')
+
+    assert difference(tuned) < 0.6 * difference(untuned)
+    assert accuracy(tuned, LOSS) > accuracy(untuned, LOSS) + 0.05
+
+
+def test_the_untuned_model_is_the_teacher_and_stays_as_it_is(base):
+    split = split_of(base)
+    x = torch.from_numpy(samples(50, 4)[0])
+    settings = LossSettings(low=0.0, high=0.0, teacher=1.0)
+    draw = LossDraw(split.channel.codec, settings, LinkSettings())
+    objective = tuning_objective(split, draw, None, settings)
+    before = float(objective(x, np.arange(50)))
+    with torch.no_grad():
+        split.tail.modules_in_order[-1].bias += torch.tensor([30.0] + [0.0] * 9)
+    assert before < 0.1
+    assert float(objective(x, np.arange(50))) > before + 0.3
