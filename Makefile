@@ -24,6 +24,8 @@ bench: setup
 	$(BIN)/python bench/simulate.py
 	$(BIN)/python bench/discovery.py
 	-$(BIN)/python bench/traffic.py  # needs root and iptables
+	$(BIN)/python bench/split.py
+	$(BIN)/python bench/split_pictures.py --output runs/split-pictures
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,8 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from learning/states.py, the parameter and topic tables of README.md and
-docs/split.md from the settings classes and from ros/topics.py. Needs the installed package.
+docs/state_machines.md comes from learning/states.py, the tables of parameters and topics in
+README.md and docs/split.md from the settings classes and ros/topics.py. Needs the installed
+package.
 """
 
 from __future__ import annotations

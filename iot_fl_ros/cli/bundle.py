@@ -62,10 +62,10 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError(
             f'{arguments.source!r} has no pictures behind the first {arguments.skip}'
         )
+    codec = CodecSettings(bits=arguments.bits, fill=arguments.fill)
     bundle, inputs = pretrained_bundle(
-        arguments.model, pictures, CodecSettings(bits=arguments.bits, fill=arguments.fill), arguments.split_point,
-        arguments.seed,
-    )  # fmt: skip
+        arguments.model, pictures, codec, arguments.split_point, arguments.seed
+    )
     if arguments.epochs:
         training = TrainingSettings(
             arguments.epochs, min(8, len(inputs)), arguments.learning_rate, 0.0

@@ -20,8 +20,8 @@ from iot_fl_ros.core.errors import MessageError
 # More than any legal packet: 1,200 B of features, ranges and names.
 MAX_WIRE_BYTES = 4_096
 MAX_RANGES = 64
+MAX_NAME = 255  # bytes
 _HEADER = 4
-_MAX_NAME = 255
 _BILLION = 1_000_000_000
 _NUMBERS = {order: struct.Struct(order + 'IIIIHHHHI') for order in '<>'}
 _UINT32 = {order: struct.Struct(order + 'I') for order in '<>'}
@@ -144,6 +144,6 @@ def _text(view: memoryview, at: int, order: str) -> tuple[str, int]:
     """Return the string at offset `at` and the aligned offset behind it."""
     length = _UINT32[order].unpack_from(view, at)[0]
     end = at + 4 + length
-    if not 0 < length <= _MAX_NAME + 1 or end > len(view) or view[end - 1]:
+    if not 0 < length <= MAX_NAME + 1 or end > len(view) or view[end - 1]:
         raise MessageError('bad text', f'a name of {length} bytes')
     return str(view[at + 4 : end - 1], 'utf-8'), end + (-end % 4)

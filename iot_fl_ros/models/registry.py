@@ -8,6 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.registry import Registry
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
@@ -40,6 +41,19 @@ def build_model(name: str, input_shape: tuple[int, ...], classes: int, seed: int
     with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return factory(input_shape, classes)
+
+
+def build_classifier(
+    name: str, input_shape: tuple[int, ...], classes: int, seed: int
+) -> nn.Module:
+    """Build a model as `build_model` does; ConfigError unless it gives logits [N, classes]."""
+    model = build_model(name, input_shape, classes, seed)
+    training = model.training
+    with torch.no_grad():
+        output = model.eval()(torch.zeros(1, *input_shape))
+    if not isinstance(output, torch.Tensor) or output.shape != (1, classes):
+        raise ConfigError(f'model {name!r} does not give logits of {classes} classes')
+    return model.train(training)
 
 
 def parameter_count(model: nn.Module) -> int:

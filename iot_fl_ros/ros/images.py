@@ -49,6 +49,8 @@ _ENCODINGS: dict[str, tuple[str, int, int | None]] = {
 }
 # No camera makes larger pictures; a header may say anything.
 _MAX_PIXELS = 1 << 26
+# Feature packets tell the sides in 16 bits.
+_MAX_SIDE = (1 << 16) - 1
 
 
 def to_rgb(message: Any) -> Rgb:
@@ -60,7 +62,7 @@ def to_rgb(message: Any) -> Rgb:
     if hasattr(message, 'format'):
         return _decompressed(message)
     height, width, step = message.height, message.width, message.step
-    if not 0 < height * width <= _MAX_PIXELS:
+    if not 0 < height * width <= _MAX_PIXELS or max(height, width) > _MAX_SIDE:
         raise MessageError('bad picture', f'{width} x {height} pixels')
     if message.encoding == 'nv21':
         return _nv21(message)
@@ -133,6 +135,6 @@ def _decompressed(message: Any) -> Rgb:
         bgr = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
     except cv2.error as error:
         raise MessageError('bad picture', str(error).strip()) from error
-    if bgr is None:
+    if bgr is None or max(bgr.shape) > _MAX_SIDE:
         raise MessageError('bad picture', f'{message.format!r}: OpenCV cannot read it')
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))

@@ -54,7 +54,7 @@ class EmulatedChannel(nn.Module):
     def _filled(self, z: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """Return `z` with lost elements filled as the codec fills them."""
         spec = self.codec.spec
-        if keep.shape[1] != spec.coded:
+        if keep.shape[1] == self.codec.layout.packets:
             keep = keep[:, self.packet_of]
         mask = keep.to(z.dtype)
         if spec.fill == 'mean':

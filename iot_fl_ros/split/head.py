@@ -30,7 +30,7 @@ from iot_fl_ros.core.events import (
     SwitchRequested,
     TimerFired,
 )
-from iot_fl_ros.core.feature_packet import FramePackets
+from iot_fl_ros.core.feature_packet import MAX_NAME, FramePackets
 from iot_fl_ros.core.split_messages import (
     SplitInfo,
     SplitStatus,
@@ -121,6 +121,10 @@ class HeadMachine:
         if self._active is None:
             self.counters.add('camera', 'before the first epoch')
             return []
+        if len(event.header.frame_id.encode()) > MAX_NAME:
+            self.counters.add('camera', 'frame_id too long')
+            return [Warn('frame_id', f'pictures are not used: their frame_id has more than '
+                         f'{MAX_NAME} bytes')]  # fmt: skip
         if event.header.stamp * _NANO + self._deadline < now:
             self.counters.add('camera', 'stale picture')
             return [

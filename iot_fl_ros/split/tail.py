@@ -8,7 +8,7 @@ newer one takes the place of an older one. All waiting frames go through the tai
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.effects import Effect, Publish, SetTimer, StartJob, Warn
@@ -131,7 +131,7 @@ class TailMachine:
         # A head that is back at an epoch has given up the later one: its next takes that place.
         robot.epochs = {e: p for e, p in robot.epochs.items() if e <= info.epoch}
         known = robot.epochs.get(info.epoch)
-        if known is not None and known[0].layout_digest == info.layout_digest:
+        if known is not None and replace(known[0], stamp=info.stamp) == info:
             return [Publish(self._status(info, TailState.READY, '', now))]
         return [StartJob(PrepareTail(info))]
 

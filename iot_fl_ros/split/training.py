@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -76,8 +77,11 @@ def train(
     )
     identity = {'phase': phase, 'seed': seed, 'count': count, 'settings': repr(settings)}
     done = _restore(model, optimizer, parameters, identity, store)
-    for _ in range(done * steps):
-        schedule.step()
+    with warnings.catch_warnings():
+        # Nothing was trained yet: the schedule goes to where the kept training was.
+        warnings.filterwarnings('ignore', message='Detected call of `lr_scheduler.step')
+        for _ in range(done * steps):
+            schedule.step()
     for number in range(done, settings.epochs):
         model.train()
         if freeze_statistics:

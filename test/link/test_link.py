@@ -84,7 +84,8 @@ def test_every_robot_has_a_link_of_its_own_and_made_up_ones_cost_no_memory():
         name: [links(name, 1.0, 100) < LOST for _ in range(64)] for name in ('robot_0', 'robot_1')
     }
     assert arrived['robot_0'] != arrived['robot_1']
-    assert arrived['robot_0'] == Link(LinkSettings(loss=0.5), 'robot_0').arrivals(1, 64)[0].tolist()
+    link = Link(LinkSettings(loss=0.5), 'robot_0')
+    assert arrived['robot_0'] == link.arrivals(1, 64)[0].tolist()
     for number in range(2_500):
         links(f'made up {number}', 1.0, 100)
     assert len(links._links) <= 1_000

@@ -35,7 +35,8 @@ def test_independent_losses_have_their_rate(loss):
 
 
 @pytest.mark.parametrize(
-    ('loss', 'burst'), [(0.3, 5.0), (0.7, 5.0), (0.05, 20.0), (0.5, 2.0), (0.8333, 5.0), (0.5, 1.5)]
+    ('loss', 'burst'),
+    [(0.3, 5.0), (0.7, 5.0), (0.05, 20.0), (0.5, 2.0), (0.8333, 5.0), (0.5, 1.5)],
 )
 def test_bursts_have_their_rate_and_length(loss, burst):
     count = int(COUNT * max(1, burst / 2))  # for as many bursts

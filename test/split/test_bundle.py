@@ -63,7 +63,14 @@ def test_the_digest_is_of_all_that_matters_and_of_nothing_else(tmp_path):
     digests = {
         tiny_bundle(tmp_path / str(n), **options).digest
         for n, options in enumerate(
-            [{}, {'seed': 1}, {'bits': 4}, {'fill': 'mean'}, {'point': 'conv2'}, {'order': 'sequential'}]
+            [
+                {},
+                {'seed': 1},
+                {'bits': 4},
+                {'fill': 'mean'},
+                {'point': 'conv2'},
+                {'min_packets': 3},
+            ]
         )
     }
     assert len(digests) == 6

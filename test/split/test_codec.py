@@ -47,7 +47,9 @@ def test_the_quantiser_errs_by_at_most_half_a_step(bits):
     assert levels.tolist() == [0, 0, *[2**bits - 1] * 3, 0]
 
 
-@pytest.mark.xfail(strict=True, reason='cv2.multiply turns what exceeds int32 into the lowest level')
+@pytest.mark.xfail(
+    strict=True, reason='cv2.multiply turns what exceeds int32 into the lowest level'
+)
 def test_the_nearest_level_of_infinity_is_the_highest():
     values = np.array([1e12, np.inf, -1e12, -np.inf], np.float32)
     assert Affine(np.float32(-3), np.float32(5), 4).quantise(values).tolist() == [15, 15, 0, 0]

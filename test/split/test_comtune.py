@@ -1,4 +1,4 @@
-"""COMtune on a toy problem of seconds: what tuning for losses gives, and that it can be resumed."""
+"""COMtune on a toy problem of seconds: what tuning gives, and that it can be resumed."""
 
 import copy
 from collections import OrderedDict

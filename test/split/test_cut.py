@@ -60,8 +60,11 @@ def test_a_skip_that_crosses_the_cut_is_sent_too(skipping, x):
 
 
 def test_where_the_tail_needs_the_input_itself_no_cut_is_possible():
-    layers = [Layer('a', nn.Linear(2, 2), (INPUT,)), Layer('b', nn.Bilinear(2, 2, 2), ('a', INPUT)),
-              Layer('c', nn.Linear(2, 2), ('b',))]  # fmt: skip
+    layers = [
+        Layer('a', nn.Linear(2, 2), (INPUT,)),
+        Layer('b', nn.Bilinear(2, 2, 2), ('a', INPUT)),
+        Layer('c', nn.Linear(2, 2), ('b',)),
+    ]
     graph = LayerGraph(layers, ('c',))
     with pytest.raises(ConfigError, match='takes its own input'):
         cut(graph, 'a')

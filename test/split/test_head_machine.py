@@ -129,6 +129,17 @@ def test_a_picture_that_waited_too_long_is_not_sent(head):
     assert not head.jobs
 
 
+def test_a_header_that_packets_cannot_carry_is_refused(head):
+    head.ready()
+    stamp = round(head.now * 1e9)
+    head.tell(PictureArrived(SourceHeader(stamp, 'é' * 128), np.zeros((4, 4, 3), np.uint8)))
+    assert head.machine.counters == {('camera', 'frame_id too long'): 1}
+    head.tell(PictureArrived(SourceHeader(stamp, 'x' * 255), np.zeros((4, 4, 3), np.uint8)))
+    head.work()
+    (frame,) = head.take()
+    assert read_packet(frame.to_bytes()[0]).frame_id == 'x' * 255
+
+
 def test_an_unusable_picture_is_counted_and_the_next_one_goes_on(head):
     head.ready()
     head.tell(PictureArrived(SourceHeader(round(head.now * 1e9), ''), np.zeros((4, 4), np.uint8)))

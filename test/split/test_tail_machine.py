@@ -117,7 +117,8 @@ def test_old_packets_and_those_from_the_future_are_dropped_with_a_hint(tail, sen
     assert driver.machine.counters['robot_1', 'stale'] == 16
     assert driver.machine.counters['robot_1', 'from the future'] == 16
     assert 'chrony' in driver.warnings[0]
-    assert not (driver.jobs or driver.timers)
+    assert not driver.jobs
+    assert not driver.timers
 
 
 def test_while_the_worker_is_busy_only_the_newest_frame_waits(tail, sender):
@@ -166,7 +167,8 @@ def test_packets_of_others_are_counted_and_dropped(tail, sender):
         ('robot_1', 'other session'): 4,
         ('robot_1', 'other epoch'): 5,
     }
-    assert not (driver.jobs or driver.timers)
+    assert not driver.jobs
+    assert not driver.timers
 
 
 def test_unknown_robots_cannot_fill_the_log(tail, sender):
@@ -244,6 +246,19 @@ def test_what_does_not_fit_the_bundle_is_refused_with_the_reason(tail, sender, c
     (status,) = driver.take(SplitStatus)
     assert status.state == TailState.REFUSED
     assert reason in status.reason
+
+
+def test_an_epoch_that_means_something_else_is_prepared_anew(tail, sender):
+    driver = tail(sender)
+    driver.hear(sender.info(driver.now + 1))
+    assert not driver.jobs
+    other = sender.other(bits=4)
+    assert announce(driver, other) == [TailState.READY, TailState.READY]
+    packets = other.frame(0, driver.now)
+    driver.hear(*packets)
+    driver.work()
+    (answer,) = driver.take(Inference)
+    assert answer.scores == other.answer(packets)[1]
 
 
 def test_the_failure_of_an_overtaken_epoch_does_not_forget_the_robot(tail, sender):
