@@ -81,12 +81,10 @@ def classify(bundles: Path, folder: str, work: Path, output: Path) -> dict[str, 
     tiles = []
     for index, rgb in enumerate(pictures):
         tile = cv2.resize(rgb, (240, 180))
-        for row, (label, found) in enumerate(answers.items()):
-            if label == 'float32' or found[index] is None:
-                continue
-            text = f'{LOSS if label == "lossy" else 0:.0%} lost: {found[index]["class_names"][0]}'
-            text += f' {found[index]["scores"][0]:.2f}'
-            caption(tile, text, 16 * row)
+        for row, (label, lost) in enumerate((('8 bits', 0.0), ('lossy', LOSS))):
+            found = answers[label][index]
+            text = f'{found["class_names"][0]} {found["scores"][0]:.2f}' if found else 'no answer'
+            caption(tile, f'{lost:.0%} lost: {text}', 16 * row)
         tiles.append(tile)
     save(output / 'split_efficientnet.png', np.vstack([np.hstack(tiles[:4]), fill(tiles[4:], 4)]))
     return {

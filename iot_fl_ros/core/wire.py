@@ -45,7 +45,7 @@ class SourceHeader(NamedTuple):
 
 
 Stamp = Annotated[float, Wire('std_msgs/Header')]
-Header = Annotated[SourceHeader, Wire('std_msgs/Header', form='header')]
+Header = Annotated[SourceHeader, Wire('std_msgs/Header', MAX_TEXT, form='header')]
 Text = Annotated[str, Wire('string', MAX_TEXT)]
 Document = Annotated[str, Wire('string', MAX_DOCUMENT)]
 Texts = Annotated[tuple[str, ...], Wire('sequence<string>')]

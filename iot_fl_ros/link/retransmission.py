@@ -27,7 +27,10 @@ def delivery_rounds(
     """Return in which attempt the last packet of each message arrives, int64 [messages].
 
     Each packet is repeated until it arrives; losses are independent. A receiver that asks every T
-    seconds for what is missing has the message after (attempts - 1) T plus the time on air.
+    seconds for what is missing has the message after (attempts - 1) T plus the time on air. With
+    loss 1: never, which is a number larger than any other here.
     """
+    if loss >= 1:
+        return np.full(messages, np.iinfo(np.int64).max)
     attempts: NDArray[np.int64] = rng.geometric(1 - loss, (messages, packets)).max(axis=1)
     return attempts

@@ -25,8 +25,8 @@ RANGES = ('channel', 'frame')
 FILLS = ('zero', 'mean')
 _WORDS = {1: '<u1', 2: '<f2', 4: '<f4'}
 MAX_ELEMENTS = 1 << 24
-# What stands for infinity in float16 and float32 features.
-_LARGEST = 65504.0
+# No feature is larger; with this, all arithmetic on what a stranger sent stays finite.
+LARGEST = np.float32(1e9)
 _NO_RANGES = np.empty(0, np.float32)
 
 
@@ -56,7 +56,8 @@ class CodecSpec:
                 raise ConfigError(
                     f'{name} is {getattr(self, name)!r}: {" or ".join(allowed)} is needed'
                 )
-        if not self.shapes or not 0 < self.elements <= MAX_ELEMENTS:
+        sizes_fit = all(shape and min(shape) > 0 for shape in self.shapes)
+        if not self.shapes or not sizes_fit or not 0 < self.elements <= MAX_ELEMENTS:
             raise ConfigError(f'features of shapes {self.shapes}: 1..{MAX_ELEMENTS} elements')
         if not 0 <= self.components <= self.elements:
             raise ConfigError(f'components is {self.components} of {self.elements} elements')
@@ -89,17 +90,18 @@ class FeatureCodec:
         self.spec = spec
         self.constants = dict(constants)
         self.layout = spec.layout
-        needed = {'mean': spec.coded}
+        needed: dict[str, tuple[int, ...]] = {'mean': (spec.coded,)}
         if spec.components:
-            needed['pca_mean'] = spec.elements
+            needed['pca_mean'] = (spec.elements,)
+            needed['pca_basis'] = (spec.components, spec.elements)
         if self.fixed_range:
-            needed |= {f'low_{spec.bits}': spec.coded, f'high_{spec.bits}': spec.coded}
-        for name, size in needed.items():
+            needed |= {f'{end}_{spec.bits}': (spec.coded,) for end in ('low', 'high')}
+        for name, shape in needed.items():
             found = constants[name].shape if name in constants else None
-            if found != (size,):
+            if found != shape:
                 raise ConfigError(
-                    f'codec constant {name!r} has shape {found}, '
-                    f'({size},) is needed: fit the codec again'
+                    f'codec constant {name!r} has shape {found}, {shape} is needed: fit the '
+                    'codec again'
                 )
         if self.fixed_range:
             low, high = constants[f'low_{spec.bits}'], constants[f'high_{spec.bits}']
@@ -183,7 +185,7 @@ class FeatureCodec:
         if bits not in LEVEL_BITS:
             words = flat.view(_WORDS[layout.word_bytes])
             z = words.take(layout.place, axis=-1, mode='clip').astype(np.float32)
-            return np.nan_to_num(z, copy=False, nan=0.0, posinf=_LARGEST, neginf=-_LARGEST)
+            return _finite(z)
         levels = self._unpack(flat).take(layout.place, axis=-1, mode='clip')
         return self._affine(ranges).dequantise(levels)
 
@@ -224,21 +226,25 @@ class FeatureCodec:
     def _ranges_of(self, z: Floats) -> Floats:
         if not self.range_count:
             return _NO_RANGES if z.ndim == 1 else np.empty((*z.shape[:-1], 0), np.float32)
-        ends = [
-            f(z[..., part], axis=-1)
-            for part in self.parts_with_own_range
-            for f in (np.min, np.max)
-        ]
-        return np.stack(ends, axis=-1)
+        parts = [z[..., part] for part in self.parts_with_own_range]
+        ends = np.stack([end(p, axis=-1) for p in parts for end in (np.min, np.max)], axis=-1)
+        return ends if np.isfinite(ends).all() else self._ranges_of(_finite(z))
 
     def _affine(self, ranges: Floats) -> Affine:
         if self.fixed_range:
             return self._fixed
+        ranges = ranges.clip(-LARGEST, LARGEST)  # they may come from a stranger
         low, high = ranges[..., 0::2], ranges[..., 1::2]
         if len(self.parts_with_own_range) > 1:
             sizes = [part.stop - part.start for part in self.parts_with_own_range]
             low, high = (np.repeat(ends, sizes, axis=-1) for ends in (low, high))
         return Affine(low, high, self.spec.bits)
+
+
+def _finite(z: Floats) -> Floats:
+    """Return `z` without NaN and infinity, and so that sums and scaling stay finite."""
+    result: Floats = np.nan_to_num(z, nan=0.0).clip(-LARGEST, LARGEST)
+    return result
 
 
 def fit_codec(spec: CodecSpec, features: Floats) -> FeatureCodec:

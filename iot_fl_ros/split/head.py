@@ -219,7 +219,8 @@ class HeadMachine:
             reason = f'{status.edge_id} refuses: {status.reason}'
             if self._active:
                 return self._withdraw(now, reason)
-            return [Warn('refused', reason)]
+            # It stays on offer: another edge, or this one with the bundle, may yet take it.
+            return [Warn('refused', reason), *self._switch_over(False, reason)]
         self._active, self._offered = offered, None
         if self._loading:
             return []  # the request under way is for what is still being loaded

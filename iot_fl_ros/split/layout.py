@@ -118,5 +118,7 @@ class PacketLayout:
 
     @cached_property
     def digest(self) -> bytes:
-        """BLAKE3 digest of the order, so that both ends can see that theirs is the same."""
-        return digest_of(np.ascontiguousarray(self.source, '<u4').reshape(-1).view(np.uint8).data)
+        """BLAKE3 digest of sizes and order: both ends can see that theirs are the same."""
+        sizes = np.array([self.elements, self.bits, self.packets, self.packet_words])
+        numbers = np.concatenate([sizes, self.source.reshape(-1)]).astype('<u4')
+        return digest_of(numbers.view(np.uint8).data)

@@ -30,13 +30,20 @@ class Affine:
         self._shifted = bool(self._low.any())
 
     def quantise(self, z: Floats) -> NDArray[np.uint8]:
-        """Return the level of each value, uint8; the lowest one for NaN."""
+        """Return the level of each value, uint8; the lowest one for NaN.
+
+        Values more than 2^31 levels above the range, infinity among them, become the lowest one
+        too: nobody's features are there, and a check costs more than the rest.
+        """
         scale = self._scale
         if scale.shape != z.shape:
             scale = np.ascontiguousarray(np.broadcast_to(scale, z.shape))
         z = z - self._low if self._shifted else np.ascontiguousarray(z)
-        # OpenCV multiplies, rounds and saturates in one pass; NumPy needs four.
-        levels: Any = cv2.multiply(z, scale, dtype=cv2.CV_8U)
+        # OpenCV multiplies, rounds and saturates in one pass; NumPy needs four. In two dimensions,
+        # since OpenCV takes a few numbers in one dimension for a scalar.
+        levels: Any = cv2.multiply(
+            z.reshape(-1, z.shape[-1]), scale.reshape(-1, z.shape[-1]), dtype=cv2.CV_8U
+        )
         if self._top < 255:
             levels = cv2.threshold(levels, self._top, self._top, cv2.THRESH_TRUNC)[1]
         result: NDArray[np.uint8] = levels.reshape(z.shape)

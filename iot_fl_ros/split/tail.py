@@ -44,6 +44,8 @@ _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
     'from the future': ' (are the clocks of robot and edge synchronised, as by chrony?)',
 }
+# A robot that sent nothing for so long gives up its place if another one needs it, s.
+_FORGET = 60.0
 # A robot's clock may be ahead by so much, s.
 _CLOCK_TOLERANCE = 0.5
 
@@ -63,6 +65,7 @@ class _Robot:
         default_factory=lambda: collections.deque(maxlen=_MAX_CLOSED)
     )
     waiting: ReceivedFrame | None = None
+    heard: float = 0.0
     statistics: TailStatistics = field(default_factory=TailStatistics)
 
 
@@ -122,18 +125,26 @@ class TailMachine:
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)
-        if robot is None and len(self._robots) >= self._max_robots:
+        if robot is None and len(self._robots) >= self._max_robots and not self._make_room(now):
             return self._refuse(info, f'{self._max_robots} robots are served already', now)
         if robot is None or robot.info.session != info.session:
             # A head that started anew counts from the beginning.
             robot = self._robots[info.robot_id] = _Robot(info)
-        robot.info = info
+        robot.info, robot.heard = info, now
         # A head that is back at an epoch has given up the later one: its next takes that place.
         robot.epochs = {e: p for e, p in robot.epochs.items() if e <= info.epoch}
         known = robot.epochs.get(info.epoch)
         if known is not None and replace(known[0], stamp=info.stamp) == info:
             return [Publish(self._status(info, TailState.READY, '', now))]
         return [StartJob(PrepareTail(info))]
+
+    def _make_room(self, now: float) -> bool:
+        """Forget the robot that has been silent for longest, if that is long enough."""
+        robot_id = min(self._robots, key=lambda name: self._robots[name].heard)
+        if now - self._robots[robot_id].heard < _FORGET:
+            return False
+        del self._robots[robot_id]
+        return True
 
     def _prepared(self, info: SplitInfo, prepared: PreparedTail, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)
@@ -182,6 +193,7 @@ class TailMachine:
         except MessageError as error:
             return self._drop(packet.robot_id, error.reason)
         robot.statistics.loss.note(packet.sequence)
+        robot.heard = now
         if frame.complete:
             self._close(robot, packet.frame)
             return self._start_worker()

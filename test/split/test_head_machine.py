@@ -264,8 +264,9 @@ def test_refused_at_first_the_head_waits_for_another_edge(head):
     head.edge(1, TailState.REFUSED, 'no such bundle')
     assert 'no such bundle' in head.warnings[-1]
     assert head.machine.info is None
+    assert head.outcomes == [(False, 0, 'edge refuses: no such bundle')]
     head.edge(1)
-    assert head.outcomes == [(True, 1, '')]
+    assert head.machine.info.epoch == 1, 'it stayed on offer'
 
 
 def test_before_the_first_edge_a_later_request_replaces_the_one_before(head):

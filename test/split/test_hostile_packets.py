@@ -62,9 +62,7 @@ def sender(folder):
 
 @pytest.fixture(scope='module')
 def worker(folder, sender):
-    worker = TailWorker(folder, AnswerSettings())
-    FakeDriver(TailMachine('edge', 8, 16), worker)
-    return worker
+    return TailWorker(folder, AnswerSettings())
 
 
 def served(worker, sender):

@@ -334,3 +334,16 @@ def test_packets_that_cannot_be_of_the_frame_do_not_count_as_received(tail, send
     driver.hear(packets[0], packets[1]._replace(packet_count=99, sequence=500_000))
     loss = driver.machine.statistics['robot_1'].loss
     assert (loss.received, loss.sent) == (1, 1)
+
+
+def test_a_robot_that_is_long_silent_makes_room_for_another(bundles):
+    sender = Sender(load_bundle(bundles / 'one'))
+    driver = FakeDriver(TailMachine('edge', 1, 1), TailWorker(bundles, AnswerSettings()))
+    driver.hear(sender.info(driver.now))
+    driver.work()
+    other = sender.other(robot_id='robot_2')
+    for seconds, served in ((30.0, ['robot_1']), (31.0, ['robot_2'])):
+        driver.advance(seconds)
+        driver.hear(other.info(driver.now))
+        driver.work()
+        assert list(driver.machine.statistics) == served
