@@ -30,6 +30,7 @@ LOSS = 0.3
 VIDEO = {'source': 'vtest', 'stride': 96, 'count': 8}
 PICTURES = ['--pictures', '96', '--stride', '8', '--skip', '4']
 THRESHOLD = 0.5
+LONGEST = 1_600  # px, of a picture for the documentation
 
 
 def main() -> None:
@@ -86,7 +87,7 @@ def classify(bundles: Path, folder: str, work: Path, output: Path) -> dict[str, 
             text = f'{found["class_names"][0]} {found["scores"][0]:.2f}' if found else 'no answer'
             caption(tile, f'{lost:.0%} lost: {text}', 16 * row)
         tiles.append(tile)
-    save(output / 'split_efficientnet.png', np.vstack([np.hstack(tiles[:4]), fill(tiles[4:], 4)]))
+    save(output / 'split_efficientnet.jpg', np.vstack([np.hstack(tiles[:4]), fill(tiles[4:], 4)]))
     return {
         'model': 'efficientnet_lite0', 'pictures': len(pictures),
         **{f'same_top1_{label}': same_top1(found, whole) for label, found in answers.items()},
@@ -135,7 +136,7 @@ def detect(bundles: Path, work: Path, output: Path) -> dict[str, Any]:
         tile = draw(pictures[index], answers[label][index])
         caption(tile, text, 0, 0.8)
         tiles.append(tile)
-    save(output / 'split_yolo.png', np.hstack(tiles))
+    save(output / 'split_yolo.jpg', np.hstack(tiles))
     return {
         'model': 'yolov3_tiny', 'frames': len(pictures),
         'objects': sum(len(classes) for classes, _ in whole),
@@ -204,7 +205,9 @@ def fill(tiles: list[np.ndarray], count: int) -> np.ndarray:
 def save(path: Path, rgb: np.ndarray) -> None:
     """Write a picture."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR))
+    scale = min(1.0, LONGEST / rgb.shape[1])
+    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(path), cv2.cvtColor(small, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, 82])
 
 
 if __name__ == '__main__':

@@ -36,7 +36,8 @@ def write_loss_report(
         curves, sizes = _curves(by_seed)
         seeds = ', '.join(map(str, sorted(by_seed)))
         lines += [f'## {data_set}', '', f'Seeds {seeds}; accuracy in %, ± half the 95 % interval.']
-        lines += ['', *_table(study, curves, sizes), '', *_goals(study, curves), '']
+        lines += ['', *_table(study, curves, sizes), '', *_goals(study, curves)]
+        lines += [*_waiting(by_seed), '']
         plot = _plot(study, data_set, curves, report)
         lines += [f'![Accuracy against loss, {data_set}]({plot.name})', '']
     path = report / f'{study.name}.md'
@@ -87,6 +88,17 @@ def _goals(study: LossStudy, curves: Curves) -> list[str]:
         if falls:
             lines.append(f'- {variant}: below its own lossless accuracy by {", ".join(falls)}.')
     return lines
+
+
+def _waiting(by_seed: Mapping[int, Sequence[Row]]) -> list[str]:
+    """Say how long the JPEG that is sent until it arrives takes on average."""
+    times: dict[float, list[float]] = defaultdict(list)
+    for rows in by_seed.values():
+        for row in rows:
+            if 'seconds' in row:
+                times[row['rate']].append(row['seconds'])
+    means = [f'{1e3 * np.mean(values):.0f} at {rate:.0%}' for rate, values in times.items()]
+    return [f'- JPEG, RELIABLE: ms until the picture is there, on average: {", ".join(means)}.']
 
 
 def _plot(study: LossStudy, data_set: str, curves: Curves, report: Path) -> Path:
