@@ -12,11 +12,14 @@ from launch.actions import (
 )
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node, PushROSNamespace, SetParameter
+from launch_ros.parameter_descriptions import ParameterValue
 
 ARGUMENTS = {
     'robots': ('1', 'Number of robots; 1 uses `namespace` as it is, more number it from 0.'),
     'namespace': ('robot', 'Namespace of the robot, or the beginning of those of several.'),
     'parts': ('all', 'What to start here: all, edge or robots.'),
+    'params_file': ('', 'ROS parameter file keyed /** for head and tail; overrides the rest.'),
+    'fleet_namespace': ('/fleet', 'Namespace of the topics that the fleet shares.'),
     'bundle': ('demo', 'Name of the bundle.'),
     'bundle_dir': ('', 'Folder of bundles; empty = the default of the nodes.'),
     'bits': ('0', 'Bits of a feature; 0 = those of the bundle.'),
@@ -37,6 +40,8 @@ ARGUMENTS = {
 def _nodes(context):
     """Build the nodes; a function because the number of robots is an argument."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    if value['parts'] not in ('all', 'edge', 'robots'):
+        raise ValueError(f'parts is {value["parts"]!r}: choose all, edge or robots')
     robots = int(value['robots'])
     names = [value['namespace']] if robots == 1 else [
         f'{value["namespace"]}_{index}' for index in range(robots)
@@ -47,7 +52,7 @@ def _nodes(context):
         actions.append(SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', profile))
     if value['parts'] in ('all', 'edge'):
         link = {'deployment': value['deployment'], 'link.loss': float(value['loss'])}
-        actions.append(_node(value, 'tail', {**_bundle_dir(value), **link}))
+        actions.append(_node(value, 'tail', {**_common(value), **link}, value['params_file']))
     if value['parts'] in ('all', 'robots'):
         actions += [_robot(value, name) for name in names]
     return actions
@@ -56,8 +61,8 @@ def _nodes(context):
 def _robot(value, name):
     """Return the nodes of one robot, in its namespace."""
     head = {
-        **_bundle_dir(value),
-        'bundle': value['bundle'],
+        **_common(value),
+        'bundle': _text(value['bundle']),
         'bits': int(value['bits']),
         'deadline': float(value['deadline']),
         'image_transport': value['image_transport'],
@@ -65,14 +70,15 @@ def _robot(value, name):
     compressed = value['image_transport'] == 'compressed'
     topics = [('image', value['image_topic'])]
     topics.append(('image/compressed', value['image_topic'] + '/compressed'))
-    nodes = [_node(value, 'head', head, topics)]
+    nodes = [_node(value, 'head', head, value['params_file'], topics)]
     if value['source']:
-        source = {'source': value['source'], 'rate': float(value['rate'])}
-        nodes.append(_node(value, 'image_source', {**source, 'compressed': compressed}, topics))
+        source = {'source': _text(value['source']), 'rate': float(value['rate'])}
+        source['compressed'] = compressed
+        nodes.append(_node(value, 'image_source', source, '', topics))
     return GroupAction([PushROSNamespace(name), *nodes])
 
 
-def _node(value, executable, parameters, remappings=()):
+def _node(value, executable, parameters, params_file, remappings=()):
     return Node(
         package='iot_fl_ros',
         executable=executable,
@@ -80,13 +86,20 @@ def _node(value, executable, parameters, remappings=()):
         respawn=value['use_respawn'] == 'true',
         respawn_delay=2.0,
         arguments=['--ros-args', '--log-level', value['log_level']],
-        parameters=[parameters],
+        parameters=[parameters, *([params_file] if params_file else [])],
         remappings=list(remappings),
     )
 
 
-def _bundle_dir(value):
-    return {'bundle_dir': value['bundle_dir']} if value['bundle_dir'] else {}
+def _common(value):
+    """Return what head and tail share."""
+    folder = {'bundle_dir': _text(value['bundle_dir'])} if value['bundle_dir'] else {}
+    return {'fleet_namespace': value['fleet_namespace'], **folder}
+
+
+def _text(value):
+    """Return a parameter that stays text even if it looks like a number."""
+    return ParameterValue(value, value_type=str)
 
 
 def generate_launch_description():

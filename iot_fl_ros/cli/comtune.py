@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -23,7 +22,7 @@ from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.split.bundle import Bundle, save_bundle
 from iot_fl_ros.split.evaluation import LossEvaluation
-from iot_fl_ros.split.recipe import Recipe, RecipeSettings
+from iot_fl_ros.split.recipe import Recipe, RecipeSettings, spread
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
 RATES = (0.0, 0.1, 0.3, 0.5, 0.6, 0.7, 0.8)
@@ -79,7 +78,7 @@ def compare(
 ) -> None:
     """Measure both at several losses; write loss.json and loss.png, print a table."""
     samples = load_samples(settings.split.data, 'test')
-    samples = samples.take(np.arange(min(test_size, len(samples))))
+    samples = samples.take(spread(len(samples), test_size))
     curves: dict[str, dict[float, float]] = {
         f'base model, {base.codec.spec.bits} bits': {}, f'tuned, {tuned.codec.spec.bits} bits': {}
     }  # fmt: skip

@@ -27,9 +27,13 @@ class PublishPackets:
 
 @dataclass(frozen=True, slots=True)
 class StartJob:
-    """Run `job` on the worker; answered by JobDone or JobFailed. Jobs run one at a time."""
+    """Run `job` on the worker; answered by JobDone or JobFailed. Jobs run one at a time.
+
+    background: run it beside the others, which must not wait for it.
+    """
 
     job: Any
+    background: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,15 +66,17 @@ def _video(source: str | int) -> Iterator[Picture]:
 
 
 def _files(paths: list[Path], source: str) -> Iterator[Picture]:
+    paths = [path for path in paths if cv2.haveImageReader(str(path))]
     if not paths:
-        raise ConfigError(f'{source} holds no pictures ({", ".join(sorted(_PICTURES))})')
+        raise ConfigError(
+            f'{source} holds no pictures that OpenCV can read ({", ".join(sorted(_PICTURES))})'
+        )
 
     def pictures() -> Iterator[Picture]:
         for path in paths:
             bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
-            if bgr is None:
-                raise ConfigError(f'OpenCV cannot read {path}')
-            yield Picture(_rgb(bgr))
+            if bgr is not None:  # OpenCV has said why not
+                yield Picture(_rgb(bgr))
 
     return pictures()
 

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
@@ -23,7 +22,7 @@ from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.split.bundle import Bundle, load_bundle, save_bundle
 from iot_fl_ros.split.evaluation import LossEvaluation, jpeg_baseline
 from iot_fl_ros.split.layout import ORDERS
-from iot_fl_ros.split.recipe import Recipe, RecipeSettings
+from iot_fl_ros.split.recipe import Recipe, RecipeSettings, spread
 from iot_fl_ros.split.training import Epoch
 
 _KEYS = ('kind', 'title', 'text', 'seeds', 'rates', 'settings', 'data_sets', 'variants')
@@ -194,4 +193,4 @@ def _jpeg_rows(
 def _test_samples(study: LossStudy, data_set: str) -> Samples:
     name = study.settings(data_set, BASE, 0).split.data
     samples = load_samples(name, 'test')
-    return samples.take(np.arange(min(study.plain.test_size, len(samples))))
+    return samples.take(spread(len(samples), study.plain.test_size))

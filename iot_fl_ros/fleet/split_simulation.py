@@ -114,9 +114,12 @@ class SplitSimulation:
 
     def _do(self, party: _Party, effect: Effect) -> None:
         match effect:
-            case StartJob(job):
-                self._clock.at(self._clock.now + self._time_of(party), partial(
-                    self._finish, party, job))  # fmt: skip
+            case StartJob(job, background):
+                begin = self._clock.now if background else max(self._clock.now, party.free_at)
+                end = begin + self._time_of(party)
+                if not background:
+                    party.free_at = end
+                self._clock.at(end, partial(self._finish, party, job))
             case SetTimer(name, delay):
                 number = party.timers[name] = party.timers.get(name, 0) + 1
                 self._clock.at(self._clock.now + delay, partial(self._fire, party, name, number))
@@ -162,9 +165,10 @@ class SplitSimulation:
 
 
 class _Party:
-    """A machine, who does its jobs, and how often each of its timers was set."""
+    """A machine, who does its jobs and until when, and how often each of its timers was set."""
 
     def __init__(self, machine: Any, worker: HeadWorker | TailWorker) -> None:
         self.machine = machine
         self.worker = worker
         self.timers: dict[str, int] = {}
+        self.free_at = 0.0

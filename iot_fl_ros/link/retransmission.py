@@ -6,21 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def expected_transmissions(loss: float, retries: int | None = None) -> float:
-    """Return how often a packet is sent on average: (1 - p^(R+1)) / (1 - p); None: no limit."""
-    if loss == 0:
-        return 1.0
-    if loss >= 1:
-        return float('inf') if retries is None else retries + 1.0
-    residual = 0.0 if retries is None else loss ** (retries + 1)
-    return (1 - residual) / (1 - loss)
-
-
-def residual_loss(loss: float, retries: int) -> float:
-    """Return the share of packets that are still lost after `retries` repetitions: p^(R+1)."""
-    return float(loss ** (retries + 1))
-
-
 def delivery_rounds(
     loss: float, packets: int, messages: int, rng: np.random.Generator
 ) -> NDArray[np.int64]:

@@ -40,7 +40,7 @@ from iot_fl_ros.srv import SwitchSplit  # noqa: E402
 class HeadNode(Node):
     """Takes `image` (or `image/compressed`), offers `~/switch_split`."""
 
-    def __init__(self, thread: WorkerThread, **kwargs: Any) -> None:
+    def __init__(self, thread: WorkerThread, background: WorkerThread, **kwargs: Any) -> None:
         super().__init__('head', **kwargs)
         given = overrides_of(self)
         refuse_unknown(given, {item.name for item in settings_of(HeadNodeSettings)})
@@ -64,6 +64,7 @@ class HeadNode(Node):
             self.machine,
             HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
             thread,
+            background=background,
             namespace=self.settings.fleet_namespace,
             deadline=self.settings.deadline,
         )
@@ -95,7 +96,10 @@ class HeadNode(Node):
 
     def _first_switch(self, success: bool, epoch: int, reason: str) -> None:
         if success:
-            self.get_logger().info(f'an edge is ready: epoch {epoch}, {self.settings.bundle}')
+            self.get_logger().info(
+                f'an edge is ready: epoch {epoch}, {self.settings.bundle}; answers come on '
+                f'/{self.machine.robot_id}/inference'
+            )
         else:
             self.get_logger().error(f'cannot start with {self.settings.bundle!r}: {reason}')
 
@@ -118,8 +122,8 @@ class HeadApplication:
     """The process of one head."""
 
     def __init__(self) -> None:
-        self._thread = WorkerThread()
-        self._node = HeadNode(self._thread)
+        self._thread, self._background = WorkerThread(), WorkerThread()
+        self._node = HeadNode(self._thread, self._background)
         self.nodes: Sequence[Any] = (self._node,)
         self.finished = False
         self.use_events_executor: bool = self._node.settings.use_events_executor
@@ -132,6 +136,7 @@ class HeadApplication:
     def close(self) -> None:
         """Stop."""
         self._node.stop()
+        self._background.stop(0.0)
         self._thread.stop(WORKER_TIMEOUT)
 
 

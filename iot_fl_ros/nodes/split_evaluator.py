@@ -34,6 +34,7 @@ _NANO = 1e-9
 class EvaluatorSettings:
     """Settings of the evaluator."""
 
+    robot_id: str = setting('', 'Robot id of the head; empty = the namespace of the node.')
     source: str = setting('fashion-mnist', f'Pictures: {SOURCES}.')
     count: int = setting(500, 'Pictures to show; fewer if there are no more.', minimum=1)
     stride: int = setting(1, 'Show every n-th picture of the source.', minimum=1)
@@ -46,7 +47,7 @@ class EvaluatorSettings:
 
 
 class SplitEvaluatorNode(Node):
-    """Publishes `image`, listens to `inference` and /diagnostics; both in its own namespace.
+    """Publishes `image` in its own namespace, listens to the robot's answers and /diagnostics.
 
     The first picture is repeated until it is answered, so that set-up is not counted.
     """
@@ -62,7 +63,8 @@ class SplitEvaluatorNode(Node):
         )
         self._first = next(open_stream(self.settings.source))
         self._warm = False
-        self._robot_id = self.get_namespace().strip('/').replace('/', '_')
+        own = self.get_namespace().strip('/').replace('/', '_')
+        self._robot_id = self.settings.robot_id or own
         self._shown: dict[int, Answered] = {}
         self._last_shown = 0.0
         self._tail: dict[str, str] = {}
@@ -73,7 +75,8 @@ class SplitEvaluatorNode(Node):
         """Begin to show pictures."""
         qos = publisher_qos(Inference)
         qos.depth = 100
-        self.create_subscription(ROS_TYPES[Inference], 'inference', self._answer, qos)
+        answers = f'/{self._robot_id}/{Inference.TOPIC}'
+        self.create_subscription(ROS_TYPES[Inference], answers, self._answer, qos)
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 10)
         self.create_timer(1 / self.settings.rate, self._show)
 

@@ -31,7 +31,7 @@ from iot_fl_ros.split.tail import TailMachine  # noqa: E402
 class TailNode(Node):
     """Takes `feature_packets` and `split_info` of the fleet, answers on `/<robot>/inference`."""
 
-    def __init__(self, thread: WorkerThread, **kwargs: Any) -> None:
+    def __init__(self, thread: WorkerThread, background: WorkerThread, **kwargs: Any) -> None:
         super().__init__('tail', **kwargs)
         given = overrides_of(self)
         refuse_unknown(given, {item.name for item in settings_of(TailNodeSettings)})
@@ -53,6 +53,7 @@ class TailNode(Node):
             self.machine,
             TailWorker(Path(self.settings.bundle_dir).expanduser(), wanted),
             thread,
+            background=background,
             namespace=self.settings.fleet_namespace,
             emulated=None if link.ideal else EmulatedLinks(link),
         )
@@ -72,8 +73,8 @@ class TailApplication:
     """The process of one tail."""
 
     def __init__(self) -> None:
-        self._thread = WorkerThread()
-        self._node = TailNode(self._thread)
+        self._thread, self._background = WorkerThread(), WorkerThread()
+        self._node = TailNode(self._thread, self._background)
         self.nodes: Sequence[Any] = (self._node,)
         self.finished = False
         self.use_events_executor: bool = self._node.settings.use_events_executor
@@ -86,6 +87,7 @@ class TailApplication:
     def close(self) -> None:
         """Stop."""
         self._node.stop()
+        self._background.stop(0.0)
         self._thread.stop(WORKER_TIMEOUT)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import math
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Protocol
@@ -58,6 +59,7 @@ from iot_fl_ros.ros.topics import (
 from iot_fl_ros.ros.worker import WorkerThread
 
 _WARN_PERIOD = 10.0
+_MAX_ANSWER_TOPICS = 256
 # (robot id, now, bytes) -> when the packet arrives, s; infinity: never
 EmulatedArrivals = Callable[[str, float, int], float]
 
@@ -92,7 +94,8 @@ class MachineDriver:
     lease: silence after which the transport shall report a peer, s. record: takes the rows of
     events.jsonl. ended: called at RunEnded. sent: told the size of each
     message that goes out. deadline: after which feature packets are of no use, s. emulated: link
-    that feature packets go over before the machine has them.
+    that feature packets go over before the machine has them. background: for jobs that others
+    must not wait for; none = they do.
     """
 
     def __init__(
@@ -110,6 +113,7 @@ class MachineDriver:
         ended: Callable[[], None] | None = None,
         sent: Callable[[int], None] | None = None,
         deadline: float | None = None,
+        background: WorkerThread | None = None,
         emulated: EmulatedArrivals | None = None,
     ) -> None:
         self._node = node
@@ -124,6 +128,7 @@ class MachineDriver:
         self._ended = ended
         self._sent = sent
         self._deadline = deadline
+        self._background = background or thread
         self._emulated = emulated
         self._running = False
         self._timers: dict[str, Timer] = {}
@@ -141,7 +146,7 @@ class MachineDriver:
         overrides = QoSOverridingOptions.with_default_policies()
         for cls in self._role.publishes:
             if cls is FeaturePacket:
-                self._create_packet_publisher(USUAL_PACKETS)
+                self._create_publisher(cls, packet_qos(USUAL_PACKETS, self._deadline))
             else:
                 self._create_publisher(cls, publisher_qos(cls, self._chunk_count))
         self._running = True
@@ -232,8 +237,9 @@ class MachineDriver:
                     self._publish(message)
                 case PublishPackets(packets):
                     self._publish_packets(packets)
-                case StartJob(job):
-                    self._thread.submit(partial(self._run_job, job))
+                case StartJob(job, background):
+                    thread = self._background if background else self._thread
+                    thread.submit(partial(self._run_job, job))
                 case SaveCheckpoint() if not self._worker.keeps:
                     self.tell(CheckpointSaved(effect.round))
                 case SaveCheckpoint():
@@ -261,23 +267,19 @@ class MachineDriver:
             self._sent(len(raw))
 
     def _publish_packets(self, packets: FramePackets) -> None:
-        if len(packets.payload) > self._packets:
-            self._node.destroy_publisher(self._publishers[FeaturePacket])
-            self._create_packet_publisher(len(packets.payload))
         publisher = self._publishers[FeaturePacket]
         for raw in packets.to_bytes():
             publisher.publish(raw)
             if self._sent:
                 self._sent(len(raw))
 
-    def _create_packet_publisher(self, packets: int) -> None:
-        self._packets = packets
-        self._create_publisher(FeaturePacket, packet_qos(packets, self._deadline))
-
     def _answer_publisher(self, cls: Kind, robot_id: str) -> Publisher:
         """Return the publisher on a topic of one robot; made when it is first needed."""
         key = (cls, robot_id)
         if key not in self._answers:
+            if len(self._answers) >= _MAX_ANSWER_TOPICS:
+                oldest = next(iter(self._answers))
+                self._node.destroy_publisher(self._answers.pop(oldest))
             self._answers[key] = self._node.create_publisher(
                 ROS_TYPES[cls], f'/{robot_id}/{cls.TOPIC}', publisher_qos(cls)
             )
@@ -322,7 +324,7 @@ class MachineDriver:
         self.tell(TimerFired(name))
 
     def _warn(self, key: str, text: str) -> None:
-        now = self.now()
+        now = time.monotonic()  # not the node's time, which may be set back
         if now - self._warned.get(key, -_WARN_PERIOD) < _WARN_PERIOD:
             return
         if len(self._warned) > 1_000:

@@ -34,6 +34,10 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
     values: dotted names, with `prefix`; names of other classes may be among them.
     """
     mine = {n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)}
+    for item in settings_of(cls):
+        # On the command line `-p source:=0` is a number, whatever the parameter is.
+        if item.kind is str and type(mine.get(item.name)) is int:
+            mine[item.name] = str(mine[item.name])
     settings = read_settings(cls, mine, known=mine)
     for item in settings_of(cls):
         value = item.check(mine[item.name]) if item.name in mine else item.default

@@ -26,6 +26,8 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
         return status(name, DiagnosticStatus.WARN, 'no edge is ready for it', values)
     values |= {'epoch': info.epoch, 'bundle': info.bundle, 'split point': info.split_point}
     values |= {'bits': info.bits, 'packets a frame': info.packet_count}
+    if machine.refused:
+        return status(name, DiagnosticStatus.ERROR, f'not served: {machine.refused}', values)
     return status(name, DiagnosticStatus.OK, f'epoch {info.epoch}', values)
 
 

@@ -55,7 +55,7 @@ _STATUS_DEPTH = 10
 # SplitInfo comes from every robot, SplitStatus is about every robot: one of each is kept.
 _SPLIT_DEPTH = 100
 # Packets of a frame that publishers and readers of feature packets provide for.
-USUAL_PACKETS = 256
+USUAL_PACKETS = 1_024
 _REQUEST_DEPTH = 100
 # Offered by every robot, s. A subscription that asked for less would not match.
 _OFFERED_LEASE = 1.0
@@ -103,7 +103,7 @@ def subscription_qos(message: Kind, lease: float) -> QoSProfile:
     """Return the profile of a subscription to `message`; lease: silence that matters, s."""
     if message is FeaturePacket:
         # The queue is shared by all robots.
-        return packet_qos(USUAL_PACKETS * 8, None)
+        return packet_qos(USUAL_PACKETS * 2, None)
     profile = publisher_qos(message)
     if message is RobotStatus:
         profile.liveliness_lease_duration = Duration(seconds=max(lease, _OFFERED_LEASE))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -57,12 +57,14 @@ class LossDraw:
         self._settings = settings
         self._units = codec.layout.packets if settings.unit == 'packet' else codec.spec.coded
         # A link with losses of its own (bursts, a trace) replaces the random rates.
-        self._link = Link(link, 'comtune') if link.loss or link.trace else None
+        self._link = link if link.loss or link.trace else None
 
     def __call__(self, count: int) -> torch.Tensor:
         """Return bool [count, packets or coded elements], from torch's random state."""
         if self._link:
-            return torch.from_numpy(self._link.arrivals(count, self._units))
+            # A link of its own for each batch, so that a resumed training sees the same losses.
+            link = Link(replace(self._link, seed=int(torch.randint(1 << 31, ()))), 'comtune')
+            return torch.from_numpy(link.arrivals(count, self._units))
         low, high = self._settings.low, self._settings.high
         rates = low + (high - low) * torch.rand(count, 1)
         return torch.rand(count, self._units) >= rates

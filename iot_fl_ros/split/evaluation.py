@@ -137,7 +137,7 @@ def _batches(count: int) -> Iterator[NDArray[np.int64]]:
 def _jpeg(image: NDArray[np.uint8], quality: int) -> bytes:
     picture = Image.fromarray(image[0] if len(image) == 1 else image.transpose(1, 2, 0))
     file = io.BytesIO()
-    picture.save(file, 'JPEG', quality=quality)
+    picture.save(file, 'JPEG', quality=quality, optimize=True)
     return file.getvalue()
 
 

@@ -7,7 +7,7 @@ no frame falls between the two.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.effects import (
@@ -41,7 +41,9 @@ from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.statistics import Rate, Recent
 
-_SWITCH = 'switch'
+_SWITCH, _ANNOUNCE = 'switch', 'announce'
+# A refused head asks again so often, s.
+_ANNOUNCE_PERIOD = 5.0
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -75,6 +77,7 @@ class HeadMachine:
         self._frame = 0
         self._sequence = 0
         self.counters = Refusals()
+        self.refused = ''
         self.frames_sent = 0
         self.rate = Rate()
         self.encode_seconds = Recent()
@@ -113,6 +116,8 @@ class HeadMachine:
                     now, f'no edge was ready within {self._switch_timeout:g} s: is the tail '
                     'running, with the same fleet_namespace and the same bundle?'
                 )  # fmt: skip
+            case TimerFired(name) if name == _ANNOUNCE:
+                return self._announce_again(now)
             case BadMessage(_, sender, reason):
                 self.counters.add(sender, reason)
         return []
@@ -186,7 +191,7 @@ class HeadMachine:
             self._request.answer(False, 0, 'replaced by another request')
         self._request = request
         self._loading = LoadBundle(bundle, request.bits)
-        return [StartJob(self._loading)]
+        return [StartJob(self._loading, background=True)]
 
     def _offer(self, bundle: Bundle, now: float) -> list[Effect]:
         self._loading = None
@@ -212,19 +217,39 @@ class HeadMachine:
 
     def _status(self, status: SplitStatus, now: float) -> list[Effect]:
         offered = self._offered
-        about = (status.robot_id, status.session, status.epoch)
-        if offered is None or about != (self.robot_id, self.session, offered.info.epoch):
+        if (status.robot_id, status.session) != (self.robot_id, self.session):
+            return []
+        if self._active and status.epoch == self._active.info.epoch:
+            return self._served(status)
+        if offered is None or status.epoch != offered.info.epoch:
             return []
         if status.state == TailState.REFUSED:
             reason = f'{status.edge_id} refuses: {status.reason}'
             if self._active:
                 return self._withdraw(now, reason)
             # It stays on offer: another edge, or this one with the bundle, may yet take it.
-            return [Warn('refused', reason), *self._switch_over(False, reason)]
+            retry = SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)
+            return [Warn('refused', reason), retry, *self._switch_over(False, reason)]
         self._active, self._offered = offered, None
+        self.refused = ''
         if self._loading:
-            return []  # the request under way is for what is still being loaded
-        return [CancelTimer(_SWITCH), *self._switch_over(True, '')]
+            return [CancelTimer(_ANNOUNCE)]  # the request is for what is still being loaded
+        return [CancelTimer(_SWITCH), CancelTimer(_ANNOUNCE), *self._switch_over(True, '')]
+
+    def _served(self, status: SplitStatus) -> list[Effect]:
+        """The edge came back, or gave this robot's place away; then the head asks again."""
+        self.refused = status.reason if status.state == TailState.REFUSED else ''
+        if not self.refused:
+            return [CancelTimer(_ANNOUNCE)]
+        text = f'{status.edge_id} no longer serves this robot: {self.refused}'
+        return [Warn('refused', text), SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)]
+
+    def _announce_again(self, now: float) -> list[Effect]:
+        epoch = self._offered or self._active
+        if epoch is None or (epoch is self._active and not self.refused):
+            return []
+        retry = SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)
+        return [Publish(replace(epoch.info, stamp=now)), retry]
 
     def _withdraw(self, now: float, reason: str) -> list[Effect]:
         """Give up the offered epoch; the latched info is again that of the one in use."""

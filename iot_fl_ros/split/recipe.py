@@ -99,9 +99,7 @@ class Recipe:
         if samples.labels is None:
             raise ConfigError(f'{settings.split.data!r} has no labels: a base model needs them')
         size = settings.split.train_size or len(samples)
-        # The first ones, as shuffled by the seed: data sets may be sorted by class.
-        chosen = np.random.default_rng(0).permutation(len(samples))[:size]
-        self._samples = samples.take(np.sort(chosen))
+        self._samples = samples.take(spread(len(samples), size))
         channels = samples.shape[0]
         shape = (channels, samples.shape[1], samples.shape[2])
         self.input = ImageInput(shape, 'stretch', (_MEAN,) * channels, (_STD,) * channels)
@@ -110,8 +108,11 @@ class Recipe:
         """Return the untuned bundle, whose features are sent as float32; train it if need be."""
         settings = self._settings
         kept = self._work / 'base' if self._work else None
+        identity = self._base_identity()
         if kept and (kept / 'bundle.json').is_file():
-            return load_bundle(kept)
+            bundle = load_bundle(kept)
+            if bundle.tuning.get('base') == identity:
+                return bundle
         architecture = Architecture(
             settings.split.model, len(self._samples.class_names), settings.split.split_point
         )
@@ -124,7 +125,7 @@ class Recipe:
         store = FolderStore(self._work / 'base-training') if self._work else None
         for epoch in train(
             model, label_objective(model, labels), self._batch, len(labels), settings.base,
-            settings.seed, store, 'base',
+            settings.seed, store, identity,
         ):  # fmt: skip
             self._progress('base model', epoch)
         spec = CodecSpec(
@@ -134,9 +135,15 @@ class Recipe:
         codec = fit_codec(spec, self._features(parts))
         bundle = Bundle(
             'base', architecture, self.input, 'classification', self._samples.class_names,
-            parts, codec, {'base': repr(settings.base), 'seed': settings.seed},
+            parts, codec, {'base': identity},
         )  # fmt: skip
         return save_bundle(bundle, kept) if kept else bundle
+
+    def _base_identity(self) -> str:
+        """Say what the base model depends on: kept work of another one is not taken up."""
+        settings = self._settings
+        packets = settings.codec.min_packets
+        return f'{settings.split} {settings.base} seed={settings.seed} packets={packets}'
 
     def tuned(self, base: Bundle) -> Bundle:
         """Return `base` with the codec of the settings, fine-tuned for losses. Changes `base`."""
@@ -176,7 +183,7 @@ class Recipe:
         store = FolderStore(self._work / 'tuning') if self._work else None
         for epoch in train(
             split, objective, self._batch, len(self._samples), settings.tune, settings.seed,
-            store, f'tune {settings.codec} {settings.loss} {settings.link}',
+            store, f'{bundle.tuning} {settings.codec} {settings.loss} {settings.link}',
         ):  # fmt: skip
             self._progress('COMtune', epoch)
         split.requires_grad_(False)
@@ -193,9 +200,16 @@ class Recipe:
         return normalised(self._samples, indices, self.input)
 
     def _features(self, parts: Any) -> NDArray[np.float32]:
-        """Return features of the first training samples, float32 [frames, elements]."""
-        indices = np.arange(min(_FIT_FRAMES, len(self._samples)))
-        return features_of(parts, self._batch(indices))
+        """Return features of some training samples, float32 [frames, elements]."""
+        return features_of(parts, self._batch(spread(len(self._samples), _FIT_FRAMES)))
+
+
+def spread(count: int, wanted: int) -> NDArray[np.int64]:
+    """Return indices of up to `wanted` of `count` samples, drawn at random but always the same.
+
+    Not the first ones: data sets may be sorted by class.
+    """
+    return np.sort(np.random.default_rng(0).permutation(count)[:wanted])
 
 
 def normalised(

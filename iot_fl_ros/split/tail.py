@@ -7,7 +7,6 @@ newer one takes the place of an older one. All waiting frames go through the tai
 
 from __future__ import annotations
 
-import collections
 from dataclasses import dataclass, field, replace
 
 from iot_fl_ros.core.counters import Refusals
@@ -31,17 +30,18 @@ from iot_fl_ros.split.statistics import Recent, TailStatistics
 
 _DUE = 'due'
 _NANO = 1e-9
-# Frames of one robot that may be open at once; further ones push out the emptiest. Where packets
-# are lost a frame is open until its deadline: 32 are enough for 30 Hz and a second.
-MAX_OPEN = 32
+# Frames of one robot that may be open at once: further ones push out the emptiest. Where packets
+# are lost a frame is open until its deadline.
+_MAX_OPEN, _MAX_OPEN_BYTES, _MIN_OPEN = 2_048, 64 << 20, 8
 # Numbers of frames that are over, kept to know late and repeated packets.
-_MAX_CLOSED = 256
+_MAX_CLOSED = 4_096
 # Time that is kept for the tail: the slowest of late and half as much again, and something for
 # timers, threads and the way back, s; at most this share of the deadline.
 _RESERVE_FACTOR, _RESERVE_EXTRA, _RESERVE_SHARE = 1.5, 0.01, 0.5
 _LATE, _UNKNOWN = 'frame is over', 'unknown robot'
 _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
+    'other session': ' (do two robots have the same name?)',
     'from the future': ' (are the clocks of robot and edge synchronised, as by chrony?)',
 }
 # A robot that sent nothing for so long gives up its place if another one needs it, s.
@@ -61,9 +61,7 @@ class _Robot:
     info: SplitInfo
     epochs: dict[int, tuple[SplitInfo, PreparedTail]] = field(default_factory=dict)
     frames: dict[int, OpenFrame] = field(default_factory=dict)
-    closed: collections.deque[int] = field(
-        default_factory=lambda: collections.deque(maxlen=_MAX_CLOSED)
-    )
+    closed: dict[int, None] = field(default_factory=dict)  # in order
     waiting: ReceivedFrame | None = None
     heard: float = 0.0
     statistics: TailStatistics = field(default_factory=TailStatistics)
@@ -86,6 +84,7 @@ class TailMachine:
         self._busy = False
         self._due = float('inf')
         self._seconds = Recent()
+        self._reserve = _RESERVE_EXTRA
         self.counters = Refusals()
 
     @property
@@ -113,7 +112,7 @@ class TailMachine:
                 self._busy = False
                 for frame in frames:
                     self._statistics_of(frame.packet.robot_id).frames['failed'] += 1
-                return [Warn('infer', f'the tail failed: {error}'), *self._start_worker()]
+                return [Warn('infer', f'the tail failed: {error}'), *self._start_worker(now)]
             case JobDone(PrepareTail(info), prepared):
                 return self._prepared(info, prepared, now)
             case JobFailed(PrepareTail(info), error):
@@ -125,8 +124,11 @@ class TailMachine:
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)
-        if robot is None and len(self._robots) >= self._max_robots and not self._make_room(now):
-            return self._refuse(info, f'{self._max_robots} robots are served already', now)
+        farewell: list[Effect] = []
+        if robot is None and len(self._robots) >= self._max_robots:
+            farewell = self._make_room(now)
+            if not farewell:
+                return self._refuse(info, f'{self._max_robots} robots are served already', now)
         if robot is None or robot.info.session != info.session:
             # A head that started anew counts from the beginning.
             robot = self._robots[info.robot_id] = _Robot(info)
@@ -136,15 +138,18 @@ class TailMachine:
         known = robot.epochs.get(info.epoch)
         if known is not None and replace(known[0], stamp=info.stamp) == info:
             return [Publish(self._status(info, TailState.READY, '', now))]
-        return [StartJob(PrepareTail(info))]
+        return [*farewell, StartJob(PrepareTail(info), background=True)]
 
-    def _make_room(self, now: float) -> bool:
-        """Forget the robot that has been silent for longest, if that is long enough."""
+    def _make_room(self, now: float) -> list[Effect]:
+        """Forget the robot that has been silent for longest, if that is long enough.
+
+        Its head is told, and asks again when it is back.
+        """
         robot_id = min(self._robots, key=lambda name: self._robots[name].heard)
         if now - self._robots[robot_id].heard < _FORGET:
-            return False
-        del self._robots[robot_id]
-        return True
+            return []
+        info = self._robots.pop(robot_id).info
+        return self._refuse(info, f'silent for {_FORGET:.0f} s, and another robot came', now)
 
     def _prepared(self, info: SplitInfo, prepared: PreparedTail, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)
@@ -153,7 +158,7 @@ class TailMachine:
         in_use = max((epoch for epoch in robot.epochs if epoch < info.epoch), default=None)
         robot.epochs = {e: p for e, p in robot.epochs.items() if e == in_use}
         robot.epochs[info.epoch] = (info, prepared)
-        self._seconds.add(prepared.seconds)
+        self._note_seconds(prepared.seconds)
         return [Publish(self._status(info, TailState.READY, '', now))]
 
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
@@ -189,14 +194,15 @@ class TailMachine:
         if packet.frame in robot.closed:
             return self._useless(robot, packet, _LATE)
         try:
-            frame = self._place(robot, packet, prepared, due, self._reserve(info.deadline))
+            close = due - min(self._reserve, _RESERVE_SHARE * info.deadline)
+            frame = self._place(robot, packet, prepared, close)
         except MessageError as error:
             return self._drop(packet.robot_id, error.reason)
         robot.statistics.loss.note(packet.sequence)
         robot.heard = now
         if frame.complete:
             self._close(robot, packet.frame)
-            return self._start_worker()
+            return self._start_worker(now)
         if self._quiet_time:
             frame.wait_until(now + self._quiet_time)
             return self._set_timer(now)
@@ -212,8 +218,7 @@ class TailMachine:
         robot: _Robot,
         packet: FeaturePacket,
         prepared: PreparedTail,
-        due: float,
-        reserve: float,
+        close: float,
     ) -> OpenFrame:
         """Put a packet into its frame, which it may open; MessageError if it does not fit."""
         frame = robot.frames.get(packet.frame)
@@ -222,28 +227,30 @@ class TailMachine:
                 raise MessageError('inconsistent', 'another epoch than its frame has')
             frame.add(packet)
             return frame
-        frame = OpenFrame(packet, prepared.bundle, prepared.codec, due - reserve)
-        if len(robot.frames) >= MAX_OPEN:
+        frame = OpenFrame(packet, prepared.bundle, prepared.codec, close)
+        if len(robot.frames) >= max_open(prepared.codec.layout.frame_bytes):
             emptiest = min(robot.frames, key=lambda number: robot.frames[number].count)
             del robot.frames[emptiest]
             robot.statistics.frames['pushed out'] += 1
         robot.frames[packet.frame] = frame
         return frame
 
-    def _reserve(self, deadline: float) -> float:
-        wanted = _RESERVE_FACTOR * self._seconds.quantile(0.95) + _RESERVE_EXTRA
-        return min(wanted, _RESERVE_SHARE * deadline)
+    def _note_seconds(self, seconds: float) -> None:
+        self._seconds.add(seconds)
+        self._reserve = _RESERVE_FACTOR * self._seconds.quantile(0.95) + _RESERVE_EXTRA
 
     def _close_due(self, now: float) -> list[Effect]:
         for robot in self._robots.values():
             for number in [n for n, frame in robot.frames.items() if frame.due <= now]:
                 self._close(robot, number)
-        return [*self._start_worker(), *self._set_timer(now)]
+        return [*self._start_worker(now), *self._set_timer(now)]
 
     def _close(self, robot: _Robot, number: int) -> None:
         """A frame gets no more packets: it waits for the worker, unless a newer one does."""
         frame = robot.frames.pop(number)
-        robot.closed.append(number)
+        robot.closed[number] = None
+        if len(robot.closed) > _MAX_CLOSED:
+            del robot.closed[next(iter(robot.closed))]
         received = frame.close()
         waiting = robot.waiting
         if waiting is not None:
@@ -252,10 +259,19 @@ class TailMachine:
                 return
         robot.waiting = received
 
-    def _start_worker(self) -> list[Effect]:
-        """Let all waiting frames go through the tail, the oldest first, if the worker is free."""
+    def _start_worker(self, now: float) -> list[Effect]:
+        """Let all waiting frames go through the tail, the oldest first, if the worker is free.
+
+        What is past its deadline by then is dropped: its answer would be of no use.
+        """
+        if self._busy:
+            return []
+        for robot in self._robots.values():
+            if robot.waiting and robot.waiting.packet.stamp * _NANO + robot.info.deadline <= now:
+                robot.waiting = None
+                robot.statistics.frames['expired'] += 1
         waiting = [robot for robot in self._robots.values() if robot.waiting]
-        if self._busy or not waiting:
+        if not waiting:
             return []
         waiting.sort(key=lambda robot: robot.waiting.packet.stamp)  # type: ignore[union-attr]
         frames = []
@@ -270,7 +286,7 @@ class TailMachine:
         self, frames: tuple[ReceivedFrame, ...], result: Inferred, now: float
     ) -> list[Effect]:
         self._busy = False
-        self._seconds.add(result.seconds)
+        self._note_seconds(result.seconds)
         effects: list[Effect] = []
         for frame, answer in zip(frames, result.answers, strict=True):
             message = _inference(frame, answer, now)
@@ -280,7 +296,7 @@ class TailMachine:
             statistics.rate.note(now)
             statistics.frames['answered'] += 1
             effects.append(Publish(message))
-        return [*effects, *self._start_worker()]
+        return [*effects, *self._start_worker(now)]
 
     def _set_timer(self, now: float) -> list[Effect]:
         dues = [f.due for robot in self._robots.values() for f in robot.frames.values()]
@@ -302,6 +318,11 @@ class TailMachine:
         # Strangers may call themselves anything, and each time something else.
         key = reason if reason == _UNKNOWN else f'{sender} {reason}'
         return [Warn(key, f'packets of {sender!r} are dropped: {reason}{hint}')]
+
+
+def max_open(frame_bytes: int) -> int:
+    """Return how many frames of that size one robot may have open: within 64 MiB, at least 8."""
+    return max(_MIN_OPEN, min(_MAX_OPEN, _MAX_OPEN_BYTES // frame_bytes))
 
 
 def _inference(frame: ReceivedFrame, answer: Answer, now: float) -> Inference:

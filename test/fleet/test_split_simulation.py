@@ -69,3 +69,10 @@ def test_an_edge_that_is_too_slow_answers_the_newest(bundles):
     assert frames['superseded'] > 10
     assert frames['answered'] + frames['superseded'] == len(PICTURES)
     assert max(a.latency for a in answers) < 0.13, 'nothing was queued'
+
+
+def test_long_deadlines_do_not_cost_frames(bundles):
+    link = LinkSettings(loss=0.3, seed=1)
+    simulation, answers = simulate(bundles, link, rate=30.0, deadline=5.0)
+    assert len(answers) == len(PICTURES)
+    assert simulation.tail.statistics['robot_0'].frames == {'answered': len(PICTURES)}

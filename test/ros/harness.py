@@ -119,13 +119,13 @@ class InProcessSplit:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=next(_domains))
         self.executor = executor(context=self.context)
-        self.thread = WorkerThread()
+        self.thread, self.background = WorkerThread(), WorkerThread()
         self.bundle_dir = str(bundle_dir)
         self.heads, self.cameras, self.tail, self._others = {}, {}, None, []
 
     def _started(self, cls, name, settings):
         node = cls(
-            self.thread, context=self.context, namespace=name,
+            self.thread, self.background, context=self.context, namespace=name,
             parameter_overrides=parameters({'bundle_dir': self.bundle_dir, **settings}),
         )  # fmt: skip
         self.executor.add_node(node)
@@ -165,6 +165,7 @@ class InProcessSplit:
         nodes = [*self.heads.values(), *([self.tail] if self.tail else [])]
         for node in nodes:
             node.stop()
+        self.background.stop(10.0)
         self.thread.stop(10.0)
         for node in [*nodes, *self._others]:
             self.executor.remove_node(node)

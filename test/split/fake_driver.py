@@ -17,6 +17,7 @@ class FakeDriver:
     def __init__(self, machine, worker=None, now=1_000.0):
         self.machine, self.worker, self.now = machine, worker, now
         self.timers, self.jobs, self.sent, self.warnings = {}, [], [], []
+        self.background = []  # those of the jobs that others do not wait for
         self.warning_keys = set()
         self._do(machine.start(now))
 
@@ -59,8 +60,10 @@ class FakeDriver:
                     self.sent.append(message)
                 case PublishPackets(packets):
                     self.sent.append(packets)
-                case StartJob(job):
+                case StartJob(job, background):
                     self.jobs.append(job)
+                    if background:
+                        self.background.append(job)
                 case SetTimer(name, delay):
                     self.timers[name] = self.now + delay
                 case CancelTimer(name):

@@ -65,10 +65,17 @@ def split_of(base, **spec):
     return TunedSplit(parts, codec)
 
 
-def tuning(split, loss=LossSettings(), labelled=True, epochs=5, store=None):  # noqa: B008
+def tuning(
+    split,
+    loss=LossSettings(),
+    labelled=True,
+    epochs=5,
+    store=None,
+    link=LinkSettings(),  # noqa: B008
+):
     """Yield after each epoch of tuning."""
     x, labels = samples(1_500, 1)
-    draw = LossDraw(split.channel.codec, loss, LinkSettings())
+    draw = LossDraw(split.channel.codec, loss, link)
     objective = tuning_objective(split, draw, labels if labelled else None, loss)
     settings = TrainingSettings(epochs=epochs, batch_size=50, learning_rate=0.02)
     return train(split, objective, lambda i: x[i], len(x), settings, 3, store, 'tune')
@@ -116,6 +123,15 @@ def test_tuning_that_was_interrupted_ends_bit_for_bit_the_same(base):
     assert len(resumed) == 1
     for name, value in whole.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
+
+
+def test_tuning_on_a_bursty_link_is_resumed_exactly_too(base):
+    link = LinkSettings(loss=0.5, burst=5.0)
+    whole, again, store = split_of(base), split_of(base), MemoryStore()
+    losses = [epoch.loss for epoch in tuning(whole, epochs=2, link=link)]
+    begun = [epoch.loss for epoch in islice(tuning(again, epochs=2, link=link, store=store), 1)]
+    resumed = [e.loss for e in tuning(split_of(base), epochs=2, link=link, store=store)]
+    assert begun + resumed == losses
 
 
 def test_a_training_of_other_settings_is_not_taken_up(base):

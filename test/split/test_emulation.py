@@ -108,9 +108,15 @@ def test_losses_are_drawn_at_the_rates_asked_for():
 def test_a_link_with_losses_of_its_own_replaces_the_random_rates():
     coder = codec()
     link = LinkSettings(loss=0.5, burst=4.0)
-    first, second = (LossDraw(coder, LossSettings(), link) for _ in range(2))
-    drawn = first(3_000)
-    assert torch.equal(drawn, second(3_000))
+    draws = []
+    for _ in range(2):
+        torch.manual_seed(5)
+        draw = LossDraw(coder, LossSettings(), link)
+        draws.append((draw(3_000), draw(3_000)))
+    drawn, later = draws[0]
+    assert torch.equal(drawn, draws[1][0])
+    assert torch.equal(later, draws[1][1])
+    assert not torch.equal(drawn, later)
     assert drawn.float().mean() == pytest.approx(0.5, abs=0.02)
     same = (drawn[:, 1:] == drawn[:, :-1]).float().mean()
     assert same == pytest.approx(0.75, abs=0.02)

@@ -322,9 +322,9 @@ def test_head_and_tail_switch_again_and_again_without_losing_a_frame(head, bundl
         if head.machine.info:
             head.picture(step)
             sent += 1
-        # The worker does one job a step, messages take a step: everything happens in between.
-        if head.jobs:
-            job = head.jobs.pop(0)
+        # A load and an encoding a step, messages take a step: everything happens in between.
+        for job in head.jobs[:]:
+            head.jobs.remove(job)
             head.tell(JobDone(job, head.worker.run(job)))
             assert isinstance(job, LoadBundle | EncodeFrame)
         exchange(head.take())
@@ -338,9 +338,44 @@ def test_head_and_tail_switch_again_and_again_without_losing_a_frame(head, bundl
     exchange(head.take())
     tail.work()
     answered += tail.take(Inference)
-    superseded = head.machine.counters.pop(('camera', 'superseded'))
-    assert len(answered) == sent - superseded
+    assert len(answered) == sent
     assert {answer.epoch for answer in answered} == {1, 2, 3, 4, 5, 6}
     assert [answer.frame for answer in answered] == list(range(len(answered)))
     assert not head.machine.counters
     assert not tail.machine.counters
+
+
+def test_a_head_that_is_no_longer_served_asks_until_it_is(head):
+    head.ready()
+    head.edge(1, TailState.REFUSED, 'silent for 60 s')
+    assert 'no longer serves' in head.warnings[-1]
+    assert head.machine.refused == 'silent for 60 s'
+    for _ in range(2):
+        head.advance(5.1)
+        assert [info.epoch for info in head.take(SplitInfo)] == [1]
+    head.edge(1)
+    assert not head.machine.refused
+    head.advance(20.0)
+    assert not head.take(SplitInfo)
+
+
+def test_refused_at_first_the_head_asks_again(head):
+    head.switch()
+    head.work()
+    head.take()
+    head.edge(1, TailState.REFUSED, 'full')
+    head.advance(5.1)
+    assert [info.epoch for info in head.take(SplitInfo)] == [1]
+    head.edge(1)
+    head.advance(20.0)
+    assert not head.take(SplitInfo)
+
+
+def test_bundles_are_loaded_beside_the_pictures(head):
+    head.ready()
+    head.background.clear()
+    head.switch('two')
+    head.picture(1)
+    load, encode = head.jobs
+    assert (type(load), type(encode)) == (LoadBundle, EncodeFrame)
+    assert head.background == [load]

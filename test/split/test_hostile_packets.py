@@ -12,7 +12,7 @@ from tiny_split import Sender, tiny_bundle
 from iot_fl_ros.core.split_messages import Inference
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.jobs import TailWorker
-from iot_fl_ros.split.tail import MAX_OPEN, TailMachine
+from iot_fl_ros.split.tail import TailMachine, max_open
 
 NANO = 1_000_000_000
 UINT16, UINT32 = st.integers(0, (1 << 16) - 1), st.integers(0, (1 << 32) - 1)
@@ -76,10 +76,10 @@ def served(worker, sender):
 def check_memory(driver, sender):
     assert len(driver.machine._robots) == 1
     robot = driver.machine._robots['robot_1']
-    assert len(robot.frames) <= MAX_OPEN
+    assert len(robot.frames) <= max_open(sender.bundle.codec.layout.frame_bytes)
     for frame in robot.frames.values():
         assert len(frame._payload) == sender.bundle.codec.layout.frame_bytes
-    assert len(robot.closed) <= 256
+    assert len(robot.closed) <= 4_096
     assert len(driver.machine.counters) <= 1_001
 
 

@@ -11,7 +11,7 @@ from iot_fl_ros.core.split_messages import Inference, SplitStatus, TailState
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.jobs import InferFrames, TailWorker
-from iot_fl_ros.split.tail import MAX_OPEN, TailMachine
+from iot_fl_ros.split.tail import TailMachine, max_open
 
 SECONDS = 0.01  # that a frame takes
 
@@ -311,10 +311,12 @@ def test_a_tail_that_fails_goes_on_with_the_next_frame(tail, sender):
 
 def test_of_too_many_open_frames_the_emptiest_goes(tail, sender):
     driver = tail(sender)
-    for number in range(MAX_OPEN + 1):
+    assert max_open(50 << 20) == 8, 'frames of megabytes are few'
+    most = max_open(sender.bundle.codec.layout.frame_bytes)
+    for number in range(most + 1):
         count = 1 if number == 4 else 2
         driver.hear(*sender.frame(number, driver.now)[:count])
-    assert {*range(MAX_OPEN + 1)} - {*driver.machine._robots['robot_1'].frames} == {4}
+    assert {*range(most + 1)} - {*driver.machine._robots['robot_1'].frames} == {4}
     assert driver.machine.statistics['robot_1'].frames == {'pushed out': 1}
 
 
@@ -347,3 +349,29 @@ def test_a_robot_that_is_long_silent_makes_room_for_another(bundles):
         driver.hear(other.info(driver.now))
         driver.work()
         assert list(driver.machine.statistics) == served
+
+
+def test_a_robot_that_lost_its_place_is_told(bundles):
+    sender = Sender(load_bundle(bundles / 'one'))
+    driver = FakeDriver(TailMachine('edge', 1, 1), TailWorker(bundles, AnswerSettings()))
+    driver.hear(sender.info(driver.now))
+    driver.work()
+    driver.take()
+    driver.background.clear()
+    driver.advance(61.0)
+    driver.hear(sender.other(robot_id='robot_2').info(driver.now))
+    (told,) = driver.take(SplitStatus)
+    assert (told.robot_id, told.state) == ('robot_1', TailState.REFUSED)
+    assert driver.background == driver.jobs, 'frames of others do not wait for it'
+
+
+def test_a_frame_that_waited_past_its_deadline_is_dropped(tail, sender):
+    driver = tail(sender)
+    driver.hear(*sender.frame(1, driver.now))
+    (busy,) = driver.jobs
+    driver.hear(*sender.frame(2, driver.now))
+    driver.jobs.clear()
+    driver.advance(0.3)
+    driver.tell(JobDone(busy, driver.worker.run(busy)))
+    assert not driver.jobs
+    assert driver.machine.statistics['robot_1'].frames['expired'] == 1
