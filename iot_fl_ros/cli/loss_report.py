@@ -36,7 +36,7 @@ def write_loss_report(
         curves, sizes = _curves(by_seed)
         seeds = ', '.join(map(str, sorted(by_seed)))
         lines += [f'## {data_set}', '', f'Seeds {seeds}; accuracy in %, ± half the 95 % interval.']
-        lines += ['', *_table(study, curves, sizes), '', *_goals(study, curves)]
+        lines += ['', *_table(study, curves, sizes), '', *_goals(study, data_set, curves)]
         lines += [*_waiting(by_seed), '']
         plot = _plot(study, data_set, curves, report)
         lines += [f'![Accuracy against loss, {data_set}]({plot.name})', '']
@@ -74,10 +74,10 @@ def _table(
     return lines
 
 
-def _goals(study: LossStudy, curves: Curves) -> list[str]:
+def _goals(study: LossStudy, data_set: str, curves: Curves) -> list[str]:
     """Say by how much each variant falls below itself without loss."""
     lines = []
-    for variant in study.variants:
+    for variant in study.variants_of(data_set):
         curve = curves[variant]
         falls = [
             f'{100 * (curve[0.0].mean - curve[rate].mean):.1f} points at {rate:.0%} '
@@ -132,7 +132,8 @@ def _groups(study: LossStudy, curves: Curves) -> dict[str, tuple[int, str]]:
     styles: dict[str, tuple[int, str]] = {}
     for method in curves:
         variants = [v for v in study.variants if method.startswith(v)]
-        base = 'JPEG' if method.startswith('JPEG') else (variants or [method])[0]
+        longest = max(variants, key=len, default=method)
+        base = 'JPEG' if method.startswith('JPEG') else longest
         if base not in bases:
             bases.append(base)
         condition = method.removeprefix(base)

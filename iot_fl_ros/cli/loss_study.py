@@ -63,7 +63,7 @@ def _do(
 ) -> None:  # fmt: skip
     if _kept_rows(study, data_set, seed, output) is not None:
         return
-    for variant in (BASE, *study.variants):
+    for variant in (BASE, *study.variants_of(data_set)):
         train_bundle(study, data_set, seed, variant, output, progress)
     rows = measure(study, data_set, seed, output)
     document = {'digest': rows_digest(study, data_set, seed), 'rows': rows}

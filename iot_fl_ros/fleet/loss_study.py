@@ -6,7 +6,6 @@ Every model of it is trained once per data set and seed and kept as a bundle.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from iot_fl_ros.split.recipe import Recipe, RecipeSettings, spread
 from iot_fl_ros.split.training import Epoch
 
 _KEYS = ('kind', 'title', 'text', 'seeds', 'rates', 'settings', 'data_sets', 'variants')
+_VARIANTS = 'variants'
 BASE = 'plain, float32'
 ROWS = 'rows.json'
 Row = dict[str, Any]
@@ -51,8 +51,13 @@ class LossStudy:
     rates: tuple[float, ...]
     data_sets: Mapping[str, Mapping[str, Any]]
     variants: Mapping[str, Mapping[str, Any]]
+    chosen: Mapping[str, tuple[str, ...]]
     plain: _Plain
     text: str = ''
+
+    def variants_of(self, data_set: str) -> tuple[str, ...]:
+        """Return the variants that are tried on a data set: those it names, else all."""
+        return self.chosen[data_set] or tuple(self.variants)
 
     def settings(self, data_set: str, variant: str, seed: int) -> RecipeSettings:
         """Return the recipe of one bundle."""
@@ -64,10 +69,11 @@ def read_loss_study(name: str, tree: Mapping[str, Any]) -> LossStudy:
     """Return the study that a YAML file describes; ConfigError names what is wrong."""
     plain = {key: value for key, value in tree.items() if key not in _KEYS}
     shared = flatten(tree.get('settings') or {})
-    data_sets = {
-        str(key): {**shared, **flatten(own or {})}
-        for key, own in (tree.get('data_sets') or {}).items()
-    }
+    data_sets, chosen = {}, {}
+    for key, own in (tree.get('data_sets') or {}).items():
+        flat = {**shared, **flatten(own or {})}
+        chosen[str(key)] = tuple(flat.pop(_VARIANTS, ()))
+        data_sets[str(key)] = flat
     variants = {str(key): flatten(own or {}) for key, own in (tree.get('variants') or {}).items()}
     if not data_sets or not variants:
         raise ConfigError(f'study {name!r} needs data_sets and variants')
@@ -78,12 +84,15 @@ def read_loss_study(name: str, tree: Mapping[str, Any]) -> LossStudy:
         tuple(float(rate) for rate in tree.get('rates') or [0.0, 0.5]),
         data_sets,
         variants,
+        chosen,
         read_settings(_Plain, plain),
         str(tree.get('text') or ''),
     )
     refuse_unknown(tree, {*_KEYS, *plain})
-    for data_set, variant in itertools.product(data_sets, variants):
-        study.settings(data_set, variant, 0)
+    for data_set in data_sets:
+        refuse_unknown(study.variants_of(data_set), variants)
+        for variant in variants:
+            study.settings(data_set, variant, 0)
     return study
 
 
@@ -119,8 +128,10 @@ def train_bundle(
 
 def rows_digest(study: LossStudy, data_set: str, seed: int) -> str:
     """Return a digest of all settings that the rows of a data set and seed depend on."""
-    recipes = [study.settings(data_set, variant, seed) for variant in (BASE, *study.variants)]
-    text = repr((recipes, list(study.variants), study.rates, study.plain))
+    recipes = [
+        study.settings(data_set, variant, seed) for variant in (BASE, *study.variants_of(data_set))
+    ]
+    text = repr((recipes, study.variants_of(data_set), study.rates, study.plain))
     return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -135,7 +146,7 @@ def measure(study: LossStudy, data_set: str, seed: int, output: Path) -> list[Ro
     samples = _test_samples(study, data_set)
     rows: list[Row] = []
     smallest: Bundle | None = None
-    for variant in (BASE, *study.variants):
+    for variant in (BASE, *study.variants_of(data_set)):
         bundle = load_bundle(bundle_folder(output, data_set, seed, variant))
         evaluation = LossEvaluation(bundle, samples)
         layout = bundle.codec.layout

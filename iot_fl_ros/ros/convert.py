@@ -9,7 +9,7 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 import iot_fl_ros.msg as ros_msg
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.feature_packet import FeaturePacket, read_packet
+from iot_fl_ros.core.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages import (
     MESSAGES,
     ChunkRequest,
@@ -76,13 +76,6 @@ def decode(cls: type[WireMessage], raw: bytes) -> WireMessage:
     except Exception as error:  # whatever the middleware raises on bytes from a stranger
         raise MessageError('undecodable', str(error)) from error
     return from_ros(cls, ros)
-
-
-def decode_any(cls: Kind, raw: bytes) -> WireMessage | FeaturePacket:
-    """Return the value of any message of ours; MessageError if it is not a right one."""
-    if issubclass(cls, FeaturePacket):
-        return read_packet(raw)
-    return decode(cls, raw)
 
 
 def from_ros(cls: type[WireMessage], ros: Any) -> WireMessage:

@@ -26,7 +26,7 @@ from iot_fl_ros.core.wire import SourceHeader
 from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
-from iot_fl_ros.split.statistics import Recent, TailStatistics
+from iot_fl_ros.split.statistics import TailStatistics
 
 _DUE = 'due'
 _NANO = 1e-9
@@ -36,8 +36,9 @@ _MAX_OPEN, _MAX_OPEN_BYTES, _MIN_OPEN = 2_048, 64 << 20, 8
 # Numbers of frames that are over, kept to know late and repeated packets.
 _MAX_CLOSED = 4_096
 # Time that is kept for the tail: the slowest of late and half as much again, and something for
-# timers, threads and the way back, s; at most this share of the deadline.
-_RESERVE_FACTOR, _RESERVE_EXTRA, _RESERVE_SHARE = 1.5, 0.01, 0.5
+# timers, threads and the way back, s; at most this share of the deadline. A slow frame is
+# forgotten by this factor a frame.
+_RESERVE_FACTOR, _RESERVE_EXTRA, _RESERVE_SHARE, _FORGETTING = 1.5, 0.01, 0.5, 0.98
 _LATE, _UNKNOWN = 'frame is over', 'unknown robot'
 _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
@@ -83,7 +84,7 @@ class TailMachine:
         self._robots: dict[str, _Robot] = {}
         self._busy = False
         self._due = float('inf')
-        self._seconds = Recent()
+        self._slowest = 0.0
         self._reserve = _RESERVE_EXTRA
         self.counters = Refusals()
 
@@ -236,8 +237,8 @@ class TailMachine:
         return frame
 
     def _note_seconds(self, seconds: float) -> None:
-        self._seconds.add(seconds)
-        self._reserve = _RESERVE_FACTOR * self._seconds.quantile(0.95) + _RESERVE_EXTRA
+        self._slowest = max(seconds, _FORGETTING * self._slowest)
+        self._reserve = _RESERVE_FACTOR * self._slowest + _RESERVE_EXTRA
 
     def _close_due(self, now: float) -> list[Effect]:
         for robot in self._robots.values():

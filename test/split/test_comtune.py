@@ -65,17 +65,11 @@ def split_of(base, **spec):
     return TunedSplit(parts, codec)
 
 
-def tuning(
-    split,
-    loss=LossSettings(),
-    labelled=True,
-    epochs=5,
-    store=None,
-    link=LinkSettings(),  # noqa: B008
-):
+def tuning(split, loss=None, labelled=True, epochs=5, store=None, link=None):
     """Yield after each epoch of tuning."""
     x, labels = samples(1_500, 1)
-    draw = LossDraw(split.channel.codec, loss, link)
+    loss = loss or LossSettings()
+    draw = LossDraw(split.channel.codec, loss, link or LinkSettings())
     objective = tuning_objective(split, draw, labels if labelled else None, loss)
     settings = TrainingSettings(epochs=epochs, batch_size=50, learning_rate=0.02)
     return train(split, objective, lambda i: x[i], len(x), settings, 3, store, 'tune')
