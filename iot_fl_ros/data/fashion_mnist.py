@@ -53,12 +53,9 @@ def obtain() -> Path:
 
     The cache is `$XDG_CACHE_HOME/iot_fl_ros/fashion-mnist` (default `~/.cache`).
     """
-    return _source().obtain(cache_folder('fashion-mnist'))
+    return source().obtain(cache_folder('fashion-mnist'))
 
 
-def _source() -> DebianFiles:
+def source() -> DebianFiles:
+    """Return where the files come from."""
     return DebianFiles('Fashion-MNIST', PACKAGE, FOLDER, FILES)
-
-
-def _fill(cache: Path, source: Path) -> None:
-    _source().fill(cache, source)

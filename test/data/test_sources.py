@@ -88,7 +88,7 @@ def test_a_wrong_fashion_mnist_file_is_refused(tmp_path, monkeypatch):
     for name in fashion_mnist.FILES:
         (source / f'{name}.gz').write_bytes(gzip.compress(b'something else'))
     with pytest.raises(DataError, match='SHA-256'):
-        fashion_mnist._fill(tmp_path / 'cache', source)
+        fashion_mnist.source().fill(tmp_path / 'cache', source)
 
 
 def test_without_network_the_error_says_how_to_place_the_files(tmp_path, monkeypatch):
