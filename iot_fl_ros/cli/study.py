@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the runs that are not done yet, then write the report."""
-    name, tree = _read(arguments.study)
+    name, tree = read_tree(arguments.study)
     if tree.get('kind') == 'loss':
         output = arguments.output or Path('runs') / f'study-{name}'
         report = arguments.report or output
@@ -69,7 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _read(name: str) -> tuple[str, Mapping[str, Any]]:
+def read_tree(name: str) -> tuple[str, Mapping[str, Any]]:
     """Return name and content of a study's file."""
     path = Path(name)
     if not path.is_file():

@@ -7,6 +7,7 @@ import yaml
 
 from iot_fl_ros.cli import study as verb
 from iot_fl_ros.cli.main import main
+from iot_fl_ros.fleet.loss_study import read_loss_study
 from iot_fl_ros.fleet.study import read_study
 from iot_fl_ros.fleet.study_results import Curve, Estimate, curves_of, table
 
@@ -130,7 +131,7 @@ def test_a_report_leaves_out_runs_of_other_settings(arguments, tree, tmp_path):
     assert '| two models |' in (tmp_path / 'out/toy.md').read_text()
     tree['settings']['run.rounds'] = 3
     (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
-    study = verb._load(str(tmp_path / 'toy.yaml'))
+    study = read_study('toy', tree)
     assert curves_of(study, tmp_path / 'out') == {}
 
 
@@ -141,9 +142,11 @@ def test_an_unknown_section_or_file_is_an_error(arguments, capsys):
 
 
 def test_the_studies_that_come_with_the_package_are_valid():
-    study = verb._load('traffic')
+    study = read_study(*verb.read_tree('traffic'))
     assert len(study.runs) > 100
     assert len({run.folder for run in study.runs}) == len(study.runs)
+    loss = read_loss_study(*verb.read_tree('loss'))
+    assert loss.variants_of('fashion-mnist') == ('COMtune, float32', 'COMtune, 1/16')
 
 
 def test_the_interval_of_three_seeds_by_hand():
