@@ -26,8 +26,10 @@ from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.topics import (
     AGGREGATOR_ROLE,
     HEAD_ROLE,
+    PEER_ROLE,
     ROBOT_ROLE,
     TAIL_ROLE,
+    TRAM_ROLE,
     publisher_qos,
     subscription_qos,
 )
@@ -45,6 +47,8 @@ ROLES = {
     'robot': ROBOT_ROLE,
     'head': HEAD_ROLE,
     'tail': TAIL_ROLE,
+    'peer': PEER_ROLE,
+    'tram': TRAM_ROLE,
 }
 SPLIT_NODES = {
     'head': HeadNodeSettings,
@@ -244,9 +248,9 @@ def topics() -> str:
 
 def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
     profile = publisher_qos(cls)
-    senders = [name for name, role in ROLES.items() if cls in role.publishes + role.answers]
-    own = any(cls in role.answers for role in ROLES.values())
-    takers = [name for name, role in ROLES.items() if cls in role.subscribes]
+    senders = [name for name, role in ROLES.items() if cls in role.publishes + role.to_robots]
+    own = any(cls in role.to_robots for role in ROLES.values())
+    takers = [name for name, role in ROLES.items() if cls in role.subscribes + role.from_robots]
     return (
         f'`/<robot>/{cls.TOPIC}`' if own else f'`{cls.TOPIC}`',
         f'`iot_fl_ros/msg/{ROS_TYPES[cls].__name__}`',

@@ -13,9 +13,21 @@ from iot_fl_ros.core.wire import WireMessage
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Send a message on the topic of its class."""
+    """Send a message on the topic of its class: the fleet's, or that in the namespace of `to`."""
 
     message: WireMessage
+    to: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Hear:
+    """Take messages of class `kind` from the namespaces of `robot_ids`, and of nobody else.
+
+    Replaces what was heard of that class before.
+    """
+
+    kind: type[WireMessage]
+    robot_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +93,6 @@ class RunEnded:
 
 
 Effect = (
-    Publish | PublishPackets | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record | Warn
-    | RunEnded
+    Publish | PublishPackets | Hear | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record
+    | Warn | RunEnded
 )  # fmt: skip

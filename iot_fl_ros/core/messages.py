@@ -6,6 +6,7 @@ whether it fits the run is for the state machines to say.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import ClassVar
@@ -87,7 +88,7 @@ class RunInfo(WireMessage):
             raise MessageError('out of range', f'heartbeat_period is {self.heartbeat_period} s')
         if self.open_set_size > MAX_OPEN_SET:
             raise MessageError('out of range', f'open_set_size is over {MAX_OPEN_SET}')
-        _check_digest('open_set_digest', self.open_set_digest, bool(self.open_set_size))
+        check_digest('open_set_digest', self.open_set_digest, bool(self.open_set_size))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +110,8 @@ class RoundPlan(WireMessage):
 
     def check(self) -> None:
         """The state is known and robots are listed in order."""
-        _check_enum('state', self.state, PlanState)
-        _check_digest('model_digest', self.model_digest, None)
+        check_enum('state', self.state, PlanState)
+        check_digest('model_digest', self.model_digest, None)
         if list(self.participants) != sorted(set(self.participants)):
             raise MessageError('not sorted', 'participants must be sorted and unique')
 
@@ -136,15 +137,20 @@ class RobotStatus(WireMessage):
     wait_seconds: Float64
     bytes_received: UInt64
     bytes_sent: UInt64
+    upload_seconds: Measure = math.nan
+    battery: Measure = math.nan
+    tags: Texts = ()
 
     def check(self) -> None:
         """The robot has a name of its own and its figures are possible ones."""
         if not self.robot_id or self.robot_id == AGGREGATOR:
             raise MessageError('bad robot id', f'robot_id is {self.robot_id!r}')
-        _check_enum('state', self.state, RobotState)
-        _check_digest('update_digest', self.update_digest, None)
-        if self.accuracy < 0 or self.accuracy > 1 or self.train_seconds < 0:
-            raise MessageError('out of range', 'accuracy must be in 0..1, times not negative')
+        check_enum('state', self.state, RobotState)
+        check_digest('update_digest', self.update_digest, None)
+        if self.accuracy < 0 or self.accuracy > 1 or self.battery < 0 or self.battery > 1:
+            raise MessageError('out of range', 'accuracy and battery must be in 0..1')
+        if self.train_seconds < 0 or self.upload_seconds < 0:
+            raise MessageError('out of range', 'times must not be negative')
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +179,7 @@ class TensorChunk(WireMessage):
 
     def check(self) -> None:
         """Lengths agree, so that a receiver can allocate and place the data without surprise."""
-        _check_digest('digest', self.digest, True)
+        check_digest('digest', self.digest, True)
         lists = (self.dtype_codes, self.dtype_bits, self.dtype_lanes, self.ranks)
         if any(len(values) != len(self.names) for values in lists):
             raise MessageError('bad shape', 'each tensor needs a name, a data type and a rank')
@@ -222,7 +228,7 @@ class ChunkRequest(WireMessage):
 
     def check(self) -> None:
         """Names what is wanted."""
-        _check_digest('digest', self.digest, True)
+        check_digest('digest', self.digest, True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,13 +262,17 @@ MESSAGES: tuple[type[WireMessage], ...] = (
 )
 
 
-def _check_enum(name: str, value: int, enum: type[IntEnum]) -> None:
+def check_enum(name: str, value: int, enum: type[IntEnum]) -> None:
+    """Raise MessageError unless `value` is one of `enum`."""
     if value not in enum._value2member_map_:
         raise MessageError('out of range', f'{name} is {value}, not one of {list(enum)}')
 
 
-def _check_digest(name: str, value: bytes, needed: bool | None) -> None:
-    """`needed` None: may be empty; otherwise it must be there exactly when needed."""
+def check_digest(name: str, value: bytes, needed: bool | None) -> None:
+    """Raise MessageError for a wrong length.
+
+    needed: None = may be empty; otherwise it must be there exactly when needed.
+    """
     allowed = {None: (0, DIGEST_BYTES), True: (DIGEST_BYTES,), False: (0,)}[needed]
     if len(value) not in allowed:
         raise MessageError('bad digest', f'{name} has {len(value)} bytes, not {allowed[-1]}')

@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import DIGEST_BYTES
+from iot_fl_ros.core.names import check_robot_id
 from iot_fl_ros.core.wire import (
     Digest,
     Float32s,
@@ -26,8 +27,7 @@ from iot_fl_ros.core.wire import (
 
 MAX_DEADLINE = 60.0
 MAX_ANSWERS = 1_000
-# Robot ids and bundles become names of topics and folders.
-_TOPIC_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,63}')
+# Bundles become names of folders.
 _FOLDER_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}')
 
 
@@ -117,15 +117,6 @@ class Inference(WireMessage):
 
 
 SPLIT_MESSAGES: tuple[type[WireMessage], ...] = (SplitInfo, SplitStatus, Inference)
-
-
-def check_robot_id(robot_id: str) -> None:
-    """Raise MessageError unless `robot_id` can be part of a topic's name."""
-    if not _TOPIC_NAME.fullmatch(robot_id):
-        raise MessageError(
-            'bad robot id',
-            f'{robot_id!r} is no robot id: letters, digits and _ only, at most 64, a letter first',
-        )
 
 
 def check_bundle_name(name: str) -> None:

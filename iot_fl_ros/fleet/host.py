@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
+    Hear,
     Publish,
     Record,
     RunEnded,
@@ -109,10 +110,12 @@ class Host:
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Publish(message):
-                    size = self._network.publish(message)
+                case Publish(message, to):
+                    size = self._network.publish(message, to)
                     if self._sent:
                         self._sent(size)
+                case Hear(kind, robot_ids):
+                    self._network.hear(self.name, kind, robot_ids)
                 case StartJob(job):
                     self._start_job(job)
                 case SaveCheckpoint():

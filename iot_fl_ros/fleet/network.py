@@ -42,6 +42,7 @@ class Network:
         self._faults = faults
         self._rng = rng
         self._readers: dict[str, tuple[tuple[type[WireMessage], ...], Deliver]] = {}
+        self._heard: dict[str, dict[type[WireMessage], tuple[str, ...]]] = {}
         self._latched: dict[type[WireMessage], list[WireMessage]] = {}
 
     def join(self, name: str, topics: tuple[type[WireMessage], ...], deliver: Deliver) -> None:
@@ -54,19 +55,27 @@ class Network:
     def leave(self, name: str) -> None:
         """Unsubscribe `name`; what is on its way to it is lost."""
         self._readers.pop(name, None)
+        self._heard.pop(name, None)
+
+    def hear(self, name: str, kind: type[WireMessage], robot_ids: tuple[str, ...]) -> None:
+        """Let `name` take messages of `kind` from the namespaces of these robots alone."""
+        self._heard.setdefault(name, {})[kind] = robot_ids
 
     def forget_latched(self) -> None:
         """Lose what the aggregator latched, as when its process dies."""
         self._latched.clear()
 
-    def publish(self, message: WireMessage) -> int:
-        """Send `message` to all subscribers of its topic; return its size on the wire, bytes."""
+    def publish(self, message: WireMessage, to: str = '') -> int:
+        """Send `message` to all subscribers of its topic; return its size on the wire, bytes.
+
+        to: robot in whose namespace the topic is; none = the fleet's.
+        """
         size = wire_size(message)
         cls = type(message)
         if cls in _LATCHED:
             self._latch(message)
         for name, (topics, _) in list(self._readers.items()):
-            if cls in topics:
+            if to in self._heard.get(name, {}).get(cls, ()) if to else cls in topics:
                 self._send(name, message, size)
         return size
 

@@ -20,7 +20,7 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
 from iot_fl_ros.core.errors import ConfigError, MessageError  # noqa: E402
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested  # noqa: E402
-from iot_fl_ros.core.split_messages import check_robot_id  # noqa: E402
+from iot_fl_ros.core.names import check_robot_id  # noqa: E402
 from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
 from iot_fl_ros.ros.convert import source_header  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics  # noqa: E402

@@ -20,7 +20,16 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.peer_messages import PEER_MESSAGES, PeerChunk, PeerStatus
 from iot_fl_ros.core.split_messages import SPLIT_MESSAGES, Inference, SplitInfo, SplitStatus
+from iot_fl_ros.core.tram_messages import (
+    TRAM_MESSAGES,
+    TokenChunk,
+    TokenClaim,
+    TokenOffer,
+    TokenVote,
+    TramStatus,
+)
 from iot_fl_ros.core.wire import SourceHeader, WireMessage, wire_fields
 
 Kind = type[WireMessage] | type[FeaturePacket]
@@ -36,8 +45,17 @@ ROS_TYPES: dict[Kind, Any] = {
     SplitInfo: ros_msg.SplitInfo,
     SplitStatus: ros_msg.SplitStatus,
     Inference: ros_msg.Inference,
+    PeerStatus: ros_msg.PeerStatus,
+    PeerChunk: ros_msg.TensorChunk,
+    TramStatus: ros_msg.TramStatus,
+    TokenOffer: ros_msg.TokenOffer,
+    TokenClaim: ros_msg.TokenClaim,
+    TokenVote: ros_msg.TokenVote,
+    TokenChunk: ros_msg.TensorChunk,
 }
-assert set(ROS_TYPES) == {*MESSAGES, *SPLIT_MESSAGES, FeaturePacket}
+assert set(ROS_TYPES) == {
+    *MESSAGES, *SPLIT_MESSAGES, *PEER_MESSAGES, *TRAM_MESSAGES, FeaturePacket,
+}  # fmt: skip
 
 _TYPECODES = {'uint8': 'B', 'uint16': 'H', 'uint32': 'I', 'uint64': 'Q', 'float': 'f'}
 _FORMS: dict[str, Any] = {'tuple': tuple, 'bytes': bytes, 'view': memoryview}

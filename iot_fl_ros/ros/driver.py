@@ -24,6 +24,7 @@ from rclpy.timer import Timer
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
+    Hear,
     Publish,
     PublishPackets,
     Record,
@@ -45,10 +46,10 @@ from iot_fl_ros.core.events import (
     TimerFired,
 )
 from iot_fl_ros.core.feature_packet import FeaturePacket, FramePackets, read_packet
-from iot_fl_ros.core.messages import RobotStatus
 from iot_fl_ros.core.wire import WireMessage
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 from iot_fl_ros.ros.topics import (
+    STATUSES,
     USUAL_PACKETS,
     Kind,
     Role,
@@ -59,7 +60,7 @@ from iot_fl_ros.ros.topics import (
 from iot_fl_ros.ros.worker import WorkerThread
 
 _WARN_PERIOD = 10.0
-_MAX_ANSWER_TOPICS = 256
+_MAX_ROBOT_TOPICS = 256
 # (robot id, now, bytes) -> when the packet arrives, s; infinity: never
 EmulatedArrivals = Callable[[str, float, int], float]
 
@@ -135,7 +136,8 @@ class MachineDriver:
         self._timers: dict[str, Timer] = {}
         self._warned: dict[str, float] = {}
         self._publishers: dict[Kind, Publisher] = {}
-        self._answers: dict[tuple[Kind, str], Publisher] = {}
+        self._robot_publishers: dict[tuple[Kind, str], Publisher] = {}
+        self._heard: dict[tuple[Kind, str], Subscription] = {}
         self._subscriptions: list[Subscription] = []
         self._results: collections.deque[Event] = collections.deque()
         self._delayed: set[Timer] = set()
@@ -144,7 +146,6 @@ class MachineDriver:
         """Create publishers and subscriptions and start the machine; the node has an executor."""
         assert self._node.executor is not None
         self._executor = self._node.executor
-        overrides = QoSOverridingOptions.with_default_policies()
         for cls in self._role.publishes:
             if cls is FeaturePacket:
                 self._create_publisher(cls, packet_qos(USUAL_PACKETS, self._deadline))
@@ -154,20 +155,21 @@ class MachineDriver:
         # The machine first: a message may arrive as soon as there is a subscription.
         self._do(self._machine.start(self.now()))
         for cls in self._role.subscribes:
-            callbacks = SubscriptionEventCallbacks(
-                liveliness=self._peers_changed if cls is RobotStatus else None
-            )
-            self._subscriptions.append(
-                self._node.create_subscription(
-                    ROS_TYPES[cls],
-                    f'{self._namespace}/{cls.TOPIC}',
-                    self._callback(cls),
-                    subscription_qos(cls, self._lease),
-                    event_callbacks=callbacks,
-                    qos_overriding_options=overrides,
-                    raw=True,
-                )
-            )
+            self._subscriptions.append(self._subscribe(cls, f'{self._namespace}/{cls.TOPIC}'))
+
+    def _subscribe(self, cls: Kind, topic: str) -> Subscription:
+        callbacks = SubscriptionEventCallbacks(
+            liveliness=self._peers_changed if cls in STATUSES else None
+        )
+        return self._node.create_subscription(
+            ROS_TYPES[cls],
+            topic,
+            self._callback(cls),
+            subscription_qos(cls, self._lease),
+            event_callbacks=callbacks,
+            qos_overriding_options=_overrides_of(cls, self._role),
+            raw=True,
+        )
 
     def _callback(self, cls: Kind) -> Callable[[bytes], None]:
         if issubclass(cls, FeaturePacket):
@@ -186,14 +188,15 @@ class MachineDriver:
         for timer in (*self._timers.values(), *self._delayed):
             self._node.destroy_timer(timer)
         self._delayed.clear()
-        for subscription in self._subscriptions:
+        for subscription in (*self._subscriptions, *self._heard.values()):
             self._node.destroy_subscription(subscription)
-        for publisher in (*self._publishers.values(), *self._answers.values()):
+        for publisher in (*self._publishers.values(), *self._robot_publishers.values()):
             self._node.destroy_publisher(publisher)
         self._timers.clear()
         self._subscriptions.clear()
+        self._heard.clear()
         self._publishers.clear()
-        self._answers.clear()
+        self._robot_publishers.clear()
 
     def now(self) -> float:
         """Return the node's time, s."""
@@ -249,10 +252,12 @@ class MachineDriver:
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Publish(message):
-                    self._publish(message)
+                case Publish(message, to):
+                    self._publish(message, to)
                 case PublishPackets(packets):
                     self._publish_packets(packets)
+                case Hear(kind, robot_ids):
+                    self._hear(kind, robot_ids)
                 case StartJob(job, background):
                     thread = self._background if background else self._thread
                     thread.submit(partial(self._run_job, job))
@@ -272,13 +277,11 @@ class MachineDriver:
                 case RunEnded() if self._ended:
                     self._ended()
 
-    def _publish(self, message: WireMessage) -> None:
+    def _publish(self, message: WireMessage, to: str) -> None:
         raw = encode(message)
         kind = type(message)
-        if kind in self._role.answers:
-            self._answer_publisher(kind, message.robot_id).publish(raw)  # type: ignore[attr-defined]
-        else:
-            self._publishers[kind].publish(raw)
+        publisher = self._publisher_to(kind, to) if to else self._publishers[kind]
+        publisher.publish(raw)
         if self._sent:
             self._sent(len(raw))
 
@@ -289,17 +292,26 @@ class MachineDriver:
             if self._sent:
                 self._sent(len(raw))
 
-    def _answer_publisher(self, cls: Kind, robot_id: str) -> Publisher:
+    def _publisher_to(self, cls: Kind, robot_id: str) -> Publisher:
         """Return the publisher on a topic of one robot; made when it is first needed."""
         key = (cls, robot_id)
-        if key not in self._answers:
-            if len(self._answers) >= _MAX_ANSWER_TOPICS:
-                oldest = next(iter(self._answers))
-                self._node.destroy_publisher(self._answers.pop(oldest))
-            self._answers[key] = self._node.create_publisher(
+        if key not in self._robot_publishers:
+            if len(self._robot_publishers) >= _MAX_ROBOT_TOPICS:
+                oldest = next(iter(self._robot_publishers))
+                self._node.destroy_publisher(self._robot_publishers.pop(oldest))
+            self._robot_publishers[key] = self._node.create_publisher(
                 ROS_TYPES[cls], f'/{robot_id}/{cls.TOPIC}', publisher_qos(cls)
             )
-        return self._answers[key]
+        return self._robot_publishers[key]
+
+    def _hear(self, cls: Kind, robot_ids: tuple[str, ...]) -> None:
+        """Subscribe to the topics of these robots, and to those of no others any more."""
+        former = {key for key in self._heard if key[0] is cls}
+        wanted = {(cls, robot_id) for robot_id in robot_ids}
+        for key in former - wanted:
+            self._node.destroy_subscription(self._heard.pop(key))
+        for key in sorted(wanted - former, key=lambda key: key[1]):
+            self._heard[key] = self._subscribe(cls, f'/{key[1]}/{cls.TOPIC}')
 
     def _run_job(self, job: Any) -> None:
         try:
@@ -347,3 +359,9 @@ class MachineDriver:
             self._warned.clear()
         self._warned[key] = now
         self._node.get_logger().warning(text)
+
+
+def _overrides_of(cls: Kind, role: Role) -> QoSOverridingOptions | None:
+    """Let parameters override the QoS of the fleet's topics, whose names are known beforehand."""
+    known = cls in role.subscribes
+    return QoSOverridingOptions.with_default_policies() if known else None

@@ -21,20 +21,30 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.peer_messages import PeerChunk, PeerStatus
 from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus
+from iot_fl_ros.core.tram_messages import (
+    TokenChunk,
+    TokenClaim,
+    TokenOffer,
+    TokenVote,
+    TramStatus,
+)
 from iot_fl_ros.ros.convert import Kind
 
 
 @dataclass(frozen=True)
 class Role:
-    """The messages that a participant sends and takes.
+    """The messages that a participant sends and takes on the topics of the fleet.
 
-    answers: those that it sends to one robot, on a topic in the robot's own namespace.
+    to_robots: those that it sends on topics in the namespaces of robots. from_robots: those that
+    it takes there.
     """
 
     publishes: tuple[Kind, ...]
     subscribes: tuple[Kind, ...]
-    answers: tuple[Kind, ...] = ()
+    to_robots: tuple[Kind, ...] = ()
+    from_robots: tuple[Kind, ...] = ()
 
 
 AGGREGATOR_ROLE = Role(
@@ -47,9 +57,27 @@ ROBOT_ROLE = Role(
 )
 HEAD_ROLE = Role(publishes=(SplitInfo, FeaturePacket), subscribes=(SplitStatus,))
 TAIL_ROLE = Role(
-    publishes=(SplitStatus,), subscribes=(SplitInfo, FeaturePacket), answers=(Inference,)
+    publishes=(SplitStatus,), subscribes=(SplitInfo, FeaturePacket), to_robots=(Inference,)
+)
+PEER_ROLE = Role(
+    publishes=(PeerStatus, ChunkRequest),
+    subscribes=(PeerStatus, ChunkRequest),
+    to_robots=(PeerChunk,),
+    from_robots=(PeerChunk,),
+)
+TRAM_ROLE = Role(
+    publishes=(TramStatus, TokenOffer, TokenClaim, TokenVote, ChunkRequest),
+    subscribes=(TramStatus, TokenOffer, TokenClaim, TokenVote, ChunkRequest),
+    to_robots=(TokenChunk,),
+    from_robots=(TokenChunk,),
 )
 
+# Whose liveliness says that their sender is there.
+STATUSES: tuple[Kind, ...] = (RobotStatus, PeerStatus, TramStatus)
+_FROM_MANY: tuple[Kind, ...] = (
+    *STATUSES, TensorChunk, GlobalChunk, SplitInfo, PeerChunk, TokenChunk, TokenOffer, TokenClaim,
+    TokenVote,
+)  # fmt: skip
 _LATCHED = (RunInfo, RoundPlan, GlobalChunk, SplitInfo, SplitStatus)
 _STATUS_DEPTH = 10
 # SplitInfo comes from every robot, SplitStatus is about every robot: one of each is kept.
@@ -92,9 +120,9 @@ def publisher_qos(message: Kind, chunk_count: int = 1) -> QoSProfile:
         durability=_durability(message),
         history=HistoryPolicy.KEEP_LAST,
     )
-    if message is TensorChunk:
+    if message in (TensorChunk, PeerChunk, TokenChunk):
         profile.history = HistoryPolicy.KEEP_ALL
-    if message is RobotStatus:
+    if message in STATUSES:
         profile.liveliness_lease_duration = Duration(seconds=_OFFERED_LEASE)
     return profile
 
@@ -105,9 +133,9 @@ def subscription_qos(message: Kind, lease: float) -> QoSProfile:
         # The queue is shared by all robots.
         return packet_qos(USUAL_PACKETS * 2, None)
     profile = publisher_qos(message)
-    if message is RobotStatus:
+    if message in STATUSES:
         profile.liveliness_lease_duration = Duration(seconds=max(lease, _OFFERED_LEASE))
-    if message in (TensorChunk, GlobalChunk, RobotStatus, SplitInfo):
+    if message in _FROM_MANY:
         # The queue is shared by all senders: with KEEP_LAST one would push out the other's.
         profile.history = HistoryPolicy.KEEP_ALL
     return profile
@@ -122,7 +150,8 @@ def _depth(message: Kind, chunk_count: int) -> int:
     if message is GlobalChunk:
         return max(1, chunk_count)
     depths: dict[Kind, int] = {
-        RobotStatus: _STATUS_DEPTH, ChunkRequest: _REQUEST_DEPTH,
-        SplitStatus: _SPLIT_DEPTH,
+        RobotStatus: _STATUS_DEPTH, PeerStatus: _STATUS_DEPTH, TramStatus: _STATUS_DEPTH,
+        ChunkRequest: _REQUEST_DEPTH, TokenOffer: _REQUEST_DEPTH, TokenClaim: _REQUEST_DEPTH,
+        TokenVote: _REQUEST_DEPTH, SplitStatus: _SPLIT_DEPTH,
     }  # fmt: skip
     return depths.get(message, 1)

@@ -296,7 +296,7 @@ class TailMachine:
             statistics.received.add(message.received)
             statistics.rate.note(now)
             statistics.frames['answered'] += 1
-            effects.append(Publish(message))
+            effects.append(Publish(message, message.robot_id))
         return [*effects, *self._start_worker(now)]
 
     def _set_timer(self, now: float) -> list[Effect]:

@@ -1,0 +1,18 @@
+"""Names that others use as parts of topics and of paths."""
+
+from __future__ import annotations
+
+import re
+
+from iot_fl_ros.core.errors import MessageError
+
+_TOPIC_NAME = re.compile(r'[A-Za-z][A-Za-z0-9_]{0,63}')
+
+
+def check_robot_id(robot_id: str) -> None:
+    """Raise MessageError unless the id can be a part of a topic's name."""
+    if not _TOPIC_NAME.fullmatch(robot_id):
+        raise MessageError(
+            'bad robot id',
+            f'{robot_id!r} is no robot id: letters, digits and _ only, at most 64, a letter first',
+        )
