@@ -6,7 +6,7 @@ message (for tensors: the last chunk set); everything else reaches who is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -44,6 +44,7 @@ class Network:
         self._readers: dict[str, tuple[tuple[type[WireMessage], ...], Deliver]] = {}
         self._heard: dict[str, dict[type[WireMessage], tuple[str, ...]]] = {}
         self._latched: dict[type[WireMessage], list[WireMessage]] = {}
+        self._sides: dict[str, int] = {}
 
     def join(self, name: str, topics: tuple[type[WireMessage], ...], deliver: Deliver) -> None:
         """Subscribe `name`; latched messages are on their way to it at once."""
@@ -65,6 +66,13 @@ class Network:
         """Lose what the aggregator latched, as when its process dies."""
         self._latched.clear()
 
+    def split(self, *sides: Sequence[str]) -> None:
+        """Let nothing pass between the participants of different sides; no sides = all is well.
+
+        Who is named on no side is on one with all others who are not.
+        """
+        self._sides = {name: number for number, side in enumerate(sides) for name in side}
+
     def publish(self, message: WireMessage, to: str = '') -> int:
         """Send `message` to all subscribers of its topic; return its size on the wire, bytes.
 
@@ -74,7 +82,10 @@ class Network:
         cls = type(message)
         if cls in _LATCHED:
             self._latch(message)
+        side = self._sides.get(_sender_of(message), -1)
         for name, (topics, _) in list(self._readers.items()):
+            if self._sides.get(name, -1) != side:
+                continue
             if to in self._heard.get(name, {}).get(cls, ()) if to else cls in topics:
                 self._send(name, message, size)
         return size
@@ -106,3 +117,7 @@ class Network:
         reader = self._readers.get(name)
         if reader and reader[1] is deliver:  # else it left, or is another life of that name
             deliver(message, size)
+
+
+def _sender_of(message: WireMessage) -> str:
+    return getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
