@@ -64,6 +64,17 @@ class PeersChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class GraphChanged:
+    """The links of this peer of a mesh are others now.
+
+    neighbours: sorted; eps: best step of the Laplacian on the new graph, 0 = not known.
+    """
+
+    neighbours: tuple[str, ...]
+    eps: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """This participant shall go away in good order."""
 
@@ -90,5 +101,5 @@ class SwitchRequested:
 
 Event = (
     MessageArrived | BadMessage | TimerFired | JobDone | JobFailed | CheckpointSaved
-    | PeersChanged | Leave | PictureArrived | SwitchRequested
+    | PeersChanged | GraphChanged | Leave | PictureArrived | SwitchRequested
 )  # fmt: skip

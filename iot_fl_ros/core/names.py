@@ -16,3 +16,9 @@ def check_robot_id(robot_id: str) -> None:
             'bad robot id',
             f'{robot_id!r} is no robot id: letters, digits and _ only, at most 64, a letter first',
         )
+
+
+def robot_ids(count: int) -> list[str]:
+    """Return robot_0 .. robot_<count-1>, padded so that they sort by number."""
+    width = len(str(count - 1))
+    return [f'robot_{i:0{width}d}' for i in range(count)]

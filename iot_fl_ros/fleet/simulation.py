@@ -18,6 +18,7 @@ from iot_fl_ros.core.messages import (
     RunInfo,
     TensorChunk,
 )
+from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.fleet.clock import VirtualClock
@@ -33,12 +34,6 @@ AGGREGATOR_TOPICS = (RobotStatus, TensorChunk, ChunkRequest)
 Record = Callable[[Mapping[str, Any]], None]
 _CHECK_PERIOD = 60.0  # virtual s
 _ASSESS_SECONDS = 0.5  # virtual; while the robots train
-
-
-def robot_ids(count: int) -> list[str]:
-    """Return robot_0 .. robot_<count-1>, padded so that they sort by number."""
-    width = len(str(count - 1))
-    return [f'robot_{i:0{width}d}' for i in range(count)]
 
 
 class Simulation:

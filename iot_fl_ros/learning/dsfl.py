@@ -33,7 +33,7 @@ from iot_fl_ros.learning.selection import (
     unambiguous,
 )
 
-_DISTANCES = 'distances'
+DISTANCES = 'distances'
 _LIKELY = 'likely'
 _NO_AMBIGUITY_LIMIT = 2.0
 # Beyond, equal probabilities would round to little or nothing.
@@ -113,14 +113,14 @@ class DsFl(Method):
             raise ConfigError(f'{classes} classes are too many for 8 bits: use float16')
         if settings.delta_rounds and settings.label_dtype not in ('uint8', 'vote'):
             raise ConfigError('method.delta_rounds needs method.label_dtype uint8 or vote')
-        self._exchange = LabelExchange(
+        self.exchange = LabelExchange(
             info,
             LabelCodec(settings.label_dtype, classes, settings.packed),
             per_round=settings.open_samples,
             keep=settings.cache_rounds,
             block=settings.delta_rounds,
         )
-        self.chained = self._exchange.remembers
+        self.chained = self.exchange.remembers
         self._selects = settings.selection != 'none'
         self._omits = self._selects or settings.ambiguity < _NO_AMBIGUITY_LIMIT
 
@@ -128,22 +128,22 @@ class DsFl(Method):
 
     def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """Labels; with selection, its bits; with weighting by familiarity, distances uint8 [N]."""
-        specs = self._exchange.specs(round, chosen=self._selects)
+        specs = self.exchange.specs(round, chosen=self._selects)
         if self.settings.weighting == 'none':
             return specs
-        return (*specs, TensorSpec(_DISTANCES, 'uint8', (len(self._exchange.asked(round)),)))
+        return (*specs, TensorSpec(DISTANCES, 'uint8', (len(self.exchange.asked(round)),)))
 
     def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """Labels, and which samples they are for, unless for all that were asked for."""
-        return self._exchange.specs(round, chosen=self._omits) if round > 0 else ()
+        return self.exchange.specs(round, chosen=self._omits) if round > 0 else ()
 
     def check_values(self, tensors: Tensors, round: int) -> None:
         """Labels must be distributions; any byte is a distance."""
-        self._exchange.check(tensors, round)
+        self.exchange.check(tensors, round)
 
     def needs_since(self, round: int) -> int:
         """Return the oldest round with a label that is still good, or is referred to."""
-        return self._exchange.needs_since(round)
+        return self.exchange.needs_since(round)
 
     # --- a robot --------------------------------------------------------------------------------
 
@@ -154,7 +154,7 @@ class DsFl(Method):
         assert open_set is not None
         if settings.weighting == 'familiarity':
             seed = derive_seed(self.info.seed, 'familiarity', party.id)
-            party.prepared[_DISTANCES] = distances(private.flat(), open_set.flat(), seed)
+            party.prepared[DISTANCES] = distances(private.flat(), open_set.flat(), seed)
         if settings.selection == 'density_ratio':
             seed = derive_seed(self.info.seed, 'density ratio', party.id)
             party.prepared[_LIKELY] = by_density_ratio(
@@ -173,14 +173,14 @@ class DsFl(Method):
         )
         seed = derive_seed(self.info.seed, 'train', round, party.id)
         loss = party.learner.train_private(schedule, seed)
-        asked = self._exchange.asked(round)
+        asked = self.exchange.asked(round)
         samples = party.open_set.take(asked)
         labels = party.learner.probabilities(samples)
         mask = self._select(party, asked, labels) if self._selects else None
         sent = labels if mask is None else labels[mask]
-        update = self._exchange.encode(party.memory, round, sent, mask)
+        update = self.exchange.encode(party.memory, round, sent, mask)
         if settings.weighting != 'none':
-            update[_DISTANCES] = encode_distances(self._distances(party, round, asked, samples))
+            update[DISTANCES] = encode_distances(self._distances(party, round, asked, samples))
         return update, loss
 
     def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
@@ -192,17 +192,17 @@ class DsFl(Method):
         indices, labels = np.zeros(0, np.int64), np.zeros(0, np.float32)
         for content in sets:
             try:
-                decoded, mask = self._exchange.decode(party.memory, content.tensors, content.round)
+                decoded, mask = self.exchange.decode(party.memory, content.tensors, content.round)
             except MessageError:
                 continue
             if self.chained:
-                self._exchange.remember(party.memory, content.round, decoded, mask)
+                self.exchange.remember(party.memory, content.round, decoded, mask)
             elif content.round == newest:
-                indices, labels = self._exchange.asked(newest)[mask], decoded[mask]
+                indices, labels = self.exchange.asked(newest)[mask], decoded[mask]
         if self.chained:
-            indices, labels = self._exchange.good(party.memory, newest)
+            indices, labels = self.exchange.good(party.memory, newest)
         if len(indices):
-            self._distil(party, indices, labels, newest)
+            self.distil(party, indices, labels, newest)
 
     def _select(
         self, party: Party, asked: NDArray[np.int64], labels: NDArray[np.float32]
@@ -216,15 +216,16 @@ class DsFl(Method):
         self, party: Party, round: int, asked: NDArray[np.int64], samples: Samples
     ) -> NDArray[np.float32]:
         if self.settings.weighting == 'familiarity':
-            return party.prepared[_DISTANCES][asked]
+            return party.prepared[DISTANCES][asked]
         assert party.learner.private is not None
         seed = derive_seed(self.info.seed, 'familiarity', round, party.id)
         learner = party.learner
         return distances(learner.features(party.learner.private), learner.features(samples), seed)
 
-    def _distil(
+    def distil(
         self, party: Party, indices: NDArray[np.int64], labels: NDArray[np.float32], round: int
     ) -> None:
+        """Train on open samples, sorted indices [N], with probabilities [N, C]."""
         assert party.open_set is not None
         settings = self.settings
         is_robot = party.learner.private is not None
@@ -243,7 +244,7 @@ class DsFl(Method):
         usable, labels, masks = [], [], []
         for update in updates:
             try:
-                decoded, mask = self._exchange.decode(party.memory, update.tensors, round)
+                decoded, mask = self.exchange.decode(party.memory, update.tensors, round)
             except MessageError:
                 continue
             usable.append(update)
@@ -261,13 +262,13 @@ class DsFl(Method):
         sharpen = SHARPENING[self.settings.aggregation]
         sharp = sharpen(mean, self.settings.temperature, self.settings.beta)
         omitting = chosen if self._omits else None
-        return self._exchange.encode(party.memory, round, sharp, omitting)
+        return self.exchange.encode(party.memory, round, sharp, omitting)
 
     def _shares(self, updates: Sequence[Update], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Return the weight of each robot for each sample asked for, [robots, N]."""
         if self.settings.weighting == 'none':
             shares = np.full(masks.shape, 1 / len(updates), np.float32)
         else:
-            distant = [update.tensors[_DISTANCES] for update in updates]
+            distant = [update.tensors[DISTANCES] for update in updates]
             shares = weights(distant, self.settings.sharpness)
         return shares * masks

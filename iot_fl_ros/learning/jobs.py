@@ -108,7 +108,7 @@ class RobotWorker:
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""
         if self._store:
-            self._store.write(effect.manifest, {**effect.tensors, **_kept_of(self._party)})
+            self._store.write(effect.manifest, {**effect.tensors, **kept_of(self._party)})
 
     def _prepare(self, info: RunInfo) -> Prepared:
         data = self._settings.data
@@ -157,7 +157,7 @@ class RobotWorker:
         if kept is None or kept[0].get('run_id') != run_id:
             return None, {}
         manifest, tensors = kept
-        return manifest, _restore_party(self._party, tensors)
+        return manifest, restore_party(self._party, tensors)
 
     def _train(self, job: TrainRound) -> Trained:
         start = time.perf_counter()
@@ -230,7 +230,7 @@ class AggregatorWorker:
         if kept is None or kept[0].get('run_name') != self._run_name:
             return None
         manifest, tensors = kept
-        return manifest, _restore_party(self._party, tensors)
+        return manifest, restore_party(self._party, tensors)
 
     def run(self, job: Aggregate | Assess) -> Any:
         """Do `job`; MessageError if what comes out of an aggregation could not be sent."""
@@ -263,16 +263,16 @@ class AggregatorWorker:
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the model's state."""
         if self._store:
-            self._store.write(effect.manifest, {**effect.tensors, **_kept_of(self._party)})
+            self._store.write(effect.manifest, {**effect.tensors, **kept_of(self._party)})
 
 
-def _kept_of(party: Party) -> Tensors:
+def kept_of(party: Party) -> Tensors:
     """Return what a checkpoint keeps of a party: its model and its memory."""
     memory = {_MEMORY + name: tensor for name, tensor in party.memory.items()}
     return {_MODEL_STATE: party.learner.state(), **memory}
 
 
-def _restore_party(party: Party, tensors: dict[str, Any]) -> Tensors:
+def restore_party(party: Party, tensors: dict[str, Any]) -> Tensors:
     """Give a party back what its checkpoint kept; return the other tensors."""
     party.learner.set_state(tensors[_MODEL_STATE])
     for name, tensor in tensors.items():

@@ -31,13 +31,15 @@ DEFAULT_METHOD = 'dsfl'
 _MAX_SETTINGS_TEXT = 4_096
 
 
-def method_settings(flat: Mapping[str, Any]) -> tuple[str, Any]:
+def method_settings(
+    flat: Mapping[str, Any], methods: Registry = METHODS, default: str = DEFAULT_METHOD
+) -> tuple[str, Any]:
     """Return the name and the settings object of the method that `flat` describes.
 
     flat: settings of the method and its `name`. ConfigError for unknown names or bad values.
     """
-    name = flat.get('name', DEFAULT_METHOD)
-    cls = METHODS.get(str(name)).Settings
+    name = flat.get('name', default)
+    cls = methods.get(str(name)).Settings
     rest = {key: value for key, value in flat.items() if key != 'name'}
     refuse_unknown(rest, {item.name for item in settings_of(cls)})
     return str(name), read_settings(cls, rest)

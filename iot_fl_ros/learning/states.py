@@ -1,9 +1,9 @@
-"""The states of a robot and of the aggregator, and every transition between them.
+"""The states of a robot, of the aggregator and of a peer, and every transition between them.
 
 Rules:
 - A pair (state, trigger) that is not in the table is a bug and raises.
 - docs/state_machines.md is drawn from these tables by tools/generate_docs.py.
-- The values are those of the wire (RobotStatus.state, RoundPlan.state) where there is one.
+- The values are those of the wire (RobotStatus, RoundPlan, PeerStatus) where there is one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,17 @@ from enum import Enum
 from typing import Generic, TypeVar
 
 from iot_fl_ros.core.messages import RobotState
+from iot_fl_ros.core.peer_messages import PeerState
 
-__all__ = ['AGGREGATOR_TABLE', 'ROBOT_TABLE', 'AggregatorState', 'RobotState', 'Tracker']
+__all__ = [
+    'AGGREGATOR_TABLE',
+    'PEER_TABLE',
+    'ROBOT_TABLE',
+    'AggregatorState',
+    'PeerState',
+    'RobotState',
+    'Tracker',
+]
 
 
 class AggregatorState(Enum):
@@ -30,6 +39,7 @@ class AggregatorState(Enum):
 
 _A = AggregatorState
 _R = RobotState
+_P = PeerState
 
 AGGREGATOR_TABLE: Mapping[tuple[AggregatorState, str], AggregatorState] = {
     (_A.IDLE, 'start'): _A.GATHERING,
@@ -63,6 +73,18 @@ ROBOT_TABLE: Mapping[tuple[RobotState, str], RobotState] = {
     (_R.UPLOADING, 'new run'): _R.PREPARING,
     (_R.FINISHED, 'new run'): _R.PREPARING,
     (_R.REFUSED, 'new run'): _R.PREPARING,
+}
+
+PEER_TABLE: Mapping[tuple[PeerState, str], PeerState] = {
+    (_P.PREPARING, 'prepared'): _P.READY,
+    (_P.PREPARING, 'prepared after the last round'): _P.FINISHED,
+    (_P.PREPARING, 'cannot take part'): _P.REFUSED,
+    (_P.READY, 'neighbours heard or timeout'): _P.TRAINING,
+    (_P.TRAINING, 'trained'): _P.EXCHANGING,
+    (_P.TRAINING, 'training failed'): _P.EXCHANGING,
+    (_P.EXCHANGING, 'updates in or deadline'): _P.MIXING,
+    (_P.MIXING, 'saved'): _P.TRAINING,
+    (_P.MIXING, 'last round saved'): _P.FINISHED,
 }
 
 S = TypeVar('S', bound=Enum)

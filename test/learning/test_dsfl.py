@@ -150,7 +150,7 @@ def test_features_are_the_inputs_of_the_last_layer():
 def test_no_round_comes_before_the_first():
     dsfl = method('dsfl', cache_rounds=3)
     assert dsfl.global_specs(0) == ()
-    assert dsfl._exchange.asked(0).tolist() == []
+    assert dsfl.exchange.asked(0).tolist() == []
 
 
 def test_many_classes_need_another_coding():

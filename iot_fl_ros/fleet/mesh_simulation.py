@@ -1,0 +1,228 @@
+"""A whole mesh in one process: the same machines and workers as in the nodes, in virtual time."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.events import GraphChanged
+from iot_fl_ros.core.messages import ChunkRequest
+from iot_fl_ros.core.peer_messages import PeerStatus
+from iot_fl_ros.core.seeds import generator
+from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.fleet.clock import VirtualClock
+from iot_fl_ros.fleet.host import Host, Worker
+from iot_fl_ros.fleet.network import Faults, Network
+from iot_fl_ros.learning.graph import build_graph, links_of
+from iot_fl_ros.learning.mesh_report import merge_rows
+from iot_fl_ros.learning.mesh_settings import MeshRunSettings
+from iot_fl_ros.learning.peer import PeerMachine
+from iot_fl_ros.learning.peer_jobs import Mix, PeerWorker, TrainPeer
+from iot_fl_ros.learning.peer_method import disagreement
+from iot_fl_ros.learning.states import PeerState
+
+PEER_TOPICS = (PeerStatus, ChunkRequest)
+_CHECK_PERIOD = 60.0  # virtual s
+Probabilities = NDArray[np.float32]
+
+
+class RadioNetwork(Network):
+    """A network in which only who is in range is heard. `range`: None = everybody."""
+
+    range: nx.Graph | None = None
+
+    def _send(self, name: str, message: WireMessage, size: int) -> None:
+        sender = getattr(message, 'sender_id', '') or getattr(message, 'robot_id', '')
+        if self.range is None or sender == name or self.range.has_edge(sender, name):
+            super()._send(name, message, size)
+
+
+class TrueDisagreement:
+    """What no peer can see: how far the models of all peers are apart after each round."""
+
+    def __init__(self, peers: int) -> None:
+        self._peers = peers
+        self._lock = threading.Lock()
+        self._open: dict[int, dict[str, Probabilities]] = {}
+        self._known: dict[int, float] = {}
+
+    def add(self, round: int, robot_id: str, predictions: Probabilities) -> None:
+        """Take the predictions of one peer after `round`, [N, C]."""
+        with self._lock:
+            there = self._open.setdefault(round, {})
+            there[robot_id] = predictions
+            if len(there) == self._peers:
+                self._known[round] = _among(there)
+                del self._open[round]
+
+    def of(self, round: int) -> float:
+        """Return the disagreement among all that did `round`; NaN if fewer than two."""
+        if round in self._known:
+            return self._known[round]
+        return _among(self._open.get(round, {}))
+
+
+class MeasuredWorker(PeerWorker):
+    """The worker of a peer that tells what its model predicts after each round."""
+
+    def __init__(
+        self, robot_id: str, settings: MeshRunSettings, store: Store | None,
+        measure: TrueDisagreement,
+    ) -> None:  # fmt: skip
+        super().__init__(robot_id, settings, store)
+        self._measure = measure
+
+    def run(self, job: Any) -> Any:
+        """Do `job`."""
+        result = super().run(job)
+        if isinstance(job, Mix) and self.party.probe is not None:
+            predictions = self.party.learner.probabilities(self.party.probe)
+            self._measure.add(job.round, self.party.id, predictions)
+        return result
+
+
+class MeshSimulation:
+    """Runs one mesh in virtual time. Peers can be crashed and started again, links changed.
+
+    train_seconds: virtual duration of training; other jobs take none. threads: jobs that compute
+    at a time. crashes: peers keep checkpoints in memory. models: models of the peers, in turn;
+    empty = that of the settings. radio: who is in range of whom; None = everybody.
+    """
+
+    def __init__(
+        self,
+        settings: MeshRunSettings,
+        *,
+        faults: Faults | None = None,
+        fault_seed: int = 0,
+        train_seconds: Callable[[str], float] = lambda robot_id: 1.0,
+        threads: int = 1,
+        crashes: bool = True,
+        models: Sequence[str] = (),
+        radio: nx.Graph | None = None,
+        record: Callable[[Mapping[str, Any]], None] | None = None,
+    ) -> None:
+        self.settings = settings
+        mesh, seed = settings.peer.mesh, settings.peer.run.seed
+        discovers = mesh.graph == 'discovery'
+        self.ids = mesh.ids if discovers else sorted(build_graph(mesh, seed))
+        self.clock = VirtualClock()
+        network_seed = generator(fault_seed, 'network')
+        self.network = RadioNetwork(self.clock, faults or Faults(), network_seed)
+        self.network.range = radio
+        self.hosts: dict[str, Host] = {}
+        self.peer_rows: dict[str, list[Mapping[str, Any]]] = {i: [] for i in self.ids}
+        self.measure = TrueDisagreement(len(self.ids))
+        self._train_seconds = train_seconds
+        self._crashes = crashes
+        self._models = tuple(models)
+        self._record = record
+        self._stores: dict[str, MemoryStore] = {}
+        self._waiting: set[str] = set()
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def start_all(self) -> None:
+        """Start every peer."""
+        for robot_id in self.ids:
+            self.start(robot_id)
+
+    def start(self, robot_id: str) -> None:
+        """Start a peer, from its checkpoint if it has run before."""
+        self._waiting.add(robot_id)
+        self.hosts[robot_id] = self._peer(robot_id)
+        self.hosts[robot_id].start()
+
+    def crash(self, robot_id: str) -> None:
+        """Kill a peer; what it had saved survives."""
+        self.hosts[robot_id].stop()
+        self._waiting.discard(robot_id)
+
+    def change_graph(self, graph: nx.Graph) -> None:
+        """Let every peer have the links of another graph from now on."""
+        for robot_id, host in self.hosts.items():
+            links = links_of(graph, robot_id)
+            host.tell(GraphChanged(links.neighbours, links.eps))
+
+    def run(self, until: float = 1e9) -> list[dict[str, Any]]:
+        """Run until all living peers are done; return the merged rows.
+
+        IotFlError if no peer can take part, or virtual time `until` comes first.
+        """
+        while not self.clock.run(self.clock.now + _CHECK_PERIOD, lambda: not self._waiting):
+            refused = {i for i in self._waiting if self.peer(i).state is PeerState.REFUSED}
+            self._waiting -= refused
+            if not self._waiting:
+                reasons = {self.peer(i).reason for i in refused}
+                raise IotFlError(f'peers cannot take part: {"; ".join(sorted(reasons))}')
+            if self.clock.now >= until:
+                states = {i: (self.peer(i).state.name, self.peer(i).round) for i in self.hosts}
+                raise IotFlError(f'not ended by virtual second {until:g}: {states}')
+        if self._pool:
+            self._pool.shutdown()
+        return self.rows()
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the rows of the mesh; `disagreement_all` is that among all peers."""
+        merged = merge_rows(self.peer_rows)
+        for row in merged:
+            if row['kind'] == 'round':
+                row['disagreement_all'] = self.measure.of(row['round'])
+        return merged
+
+    def peer(self, robot_id: str) -> PeerMachine:
+        """Return the machine of a peer."""
+        machine = self.hosts[robot_id].machine
+        assert isinstance(machine, PeerMachine)
+        return machine
+
+    def make_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
+        """Return the worker of the peer that has part `index` of the private samples."""
+        peer = self.settings.peer
+        data = dataclasses.replace(peer.data, partition_index=index, partition_count=len(self.ids))
+        name = self._models[index % len(self._models)] if self._models else peer.model.name
+        model = dataclasses.replace(peer.model, name=name)
+        own = dataclasses.replace(peer, data=data, model=model)
+        settings = dataclasses.replace(self.settings, peer=own)
+        return MeasuredWorker(robot_id, settings, store, self.measure)
+
+    def _peer(self, robot_id: str) -> Host:
+        store = self._stores.setdefault(robot_id, MemoryStore()) if self._crashes else None
+        peer = self.settings.peer
+        machine = PeerMachine(robot_id, peer.run, peer.mesh, peer.energy)
+        return Host(
+            robot_id,
+            machine,
+            self.make_worker(robot_id, self.ids.index(robot_id), store),
+            self.clock,
+            self.network,
+            PEER_TOPICS,
+            job_seconds=lambda job: (
+                self._train_seconds(robot_id) if isinstance(job, TrainPeer) else 0.0
+            ),
+            record=lambda row: self._keep(robot_id, row),
+            sent=machine.note_sent,
+            pool=self._pool,
+        )
+
+    def _keep(self, robot_id: str, row: Mapping[str, Any]) -> None:
+        self.peer_rows[robot_id].append(row)
+        if row['kind'] == 'end':
+            self._waiting.discard(robot_id)
+        if self._record:
+            self._record(row)
+
+
+def _among(predictions: Mapping[str, Probabilities]) -> float:
+    if len(predictions) < 2:
+        return math.nan
+    return disagreement([predictions[i] for i in sorted(predictions)])
