@@ -27,6 +27,9 @@ class OpenRound:
         self.opened = opened
         self.accepted: dict[str, Update] = {}
         self.statuses: dict[str, RobotStatus] = {}
+        # When updates were announced (not those that were before the round) and whole, s.
+        self.announced: dict[str, float] = {}
+        self.arrived: dict[str, float] = {}
         self.refused: set[str] = set()
         self.silent: set[str] = set()
         self._sets: dict[str, dict[bytes, Assembly]] = {}
@@ -43,6 +46,8 @@ class OpenRound:
         if not status.update_digest:
             self.refused.add(robot_id)  # its training failed
             return
+        if robot_id not in self.statuses and now > self.opened:
+            self.announced[robot_id] = now
         self.statuses[robot_id] = status
         self._repairs.setdefault(robot_id, (Repair(), now + FIRST_DELAY))
 
@@ -63,7 +68,7 @@ class OpenRound:
             sets[chunk.digest] = Assembly(chunk)
         sets[chunk.digest].add(chunk)
 
-    def settle(self, robot_id: str, method: Method) -> bool:
+    def settle(self, robot_id: str, method: Method, now: float) -> bool:
         """Accept the update of `robot_id` if it is whole and announced; return whether it is.
 
         MessageError if it is whole but wrong; then it is forgotten and can be sent again.
@@ -82,6 +87,7 @@ class OpenRound:
             self.refused.add(robot_id)
             raise
         self.accepted[robot_id] = Update(robot_id, tensors, status.samples)
+        self.arrived[robot_id] = now
         self._sets.pop(robot_id)
         self.refused.discard(robot_id)
         return True
