@@ -23,7 +23,6 @@ class GameSettings:
 
     robots: int = setting(100, 'Number of robots.', minimum=1)
     rounds: int = setting(500, 'Number of rounds.', minimum=1)
-    samples: float = setting(600.0, 'Samples that a robot trains on in a round.', minimum=0.0)
     update_bytes: float = setting(1e6, 'Bytes of an update.', minimum=0.0)
     deadline: float = setting(0.0, 'Longest round, s; 0 = none.', minimum=0.0)
 
@@ -38,7 +37,7 @@ def play(
     durations = []
     for round in range(1, game.rounds + 1):
         asked = asker.ask(robots, round)
-        times = {i: world.seconds(i, round, game.samples, game.update_bytes) for i in asked}
+        times = {i: world.seconds(i, round, game.update_bytes) for i in asked}
         end = min(round_seconds(select.timing, times.values()), game.deadline or math.inf)
         asker.observe(_sights(times, select.timing, end, round))
         durations.append(end)

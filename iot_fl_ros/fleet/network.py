@@ -38,8 +38,11 @@ class Faults:
 class Uplink(Protocol):
     """What messages go through before the network carries them."""
 
-    def leaves(self, message: WireMessage, size: int, now: float) -> float:
-        """Return when a message of `size` bytes that is published now has left its sender, s."""
+    def leaves(self, message: WireMessage, size: int, now: float) -> float | None:
+        """Return when a message of `size` bytes that is published now has left its sender, s.
+
+        None = it is under way already and is not sent a second time.
+        """
 
 
 class Network:
@@ -94,6 +97,8 @@ class Network:
             self._latch(message)
         now = self._clock.now
         start = self._uplink.leaves(message, size, now) if self._uplink else now
+        if start is None:
+            return size
         for name, (topics, _) in list(self._readers.items()):
             if to in self._heard.get(name, {}).get(cls, ()) if to else cls in topics:
                 self._send(name, message, size, start)

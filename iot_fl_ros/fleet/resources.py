@@ -34,6 +34,9 @@ class ResourceSettings:
         0.0, 'Standard deviation of the fluctuation from round to round, relative.', minimum=0.0
     )
     cut: float = setting(0.9, 'Largest fluctuation, relative; below 1.', minimum=0.0, maximum=0.99)
+    samples: float = setting(
+        500.0, 'Samples that a robot trains on in a round, epochs counted.', minimum=0.0
+    )
     slowest: float = setting(10.0, 'Slowest robot, samples/s.', minimum=1e-3)
     fastest: float = setting(100.0, 'Fastest robot, samples/s.', minimum=1e-3)
     radius: float = setting(2.0, 'Radius of the cell, km.', minimum=0.02)
@@ -73,17 +76,22 @@ class Resources:
         x, y = self._positions(round)[place]
         return self._capacity(math.hypot(x, y)) / 8 * float(self._fluctuations(round)[1, place])
 
-    def seconds(self, robot_id: str, round: int, samples: float, size: float) -> Seconds:
-        """Return how long a robot trains on `samples` and uploads `size` bytes in a round."""
-        return Seconds(samples / self.speed(robot_id, round), size / self.rate(robot_id, round))
+    def train_seconds(self, robot_id: str, round: int) -> float:
+        """Return how long a robot trains in a round, s."""
+        return self._settings.samples / self.speed(robot_id, round)
 
-    def mean_seconds(self, robot_id: str, round: int, samples: float, size: float) -> Seconds:
+    def seconds(self, robot_id: str, round: int, size: float) -> Seconds:
+        """Return how long a robot trains, and uploads `size` bytes, in a round."""
+        upload = size / self.rate(robot_id, round)
+        return Seconds(self.train_seconds(robot_id, round), upload)
+
+    def mean_seconds(self, robot_id: str, round: int, size: float) -> Seconds:
         """Return the expected times, for whoever wants to compare with the best choice."""
         place = self._places[robot_id]
         x, y = self._positions(round)[place]
         slower = _mean_inverse(self._settings.spread, self._settings.cut)
         return Seconds(
-            slower * samples / float(self._speed[place]),
+            slower * self._settings.samples / float(self._speed[place]),
             slower * size * 8 / self._capacity(math.hypot(x, y)),
         )
 
