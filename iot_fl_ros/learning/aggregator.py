@@ -337,7 +337,8 @@ class AggregatorMachine:
         self._states.go('enough robots')
         self.round += 1
         asked = self._asker.ask(eligible, self.round)
-        self._open = OpenRound(self.round, self.version, asked, now)
+        patience = self._asker.patience(asked, self.round)
+        self._open = OpenRound(self.round, self.version, asked, now, patience)
         for robot_id in asked:
             # It may have trained for this round already, if the aggregator started again.
             self._open.add_status(members[robot_id].status, now)

@@ -14,6 +14,7 @@ from iot_fl_ros.learning.asking.times import History, Known, Sight
 
 FILTERS = 'select.min_battery, select.tags, select.avoid_tags'
 _MAX_ROBOTS = 10_000
+_PATIENCE = 2.0
 # Robots of which less than that is left of one round's sight are unknown again.
 _FORGOTTEN = 0.01
 
@@ -70,6 +71,17 @@ class Asker:
         if missing > 0:  # round_time leaves too few for a quorum
             chosen = [*chosen, *[i for i in shuffled if i not in chosen][:missing]]
         return sorted(chosen)
+
+    def patience(self, asked: Sequence[str], round: int) -> dict[str, float]:
+        """Return how long uploads may take, s: twice what is expected.
+
+        On a slow radio pieces that are asked for too early are sent twice. One after the other,
+        an upload may have to wait for all others.
+        """
+        expected = {i: known.upload.mean for i, known in self._known(asked, round).items()}
+        if self.timing == 'serial':
+            expected = dict.fromkeys(expected, sum(expected.values()))
+        return {robot_id: _PATIENCE * seconds for robot_id, seconds in expected.items()}
 
     def observe(self, sights: Mapping[str, Sight]) -> None:
         """Remember what a round showed of the robots that were asked."""
