@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ import torch
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages import DIGEST_BYTES, RunInfo
-from iot_fl_ros.fleet.simulation import Simulation
+from iot_fl_ros.fleet.resources import Resources, ResourceSettings
+from iot_fl_ros.fleet.simulation import Simulation, robot_ids
+from iot_fl_ros.fleet.uplink import RobotUplink
 from iot_fl_ros.learning.registry import METHODS
 from iot_fl_ros.learning.settings import FleetSettings, resolved
 from iot_fl_ros.models.registry import MODELS
@@ -29,6 +31,7 @@ _SECTION_KEYS = (
     'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
 )  # fmt: skip
 _MODELS = 'robot_models'
+RESOURCES = 'resources.'
 # Enough for methods to look at their settings.
 _SOME_RUN = RunInfo(
     0.0, 'study', 0, 'none', '', 'none', 0, ('a', 'b'), (1,), 1, 1, bytes(DIGEST_BYTES), 1, 1.0,
@@ -83,7 +86,7 @@ class Section:
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run of a study."""
+    """One run of a study. resources: settings of `fleet.resources`; none = robots have plenty."""
 
     section: str
     case: str
@@ -92,6 +95,7 @@ class StudyRun:
     robots: int
     models: tuple[str, ...]
     settings: Mapping[str, Any] = field(hash=False)
+    resources: Mapping[str, Any] = field(hash=False, default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -103,7 +107,10 @@ class StudyRun:
         """Changes with anything that could change the result, defaults included, but the code."""
         fleet = FleetSettings.from_flat(self.settings)
         everything = resolved(fleet.aggregator, fleet.method_name, fleet.method)
-        text = json.dumps([self.robots, self.models, everything], sort_keys=True)
+        kept = [self.robots, self.models, everything]
+        if self.resources:
+            kept.append(asdict(read_settings(ResourceSettings, self.resources)))
+        text = json.dumps(kept, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -125,7 +132,7 @@ class Study:
 
 def read_study(name: str, tree: Mapping[str, Any]) -> Study:
     """Check a study; ConfigError names what is wrong, also in the settings of any run."""
-    refuse_unknown(tree, ('title', 'text', 'settings', 'sections'))
+    refuse_unknown(tree, ('kind', 'title', 'text', 'settings', 'sections'))
     base = _mapping('settings', tree.get('settings'))
     sections = tuple(
         _section(key, value, flatten(base))
@@ -146,17 +153,28 @@ def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
     """Run it in memory on one thread; return the rows of its events, and s of real time."""
     torch.set_num_threads(1)
     start = time.perf_counter()
-    simulation = Simulation(
-        FleetSettings.from_flat(run.settings), robots=run.robots, models=run.models, crashes=False
-    )
+    simulation = _simulation_of(run)
     simulation.start_all()
     simulation.run()
     return [dict(row) for row in simulation.rows], time.perf_counter() - start
 
 
+def _simulation_of(run: StudyRun) -> Simulation:
+    settings = FleetSettings.from_flat(run.settings)
+    plain: dict[str, Any] = {'robots': run.robots, 'models': run.models, 'crashes': False}
+    if not run.resources:
+        return Simulation(settings, **plain)
+    limits = read_settings(ResourceSettings, run.resources)
+    resources = Resources(limits, robot_ids(run.robots), run.seed)
+    serial = settings.aggregator.select.timing == 'serial'
+    uplink = RobotUplink(resources.rate, serial=serial)
+    return Simulation(settings, train_seconds=resources.train_seconds, uplink=uplink, **plain)
+
+
 def _check(run: StudyRun) -> None:
     """Raise ConfigError for what would end a run before it begins."""
     settings = FleetSettings.from_flat(run.settings)
+    read_settings(ResourceSettings, run.resources)
     for model in (settings.aggregator.model.name, *run.models):
         MODELS.get(model)
     METHODS.get(settings.method_name)(settings.method, _SOME_RUN)
@@ -225,24 +243,27 @@ def _mapping(what: str, value: Any) -> Mapping[str, Any]:
 
 
 def _runs_of(section: Section) -> Sequence[StudyRun]:
-    combinations = itertools.product(section.seeds, section.cases, section.methods.items())
-    return [
-        StudyRun(
-            section.name,
-            case.name,
-            method,
-            seed,
-            section.robots,
-            tuple(settings.get(_MODELS, ())),
-            {
-                **section.settings,
-                **case.settings,
-                **{name: value for name, value in settings.items() if name != _MODELS},
-                'run.name': f'{section.name}-{method}',
-                'run.robots': section.robots,
-                'run.seed': seed,
-                'data.seed': seed,
-            },
-        )
-        for seed, case, (method, settings) in combinations
-    ]
+    combinations = itertools.product(section.seeds, section.cases, section.methods)
+    return [_run_of(section, case, method, seed) for seed, case, method in combinations]
+
+
+def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
+    settings = {
+        **section.settings,
+        **case.settings,
+        **section.methods[method],
+        'run.name': f'{section.name}-{method}',
+        'run.robots': section.robots,
+        'run.seed': seed,
+        'data.seed': seed,
+    }
+    models = tuple(settings.pop(_MODELS, ()))
+    resources = {k.removeprefix(RESOURCES): v for k, v in settings.items() if _is_resource(k)}
+    settings = {k: v for k, v in settings.items() if not _is_resource(k)}
+    return StudyRun(
+        section.name, case.name, method, seed, section.robots, models, settings, resources
+    )
+
+
+def _is_resource(name: str) -> bool:
+    return name.startswith(RESOURCES)
