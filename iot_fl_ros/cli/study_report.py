@@ -53,6 +53,11 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
     head = ['method', 'best accuracy', f'points to {section.reference}', 'B/robot/round', 'ratio']
     if section.reach is not None:
         head += [f'B to best - {section.reach:g} points', 'ratio']
+    for target in section.targets:
+        percent = f'{100 * target:g} %'
+        head += [f'mini-batches to {percent}', f'B/robot to {percent}', f'J to {percent}']
+    if section.paper:
+        head.append('the paper says')
     if case.goal:
         head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
     lines = [f'### {case.name}', '', _line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
@@ -70,6 +75,12 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
     ]
     if section.reach is not None:
         cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
+    for updates, size, joules, seeds in row.reached:
+        missed = f' ({seeds} of {row.seeds} seeds)' if 0 < seeds < row.seeds else ''
+        cells += [_number(updates) + missed, _number(size), _number(joules)]
+    if section.paper:
+        text = section.paper.get(f'{case.name} / {row.method}', section.paper.get(row.method, ''))
+        cells.append(str(text))
     if case.goal:
         cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
     return cells

@@ -19,23 +19,15 @@ import torch
 
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.messages import DIGEST_BYTES, RunInfo
-from iot_fl_ros.fleet.resources import Resources, ResourceSettings
-from iot_fl_ros.fleet.simulation import Simulation, robot_ids
-from iot_fl_ros.fleet.uplink import RobotUplink
-from iot_fl_ros.learning.registry import METHODS
-from iot_fl_ros.learning.settings import FleetSettings, resolved
-from iot_fl_ros.models.registry import MODELS
+from iot_fl_ros.fleet.resources import ResourceSettings
+from iot_fl_ros.fleet.study_fleets import check_settings, resolved_settings, simulate
 
 _SECTION_KEYS = (
     'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
+    'targets', 'paper',
 )  # fmt: skip
 _MODELS = 'robot_models'
 RESOURCES = 'resources.'
-# Enough for methods to look at their settings.
-_SOME_RUN = RunInfo(
-    0.0, 'study', 0, 'none', '', 'none', 0, ('a', 'b'), (1,), 1, 1, bytes(DIGEST_BYTES), 1, 1.0,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,9 @@ class Section:
     """One table of the report.
 
     methods: settings by name; `robot_models` among them names models for the robots, in turn.
-    reach: points below the reference's best accuracy to which bytes are counted.
+    reach: points below the reference's best accuracy to which bytes are counted. targets:
+    accuracies to which mini-batches and joules are counted. paper: what the papers say, by
+    `case / method` or by method.
     """
 
     name: str
@@ -82,6 +76,8 @@ class Section:
     seeds: tuple[int, ...]
     reference: str
     reach: float | None
+    targets: tuple[float, ...] = ()
+    paper: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -105,9 +101,7 @@ class StudyRun:
     @property
     def digest(self) -> str:
         """Changes with anything that could change the result, defaults included, but the code."""
-        fleet = FleetSettings.from_flat(self.settings)
-        everything = resolved(fleet.aggregator, fleet.method_name, fleet.method)
-        kept = [self.robots, self.models, everything]
+        kept = [self.robots, self.models, resolved_settings(self.settings, self.robots)]
         if self.resources:
             kept.append(asdict(read_settings(ResourceSettings, self.resources)))
         text = json.dumps(kept, sort_keys=True)
@@ -143,7 +137,7 @@ def read_study(name: str, tree: Mapping[str, Any]) -> Study:
     study = Study(name, tree.get('title', name), tree.get('text', ''), sections)
     for run in study.runs:
         try:
-            _check(run)
+            check_settings(run.settings, run.robots, run.resources, run.models)
         except ConfigError as error:
             raise ConfigError(f'{run.folder}: {error}') from error
     return study
@@ -153,31 +147,8 @@ def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
     """Run it in memory on one thread; return the rows of its events, and s of real time."""
     torch.set_num_threads(1)
     start = time.perf_counter()
-    simulation = _simulation_of(run)
-    simulation.start_all()
-    simulation.run()
-    return [dict(row) for row in simulation.rows], time.perf_counter() - start
-
-
-def _simulation_of(run: StudyRun) -> Simulation:
-    settings = FleetSettings.from_flat(run.settings)
-    plain: dict[str, Any] = {'robots': run.robots, 'models': run.models, 'crashes': False}
-    if not run.resources:
-        return Simulation(settings, **plain)
-    limits = read_settings(ResourceSettings, run.resources)
-    resources = Resources(limits, robot_ids(run.robots), run.seed)
-    serial = settings.aggregator.select.timing == 'serial'
-    uplink = RobotUplink(resources.rate, serial=serial)
-    return Simulation(settings, train_seconds=resources.train_seconds, uplink=uplink, **plain)
-
-
-def _check(run: StudyRun) -> None:
-    """Raise ConfigError for what would end a run before it begins."""
-    settings = FleetSettings.from_flat(run.settings)
-    read_settings(ResourceSettings, run.resources)
-    for model in (settings.aggregator.model.name, *run.models):
-        MODELS.get(model)
-    METHODS.get(settings.method_name)(settings.method, _SOME_RUN)
+    rows = simulate(run.settings, run.robots, run.resources, run.models, run.seed)
+    return rows, time.perf_counter() - start
 
 
 def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
@@ -206,7 +177,18 @@ def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
         _seeds(name, tree.get('seeds', [0])),
         reference,
         shape.reach if 'reach' in tree else None,
+        _targets(name, tree.get('targets', [])),
+        {
+            key: str(text)
+            for key, text in _mapping(f'paper of {name!r}', tree.get('paper')).items()
+        },
     )
+
+
+def _targets(name: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list) or not all(type(v) is float and 0 < v < 1 for v in value):
+        raise ConfigError(f'targets of {name!r} are {value!r}: a list of accuracies below 1')
+    return tuple(value)
 
 
 def _seeds(name: str, value: Any) -> tuple[int, ...]:

@@ -20,10 +20,15 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: accuracy after each round, and bytes one robot sent and received until then."""
+    """One run: accuracy after each round, and bytes one robot sent and received until then.
+
+    updates, joules: mini-batches and active energy of all robots until then; NaN = not known.
+    """
 
     accuracy: tuple[float, ...]
     wire_bytes: tuple[float, ...]
+    updates: tuple[float, ...] = ()
+    joules: tuple[float, ...] = ()
 
     @property
     def best(self) -> float:
@@ -37,7 +42,18 @@ class Curve:
 
     def bytes_to(self, accuracy: float) -> float:
         """Return the bytes until `accuracy` was reached, NaN if it never was."""
-        reached = (b for a, b in zip(self.accuracy, self.wire_bytes, strict=True) if a >= accuracy)
+        return self._to(accuracy, self.wire_bytes)
+
+    def updates_to(self, accuracy: float) -> float:
+        """Return the mini-batches until `accuracy` was reached, NaN if it never was."""
+        return self._to(accuracy, self.updates)
+
+    def joules_to(self, accuracy: float) -> float:
+        """Return the active energy until `accuracy` was reached, J; NaN if it never was."""
+        return self._to(accuracy, self.joules)
+
+    def _to(self, accuracy: float, values: Sequence[float]) -> float:
+        reached = (v for a, v in zip(self.accuracy, values, strict=False) if a >= accuracy)
         return next(reached, math.nan)
 
 
@@ -66,7 +82,8 @@ class Row:
 
     ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
     best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
-    never reached it. goal: whether it was met, None = there is none.
+    never reached it. goal: whether it was met, None = there is none. reached: for each target of
+    the section, mini-batches, bytes of a robot, active joules, and seeds that reached it.
     """
 
     method: str
@@ -78,6 +95,7 @@ class Row:
     reach_ratio: float
     goal: bool | None
     seeds: int
+    reached: tuple[tuple[float, float, float, int], ...] = ()
 
 
 def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
@@ -104,6 +122,8 @@ def read_curve(folder: Path) -> Curve:
     return Curve(
         tuple(accuracy_of(row) for row in rounds),
         tuple((row['bytes_total'] + download) / robots for row in rounds),
+        tuple(row.get('updates', math.nan) for row in rounds),
+        tuple(row.get('joules_active', math.nan) for row in rounds),
     )
 
 
@@ -152,5 +172,18 @@ def _row(
     accuracy = Estimate.of([own[s].best for s in seeds])
     return Row(
         method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
-        len(seeds),
+        len(seeds), tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
     )  # fmt: skip
+
+
+def _reached(target: float, curves: Sequence[Curve]) -> tuple[float, float, float, int]:
+    """Return means over the seeds that reached the target, and how many did."""
+    reached = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
+    if not reached:
+        return math.nan, math.nan, math.nan, 0
+    return (
+        float(np.mean([curve.updates_to(target) for curve in reached])),
+        float(np.mean([curve.bytes_to(target) for curve in reached])),
+        float(np.mean([curve.joules_to(target) for curve in reached])),
+        len(reached),
+    )

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.messages import ChunkRequest
 from iot_fl_ros.core.seeds import generator
@@ -30,11 +31,31 @@ TOPICS = (TramStatus, TokenOffer, TokenClaim, TokenVote, ChunkRequest)
 _CHECK_PERIOD = 60.0  # virtual s
 
 
+class VirtualTimeWorker:
+    """A worker whose trainings take as long as they do in virtual time, not in real time."""
+
+    def __init__(self, worker: Worker, batch_seconds: float) -> None:
+        self._worker = worker
+        self._batch_seconds = batch_seconds
+
+    def run(self, job: Any) -> Any:
+        """Do `job`."""
+        result = self._worker.run(job)
+        if isinstance(job, Visit):
+            return dataclasses.replace(result, seconds=job.batches * self._batch_seconds)
+        return result
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write a checkpoint."""
+        self._worker.save(effect)
+
+
 class TramSimulation:
     """Runs one Tram-FL run in virtual time. Robots can be crashed and started again.
 
     batch_seconds: virtual duration of a mini-batch at a robot. forgetful: robots keep nothing
-    over a crash. worker: makes the worker of a robot, given its index; none = with torch.
+    over a crash. worker: makes the worker of a robot from its stores; none = with torch.
+    record: told every row of every robot.
     """
 
     def __init__(
@@ -54,7 +75,7 @@ class TramSimulation:
         self.hosts: dict[str, Host] = {}
         self.rows: list[Mapping[str, Any]] = []
         self._batch_seconds = batch_seconds
-        self._record = record
+        self.record = record
         self._forgetful = forgetful
         self._make_worker = worker or self._torch_worker
         self._stores: dict[tuple[str, str], MemoryStore] = {}
@@ -120,6 +141,20 @@ class TramSimulation:
             if machine.seats and machine.seats[token_id].state == TokenState.HELD
         ]
 
+    def totals(self) -> dict[str, float]:
+        """Return bytes and joules of all robots that live, so far."""
+        machines = self.machines.values()
+        joules = [machine.joules(self.clock.now) for machine in machines]
+        sent = sum(machine.bytes_sent for machine in machines)
+        received = sum(machine.bytes_received for machine in machines)
+        return {
+            'bytes_sent': sent,
+            'bytes_received': received,
+            'bytes': sent + received,
+            'joules': sum(one.total for one in joules),
+            'joules_active': sum(one.active for one in joules),
+        }
+
     def _store(self, robot_id: str, name: str) -> Store | None:
         if self._forgetful:
             return None
@@ -132,12 +167,13 @@ class TramSimulation:
             partition_index=robots.index(robot_id),
             partition_count=len(robots),
         )
-        return TramWorker(robot_id, dataclasses.replace(self.settings, data=data), stores)
+        worker = TramWorker(robot_id, dataclasses.replace(self.settings, data=data), stores)
+        return VirtualTimeWorker(worker, self._batch_seconds(robot_id))
 
     def _keep(self, row: Mapping[str, Any]) -> None:
         self.rows.append(row)
-        if self._record:
-            self._record(row)
+        if self.record:
+            self.record(row)
 
 
 def best_accuracy(rows: list[Mapping[str, Any]]) -> float:

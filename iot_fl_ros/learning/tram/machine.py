@@ -85,8 +85,8 @@ class TramMachine:
         self._done_at: float | None = None
         self._over = False
         self._status_sequence = 0
-        self._bytes_received = 0
-        self._bytes_sent = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
 
     @property
     def state(self) -> TramState:
@@ -113,13 +113,13 @@ class TramMachine:
             self._settings.energy,
             elapsed=now - self._started_at,
             training=self.context.train_seconds,
-            bytes_sent=self._bytes_sent,
-            bytes_received=self._bytes_received,
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
         )
 
     def note_sent(self, wire_bytes: int) -> None:
         """Count bytes that the driver sent for this robot."""
-        self._bytes_sent += wire_bytes
+        self.bytes_sent += wire_bytes
 
     def start(self, now: float) -> list[Effect]:
         """Begin: load data and model."""
@@ -134,7 +134,7 @@ class TramMachine:
     def _handle(self, event: Event, now: float) -> list[Effect]:
         match event:
             case MessageArrived(message, wire_bytes):
-                self._bytes_received += wire_bytes
+                self.bytes_received += wire_bytes
                 return self._message(message, now)
             case BadMessage(topic, sender, reason):
                 return [self.context.refuse(sender, f'{topic}: {reason}')]
@@ -339,8 +339,8 @@ class TramMachine:
                 'robot': self.robot_id,
                 'time': now,
                 'train_seconds': self.context.train_seconds,
-                'bytes_sent': self._bytes_sent,
-                'bytes_received': self._bytes_received,
+                'bytes_sent': self.bytes_sent,
+                'bytes_received': self.bytes_received,
                 'joules': dataclasses.asdict(self.joules(now)),
             }
         )
@@ -370,8 +370,8 @@ class TramMachine:
                 loss=me.loss,
                 accuracy=me.accuracy,
                 train_seconds=me.train_seconds,
-                bytes_received=self._bytes_received,
-                bytes_sent=self._bytes_sent,
+                bytes_received=self.bytes_received,
+                bytes_sent=self.bytes_sent,
                 joules=self.joules(now).total,
             )
         )
