@@ -55,7 +55,7 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
         head += [f'B to best - {section.reach:g} points', 'ratio']
     for target in section.targets:
         percent = f'{100 * target:g} %'
-        head += [f'mini-batches to {percent}', f'B/robot to {percent}', f'J to {percent}']
+        head += [f'{what} to {percent}' for what in ('mini-batches', 'B/robot', 'J', 's')]
     if section.paper:
         head.append('the paper says')
     if case.goal:
@@ -75,9 +75,10 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
     ]
     if section.reach is not None:
         cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
-    for updates, size, joules, seeds in row.reached:
-        missed = f' ({seeds} of {row.seeds} seeds)' if 0 < seeds < row.seeds else ''
-        cells += [_number(updates) + missed, _number(size), _number(joules)]
+    for one in row.reached:
+        missed = f' ({one.seeds} of {row.seeds} seeds)' if 0 < one.seeds < row.seeds else ''
+        cells += [_number(one.updates) + missed]
+        cells += [_number(value) for value in (one.wire_bytes, one.joules, one.seconds)]
     if section.paper:
         text = section.paper.get(f'{case.name} / {row.method}', section.paper.get(row.method, ''))
         cells.append(str(text))

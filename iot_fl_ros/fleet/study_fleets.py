@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Any
 
 from iot_fl_ros.core.config import read_settings
@@ -110,13 +109,10 @@ def _mesh_rows(fleet: MeshRunSettings, robots: int, models: Sequence[str]) -> li
     simulation = MeshSimulation(fleet, crashes=False, models=models)
     simulation.start_all()
     rows = simulation.run()
-    method = asdict(fleet.method)
-    each = method.get('local_batches') or method['local_epochs'] * math.ceil(
-        (fleet.peer.data.private_size / robots) / method['batch_size']
-    )
+    batches = getattr(fleet.method, 'local_batches', 0)
     for row in rows:
-        if row['kind'] == 'round':
-            row['updates'] = row['round'] * robots * each
+        if row['kind'] == 'round' and batches:
+            row['updates'] = row['round'] * robots * batches
     return rows
 
 

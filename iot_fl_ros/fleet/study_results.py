@@ -22,13 +22,15 @@ _CONFIDENCE = 0.95
 class Curve:
     """One run: accuracy after each round, and bytes one robot sent and received until then.
 
-    updates, joules: mini-batches and active energy of all robots until then; NaN = not known.
+    updates, joules, seconds: mini-batches and active energy of all robots, and virtual time until
+    then; NaN = not known.
     """
 
     accuracy: tuple[float, ...]
     wire_bytes: tuple[float, ...]
     updates: tuple[float, ...] = ()
     joules: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
 
     @property
     def best(self) -> float:
@@ -51,6 +53,10 @@ class Curve:
     def joules_to(self, accuracy: float) -> float:
         """Return the active energy until `accuracy` was reached, J; NaN if it never was."""
         return self._to(accuracy, self.joules)
+
+    def seconds_to(self, accuracy: float) -> float:
+        """Return the virtual time until `accuracy` was reached, s; NaN if it never was."""
+        return self._to(accuracy, self.seconds)
 
     def _to(self, accuracy: float, values: Sequence[float]) -> float:
         reached = (v for a, v in zip(self.accuracy, values, strict=False) if a >= accuracy)
@@ -77,13 +83,24 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """What it took to reach an accuracy: means over the seeds that did, and how many did."""
+
+    updates: float
+    wire_bytes: float
+    joules: float
+    seconds: float
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Row:
     """One method in one case. points: best accuracy minus that of the reference, in points.
 
     ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
     best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
     never reached it. goal: whether it was met, None = there is none. reached: for each target of
-    the section, mini-batches, bytes of a robot, active joules, and seeds that reached it.
+    the section, what it took.
     """
 
     method: str
@@ -95,7 +112,7 @@ class Row:
     reach_ratio: float
     goal: bool | None
     seeds: int
-    reached: tuple[tuple[float, float, float, int], ...] = ()
+    reached: tuple[Reached, ...] = ()
 
 
 def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
@@ -124,6 +141,7 @@ def read_curve(folder: Path) -> Curve:
         tuple((row['bytes_total'] + download) / robots for row in rounds),
         tuple(row.get('updates', math.nan) for row in rounds),
         tuple(row.get('joules_active', math.nan) for row in rounds),
+        tuple(row.get('time', math.nan) for row in rounds),
     )
 
 
@@ -176,14 +194,13 @@ def _row(
     )  # fmt: skip
 
 
-def _reached(target: float, curves: Sequence[Curve]) -> tuple[float, float, float, int]:
-    """Return means over the seeds that reached the target, and how many did."""
-    reached = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
-    if not reached:
-        return math.nan, math.nan, math.nan, 0
-    return (
-        float(np.mean([curve.updates_to(target) for curve in reached])),
-        float(np.mean([curve.bytes_to(target) for curve in reached])),
-        float(np.mean([curve.joules_to(target) for curve in reached])),
-        len(reached),
-    )
+def _reached(target: float, curves: Sequence[Curve]) -> Reached:
+    """Return means over the seeds that reached the target."""
+    there = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
+    values = [
+        (c.updates_to(target), c.bytes_to(target), c.joules_to(target), c.seconds_to(target))
+        for c in there
+    ]
+    means = np.mean(values, axis=0) if values else np.full(4, math.nan)
+    updates, size, joules, seconds = (float(mean) for mean in means)
+    return Reached(updates, size, joules, seconds, len(there))
