@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ import yaml
 from rich.console import Console
 
 from iot_fl_ros.cli.processes import NodeProcesses
+from iot_fl_ros.cli.watch import terminate_as_interrupt
 from iot_fl_ros.learning.mesh_report import merge_rows
 from iot_fl_ros.learning.mesh_settings import MeshRunSettings
 from iot_fl_ros.learning.outputs import read_events, summarize, write_json
@@ -59,7 +59,7 @@ def run_mesh(
     settings = {**settings, 'node.exit_when_finished': True}
     peer = MeshRunSettings.from_flat(settings).peer
     folder = Path(settings['run.output'])
-    with MeshProcesses(settings, peer.mesh.ids, env=env) as mesh:
+    with terminate_as_interrupt(), MeshProcesses(settings, peer.mesh.ids, env=env) as mesh:
         printed = 0
         for _ in _until_end(mesh):
             printed = _print_new_rounds(console, title, folder, mesh.ids, printed)
@@ -78,9 +78,8 @@ def _of_mesh(rows: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what a summary says of a mesh besides the usual."""
     rounds = [row for row in rows if row['kind'] == 'round']
     last: dict[str, Any] = rounds[-1] if rounds else {}
-    known = json.loads(json.dumps(last.get('accuracies', {})))
     return {
-        'accuracies': known,
+        'accuracies': last.get('accuracies', {}),
         'disagreement': last.get('disagreement'),
         'joules': rows[-1]['joules'],
         'joules_active': rows[-1]['joules_active'],

@@ -116,6 +116,20 @@ def test_discovery_over_dds(mesh):
     assert [row['participants'] for row in real.rounds('robot_1')] == [real.ids] * 3
 
 
+def test_a_graph_file_changes_while_peers_run(mesh, tmp_path):
+    path = tmp_path / 'edges.txt'
+    path.write_text('robot_0 robot_1\nrobot_1 robot_2\n')
+    real = mesh(3, **{'mesh.graph': 'file', 'mesh.file': str(path), 'run.rounds': 10})
+    real.start_all()
+    first = real.peers['robot_0'].machine
+    real.spin_until(lambda: first.round >= 3)
+    path.write_text('robot_0 robot_1\nrobot_1 robot_2\nrobot_2 robot_0\n')
+    real.run()
+    rows = real.rounds('robot_0')
+    assert rows[0]['participants'] == ['robot_0', 'robot_1']
+    assert rows[-1]['participants'] == real.ids
+
+
 def test_hostile_publishers_change_nothing(mesh):
     real = mesh(3)
     attacker = real.node('attacker')
