@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
+from iot_fl_ros.cli.mesh_display import mesh_table
 from iot_fl_ros.cli.mesh_plot import plot_mesh
 from iot_fl_ros.cli.mesh_processes import mesh_rows, run_mesh
 from iot_fl_ros.cli.watch import private_dds_env
@@ -77,24 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         'spectral_gap': gap,
     }
     write_json(output / 'summary.json', summary)
-    console.print(_table(summaries))
+    console.print(mesh_table(summaries))
     for path in (output / 'summary.json', plot_mesh(graph, rows, output)):
         console.print(f'wrote {path}')
     return 0
-
-
-def _table(summaries: Mapping[str, Mapping[str, Any]]) -> Table:
-    table = Table(title='A mesh without a server; bytes and joules are those of one robot')
-    for column in ('method', 'mean accuracy', 'worst robot', 'kB a round', 'J', 'J above idle'):
-        table.add_column(column, justify='right')
-    for name, summary in summaries.items():
-        robots = summary['robots']
-        table.add_row(
-            name,
-            f'{summary["final_accuracy"]:.1%}',
-            f'{min(summary["accuracies"].values()):.1%}',
-            f'{summary["bytes_per_robot_round"] / 1000:,.1f}',
-            f'{summary["joules"] / robots:,.0f}',
-            f'{summary["joules_active"] / robots:,.0f}',
-        )
-    return table

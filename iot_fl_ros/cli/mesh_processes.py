@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -63,10 +64,7 @@ def run_mesh(
         printed = 0
         for _ in _until_end(mesh):
             printed = _print_new_rounds(console, title, folder, mesh.ids, printed)
-    rows = mesh_rows(folder, mesh.ids)
-    summary = {**summarize(rows), **_of_mesh(rows)}
-    write_json(folder / 'summary.json', summary)
-    return summary
+    return summarize_mesh(mesh_rows(folder, mesh.ids), folder)
 
 
 def mesh_rows(folder: Path, ids: list[str]) -> list[dict[str, Any]]:
@@ -74,16 +72,20 @@ def mesh_rows(folder: Path, ids: list[str]) -> list[dict[str, Any]]:
     return merge_rows({robot_id: read_events(folder / robot_id) for robot_id in ids})
 
 
-def _of_mesh(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what a summary says of a mesh besides the usual."""
+def summarize_mesh(rows: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+    """Return the summary of a mesh, and write it into `folder`."""
     rounds = [row for row in rows if row['kind'] == 'round']
     last: dict[str, Any] = rounds[-1] if rounds else {}
-    return {
+    measured = last.get('disagreement', math.nan)
+    summary = {
+        **summarize(rows),
         'accuracies': last.get('accuracies', {}),
-        'disagreement': last.get('disagreement'),
+        'disagreement': None if math.isnan(measured) else measured,
         'joules': rows[-1]['joules'],
         'joules_active': rows[-1]['joules_active'],
     }
+    write_json(folder / 'summary.json', summary)
+    return summary
 
 
 def _until_end(mesh: MeshProcesses) -> Iterator[None]:
