@@ -7,13 +7,16 @@ SOURCES := $(shell find iot_fl_ros msg srv launch config tools/build_backend.py 
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 
-.PHONY: demo demo-split test bench lint setup docs clean
+.PHONY: demo demo-split demo-mesh test bench lint setup docs clean
 
 demo: setup
 	$(BIN)/iot-fl demo
 
 demo-split: setup
 	$(BIN)/iot-fl demo-split
+
+demo-mesh: setup
+	$(BIN)/iot-fl demo-mesh
 
 test: setup lint
 	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'

@@ -1,13 +1,14 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
 docs/state_machines.md comes from learning/states.py, the tables of parameters and topics in
-README.md and docs/split.md from the settings classes and ros/topics.py. Needs the installed
-package.
+README.md, docs/split.md and docs/mesh.md from the settings classes and ros/topics.py. Needs the
+installed package.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,10 +17,13 @@ from typing import Any
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.core.config import Setting, settings_of
+from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.learning.mesh_settings import PeerSettings
+from iot_fl_ros.learning.peer_registry import DEFAULT_PEER_METHOD, PEER_METHODS
 from iot_fl_ros.learning.registry import DEFAULT_METHOD, METHODS
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
-from iot_fl_ros.learning.states import AGGREGATOR_TABLE, ROBOT_TABLE
+from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
@@ -39,6 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README = 'README.md'
 STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
+MESH = 'docs/mesh.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
@@ -67,6 +72,7 @@ METHOD_NAME = Setting(
     None,
     (),
 )
+PEER_METHOD_NAME = dataclasses.replace(METHOD_NAME, default=DEFAULT_PEER_METHOD)
 AUTOSTART = Setting(
     'autostart',
     bool,
@@ -84,8 +90,8 @@ STATES_HEAD = """\
 A pair of state and trigger that is not in a table cannot happen; the code raises if it does.
 """
 ROBOT_NOTE = """\
-The wire value `LEAVING` is not a state of the machine: a robot that is told to end sends one last
-status with it.
+The wire value `LEAVING` is not a state of a machine: a robot or peer that is told to end sends one
+last status with it.
 """
 
 
@@ -115,6 +121,7 @@ def stale_files(root: Path) -> dict[str, str]:
             _text_of(root / README), {'parameters': parameters(), 'topics': topics()}
         ),
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
+        MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -124,7 +131,7 @@ def with_regions(text: str, regions: Mapping[str, str]) -> str:
     for name, content in regions.items():
         begin, end = f'<!-- {name}:begin -->', f'<!-- {name}:end -->'
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f'{README} and {SPLIT} need one {begin} and one {end} each')
+            raise SystemExit(f'{README}, {SPLIT} and {MESH} need one {begin} and one {end} each')
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         text = f'{before}{begin}\n\n{content}\n{end}{after}'
@@ -142,6 +149,8 @@ def states_page() -> str:
             *_machine('Aggregator', AGGREGATOR_TABLE),
             '',
             *_machine('Robot', ROBOT_TABLE),
+            '',
+            *_machine('Peer of a mesh', PEER_TABLE),
             '',
             ROBOT_NOTE,
         ]
@@ -179,11 +188,20 @@ def parameters() -> str:
     """Return the parameter tables of both nodes and of each method of this package."""
     lines = ['### Parameters of the aggregator\n']
     lines += parameter_table([*settings_of(AggregatorSettings), METHOD_NAME, AUTOSTART])
-    for name, settings in own_methods():
+    for name, settings in own_methods(METHODS):
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     lines += ['\n### Parameters of the learner\n']
     lines += parameter_table(settings_of(LearnerSettings))
+    return '\n'.join([*lines, ''])
+
+
+def mesh_parameters() -> str:
+    """Return the parameter tables of a peer and of each method of a mesh."""
+    lines = parameter_table([*settings_of(PeerSettings), PEER_METHOD_NAME])
+    for name, settings in own_methods(PEER_METHODS):
+        lines += [f'\nWith `method.name: {name}`:\n']
+        lines += parameter_table(settings_of(settings, 'method.'))
     return '\n'.join([*lines, ''])
 
 
@@ -195,10 +213,10 @@ def split_parameters() -> str:
     return '\n'.join(lines)
 
 
-def own_methods() -> Iterator[tuple[str, type]]:
+def own_methods(methods: Registry) -> Iterator[tuple[str, type]]:
     """Yield name and settings class of the methods of this package, without installed plug-ins."""
-    for name in METHODS.names():
-        method = METHODS.get(name)
+    for name in methods.names():
+        method = methods.get(name)
         if method.__module__.startswith(OWN_PACKAGE):
             yield name, method.Settings
 

@@ -46,7 +46,7 @@ def run_fleet(
         settings, robots, folder, robots_per_process=robots_per_process, env=env
     )
     console = console or Console()
-    with _terminate_as_interrupt(), fleet:
+    with terminate_as_interrupt(), fleet:
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
                 for _ in _until_end(fleet):
@@ -93,7 +93,7 @@ def _print_new_rounds(
 
 
 @contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
+def terminate_as_interrupt() -> Iterator[None]:
     """Let SIGTERM end the fleet in order, as Ctrl-C does."""
 
     def interrupt(signum: int, frame: FrameType | None) -> None:

@@ -96,7 +96,8 @@ class MeshSimulation:
 
     train_seconds: virtual duration of training; other jobs take none. threads: jobs that compute
     at a time. crashes: peers keep checkpoints in memory. models: models of the peers, in turn;
-    empty = that of the settings. radio: who is in range of whom; None = everybody.
+    empty = that of the settings. radio: who is in range of whom; None = everybody. record: takes
+    the rows of every peer.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class MeshSimulation:
         crashes: bool = True,
         models: Sequence[str] = (),
         radio: nx.Graph | None = None,
-        record: Callable[[Mapping[str, Any]], None] | None = None,
+        record: Callable[[str, Mapping[str, Any]], None] | None = None,
     ) -> None:
         self.settings = settings
         mesh, seed = settings.peer.mesh, settings.peer.run.seed
@@ -219,7 +220,7 @@ class MeshSimulation:
         if row['kind'] == 'end':
             self._waiting.discard(robot_id)
         if self._record:
-            self._record(row)
+            self._record(robot_id, row)
 
 
 def _among(predictions: Mapping[str, Probabilities]) -> float:

@@ -18,7 +18,7 @@ import yaml
 
 Row = Mapping[str, Any]
 TARGETS = (0.5, 0.6, 0.7)
-_MEASURES = ('accuracy', 'robot_accuracy', 'loss')
+_MEASURES = ('accuracy', 'robot_accuracy', 'loss', 'disagreement')
 
 
 class RunWriter:

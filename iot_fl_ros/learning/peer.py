@@ -147,7 +147,7 @@ class PeerMachine:
     def _message(self, message: Any, wire_bytes: int, now: float) -> list[Effect]:
         sender = getattr(message, 'sender_id', '') or getattr(message, 'robot_id', '')
         if sender == self.robot_id:
-            return []  # what a peer publishes for all, it hears itself
+            return self._heard_itself(message)
         self._bytes_received += wire_bytes
         if self.info is None or self.state is PeerState.REFUSED:
             return []  # statuses come again, and chunks are asked for
@@ -161,6 +161,13 @@ class PeerMachine:
                     return self._chunk_request(message, now)
         except MessageError as error:
             return [self._refuse(sender, f'{message.TOPIC}: {error.reason}', str(error))]
+        return []
+
+    def _heard_itself(self, message: Any) -> list[Effect]:
+        """Leave alone what this peer published for all, unless another one has its name."""
+        if isinstance(message, PeerStatus) and message.sequence > self._sequence:
+            text = 'somebody else has this robot id: give every robot an id of its own'
+            return [self._refuse(self.robot_id, 'same name', text)]
         return []
 
     def _peer_status(self, status: PeerStatus, now: float) -> list[Effect]:

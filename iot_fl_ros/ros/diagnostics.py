@@ -9,7 +9,9 @@ from rclpy.node import Node
 
 from iot_fl_ros.core.messages import RobotState
 from iot_fl_ros.learning.aggregator import AggregatorMachine
+from iot_fl_ros.learning.peer import PeerMachine
 from iot_fl_ros.learning.robot import RobotMachine
+from iot_fl_ros.learning.states import PeerState
 
 _PERIOD = 1.0
 Counts = Mapping[tuple[str, str], int]
@@ -85,6 +87,28 @@ def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
     values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
     text = f'{machine.state.name.lower()}, {refused} messages refused'
     return status(f'iot_fl learner {machine.robot_id}', level, text, values)
+
+
+def describe_peer(machine: PeerMachine) -> DiagnosticStatus:
+    """Return a peer's own status: a neighbour that is missing is a warning."""
+    live = machine.near.live()
+    missing = [i for i in machine.near.neighbours if i not in live]
+    level = DiagnosticStatus.WARN if missing else DiagnosticStatus.OK
+    if machine.state is PeerState.REFUSED:
+        level = DiagnosticStatus.ERROR
+    values: dict[str, object] = {
+        'run': machine.info.run_id if machine.info else '',
+        'round': machine.round,
+        'accuracy': f'{machine.accuracy:.3f}',
+        'disagreement': f'{machine.disagreement:.4f}',
+        'neighbours': ' '.join(machine.near.neighbours),
+        'missing': ' '.join(missing),
+    }
+    values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
+    refused = sum(machine.counters.values())
+    text = f'{machine.state.name.lower()}, {refused} messages refused'
+    reason = f': {machine.reason}' if machine.reason else ''
+    return status(f'iot_fl peer {machine.robot_id}', level, text + reason, values)
 
 
 def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:

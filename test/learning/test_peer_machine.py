@@ -358,6 +358,14 @@ def test_it_does_not_count_what_it_hears_of_itself():
     assert peer.machine._bytes_received == before
 
 
+def test_somebody_else_of_the_same_name_is_noticed():
+    peer = Peer()
+    peer.begin()
+    assert peer.hear('b', neighbours=('a',)) == []
+    warnings = of(Warn, peer.hear('b', neighbours=('a',), sequence=10_000))
+    assert 'give every robot an id of its own' in warnings[0].text
+
+
 def test_it_says_goodbye():
     peer = Peer()
     peer.begin()

@@ -27,6 +27,11 @@ from iot_fl_ros.srv import SwitchSplit
 _domains = itertools.count(101 + os.getpid() % 50)
 
 
+def next_domain():
+    """Return a domain that no other test of this process has."""
+    return next(_domains)
+
+
 class InProcessFleet:
     """Aggregator and robots on one executor; `spin_until` drives them."""
 

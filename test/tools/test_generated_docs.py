@@ -25,7 +25,7 @@ def generator() -> ModuleType:
 @pytest.fixture
 def copy(generator: ModuleType, tmp_path: Path) -> Path:
     (tmp_path / 'docs').mkdir()
-    for name in (generator.README, generator.STATES, generator.SPLIT):
+    for name in (generator.README, generator.STATES, generator.SPLIT, generator.MESH):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -48,6 +48,7 @@ def test_files_are_up_to_date(generator: ModuleType) -> None:
         ('README.md', '| `run.rounds` | integer | `10` |', '| `run.rounds` | integer | `11` |'),
         ('README.md', '| `robot_status` |', '| `robot_state` |'),
         ('docs/split.md', '| `max_batch` |', '| `batch` |'),
+        ('docs/mesh.md', '| `mesh.graph` |', '| `mesh.shape` |'),
     ],
 )
 def test_tampering_is_found_and_mended(

@@ -1,0 +1,81 @@
+"""The demo of a mesh: ten robots learn from their neighbours, over DDS and without a server.
+
+Each robot, in a process of its own, has two kinds of clothes. CMFD, gossip and learning alone run
+on the same graph. Writes summary.json and a picture into the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from rich.console import Console
+
+from iot_fl_ros.cli.mesh_display import mesh_table
+from iot_fl_ros.cli.mesh_plot import plot_mesh
+from iot_fl_ros.cli.mesh_processes import mesh_rows, run_mesh
+from iot_fl_ros.cli.watch import private_dds_env
+from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.data.fashion_mnist import obtain
+from iot_fl_ros.learning.graph import build_graph
+from iot_fl_ros.learning.mesh_settings import GRAPHS, MeshRunSettings
+from iot_fl_ros.learning.mixing import mixing_matrix, spectral_gap
+from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.ros.share import share_folder
+
+METHODS = ('cmfd', 'gossip', 'alone')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        '--output', type=Path, default=Path('runs/mesh'), help='folder for results'
+    )
+    parser.add_argument('--rounds', type=int, help='rounds of each method')
+    parser.add_argument('--robots', type=int, default=10, help='number of robots')
+    known = [name for name in GRAPHS if name not in ('file', 'discovery')]
+    parser.add_argument('--graph', choices=known, help='who hears whom')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run all methods on one graph, compare them and say where the results are."""
+    console = Console()
+    with console.status('getting Fashion-MNIST'):
+        obtain()
+    config = share_folder() / 'config'
+    base = {**read_yaml(config / 'mesh.yaml'), 'mesh.count': arguments.robots}
+    if arguments.rounds:
+        base['run.rounds'] = arguments.rounds
+    if arguments.graph:
+        base['mesh.graph'] = arguments.graph
+    peer = MeshRunSettings.from_flat(base).peer
+    graph = build_graph(peer.mesh, peer.run.seed)
+    gap = spectral_gap(mixing_matrix(graph, peer.mesh.weights))
+    console.print(
+        f'{len(graph)} robots, {graph.number_of_edges()} links ({peer.mesh.graph}); an exchange '
+        f'leaves at most {1 - gap:.0%} of a disagreement'
+    )
+    output = arguments.output.absolute()
+    rows, summaries = {}, {}
+    for name in METHODS:
+        folder = output / name
+        shutil.rmtree(folder, ignore_errors=True)
+        settings = {
+            **base,
+            **read_yaml(config / f'{name}.yaml'),
+            'run.name': f'mesh-{name}',
+            'run.output': str(folder),
+        }
+        summaries[name] = run_mesh(name, settings, console=console, env=private_dds_env())
+        rows[name] = mesh_rows(folder, peer.mesh.ids)
+    summary = {
+        'methods': summaries,
+        'graph': {'name': peer.mesh.graph, 'edges': sorted(map(sorted, graph.edges))},
+        'spectral_gap': gap,
+    }
+    write_json(output / 'summary.json', summary)
+    console.print(mesh_table(summaries))
+    for path in (output / 'summary.json', plot_mesh(graph, rows, output)):
+        console.print(f'wrote {path}')
+    return 0

@@ -1,0 +1,90 @@
+"""Run a mesh of peers without a server: processes over DDS on this machine, or one in memory.
+
+Over DDS it is the same as `ros2 launch iot_fl_ros mesh.launch.py`, where there is no `ros2
+launch`. Writes the peers' files, summary.json and a picture into the output folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from iot_fl_ros.cli.mesh_display import mesh_table
+from iot_fl_ros.cli.mesh_plot import plot_mesh
+from iot_fl_ros.cli.mesh_processes import mesh_rows, run_mesh, summarize_mesh
+from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
+from iot_fl_ros.learning.graph import build_graph
+from iot_fl_ros.learning.mesh_settings import MeshRunSettings
+from iot_fl_ros.learning.outputs import RunWriter
+from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_run_arguments(parser)
+    parser.add_argument('--memory', action='store_true', help='in one process, in virtual time')
+    parser.add_argument('--threads', type=int, default=1, help='with --memory: jobs at a time')
+    parser.add_argument(
+        '--robot-models', nargs='+', default=(), metavar='MODEL',
+        help='with --memory: models of the robots, in turn (cmfd, alone)',
+    )  # fmt: skip
+    parser.add_argument(
+        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the mesh, print its table and draw its picture."""
+    console = Console()
+    flat = flat_settings_of(arguments)
+    count = flat.pop('run.robots')  # there is no server that would wait for them
+    if not flat.get('mesh.robots') and flat.get('mesh.graph') != 'file':
+        flat.setdefault('mesh.count', count)
+    settings = MeshRunSettings.from_flat(flat)
+    mesh = settings.peer.mesh
+    if mesh.graph == 'discovery':
+        raise ConfigError('on one machine everybody hears everybody: use mesh.graph full')
+    graph = build_graph(mesh, settings.peer.run.seed)
+    name, output = settings.method_name, arguments.output.absolute()
+    if arguments.memory:
+        rows = simulate_mesh(settings, output, console, arguments.threads, arguments.robot_models)
+        summary = summarize_mesh(rows, output)
+    else:
+        flat['mesh.robots'] = sorted(graph)
+        env = {VARIABLE: arguments.network_profile}
+        summary = run_mesh(name, flat, console=console, env=env)
+        rows = mesh_rows(output, sorted(graph))
+    console.print(mesh_table({name: summary}))
+    console.print(f'wrote {plot_mesh(graph, {name: rows}, output)}')
+    return 0
+
+
+def simulate_mesh(
+    settings: MeshRunSettings,
+    output: Path,
+    console: Console,
+    threads: int = 1,
+    models: tuple[str, ...] = (),
+) -> list[dict[str, Any]]:
+    """Run a mesh in memory; write the peers' files as the nodes would; return the merged rows."""
+    torch.set_num_threads(settings.peer.node.threads)
+    writers: dict[str, RunWriter] = {}
+
+    def record(robot_id: str, row: Mapping[str, Any]) -> None:
+        if row['kind'] == 'start':
+            writers[robot_id] = RunWriter(output / robot_id, settings.resolved(), 0)
+        writers[robot_id].record(row)
+
+    simulation = MeshSimulation(
+        settings, threads=threads, crashes=False, models=models, record=record
+    )
+    with console.status(f'{settings.method_name}: {len(simulation.ids)} robots in memory'):
+        simulation.start_all()
+        return simulation.run()

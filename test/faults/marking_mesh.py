@@ -1,0 +1,105 @@
+"""A method and workers of a mesh without training, whose updates tell where they come from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.tensors import TensorSpec
+from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
+from iot_fl_ros.learning.graph import LinkSource
+from iot_fl_ros.learning.peer_jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, run_info
+from iot_fl_ros.learning.peer_method import PeerMethod
+
+SIZE = 40
+
+
+@dataclass(frozen=True)
+class MarkingSettings:
+    """Nothing that matters."""
+
+    unused: int = setting(0, 'Not used.')
+
+
+class Marking(PeerMethod):
+    """Updates are filled with their round and the hash of their sender."""
+
+    Settings = MarkingSettings
+
+    def update_specs(self, round):
+        return (TensorSpec('mark', 'int64', (SIZE,)),)
+
+    def check_values(self, tensors, round):
+        pass
+
+    def train(self, party, round):
+        raise NotImplementedError
+
+    def mix(self, party, own, received, weights, round):
+        raise NotImplementedError
+
+
+def mark(robot_id, round):
+    return np.full(SIZE, round * 1_000_000 + sum(map(ord, robot_id)), np.int64)
+
+
+class MarkingWorker:
+    """A peer that trains on nothing, fails now and then, and checks what it is given to mix."""
+
+    keeps = True
+
+    def __init__(self, robot_id, settings, store, errors, mixed, failures):
+        self._robot_id, self._settings, self._store = robot_id, settings, store
+        self._errors, self._mixed, self._failures = errors, mixed, failures
+
+    def run(self, job):
+        if isinstance(job, PreparePeer):
+            return self._prepare()
+        if isinstance(job, Mix):
+            self._check(job)
+            return Mixed(0.5, 0.1)
+        if (self._robot_id, job.round) in self._failures:
+            raise RuntimeError('no memory')
+        return PeerTrained({'mark': mark(self._robot_id, job.round)}, 0.5)
+
+    def save(self, effect):
+        self._store.write(effect.manifest, effect.tensors)
+
+    def _prepare(self):
+        info = run_info(self._settings, ('a', 'b'), (4,), 7, None)
+        peer = self._settings.peer
+        links = LinkSource(peer.mesh, self._robot_id, peer.run.seed).read()
+        manifest, update = self._store.read() or (None, {})
+        return PeerReady(info, Marking(None, info), 10, links, manifest, update)
+
+    def _check(self, job):
+        """Notice an update of another round or sender, and weights that do not sum to 1."""
+        for robot_id, tensors in [
+            *job.received.items(),
+            *([(self._robot_id, job.own)] * bool(job.own)),
+        ]:
+            if not np.array_equal(tensors['mark'], mark(robot_id, job.round)):
+                self._errors.append(f'{self._robot_id} mixes a wrong update of {robot_id}')
+        if self._robot_id in job.received:
+            self._errors.append(f'{self._robot_id} received its own update')
+        if not math.isclose(sum(job.weights.values()), 1) or min(job.weights.values()) < 0:
+            self._errors.append(f'weights {job.weights}')
+        if set(job.weights) != {*job.received, self._robot_id}:
+            self._errors.append(f'weights {job.weights} for {set(job.received)}')
+        self._mixed.append((self._robot_id, job.round, len(job.received)))
+
+
+class MarkingMesh(MeshSimulation):
+    """A mesh of marking peers; `errors` holds what went wrong."""
+
+    def __init__(self, *args, failures=(), **kwargs):
+        self.errors, self.mixed, self.failures = [], [], set(failures)
+        super().__init__(*args, **kwargs)
+
+    def make_worker(self, robot_id, index, store):
+        return MarkingWorker(
+            robot_id, self.settings, store, self.errors, self.mixed, self.failures
+        )
