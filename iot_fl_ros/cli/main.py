@@ -9,7 +9,7 @@ import sys
 from iot_fl_ros.core.errors import IotFlError
 
 VERBS = (
-    'demo', 'demo-split', 'demo-mesh', 'run', 'simulate', 'mesh', 'comtune', 'bundle', 'study',
+    'demo', 'demo-split', 'demo-mesh', 'demo-tram', 'run', 'simulate', 'mesh', 'comtune', 'bundle', 'study',
     'plot', 'data', 'models', 'doctor',
 )  # fmt: skip
 

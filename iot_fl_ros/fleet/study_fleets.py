@@ -140,9 +140,9 @@ def _tram_rows(fleet: TramNodeSettings) -> list[dict[str, Any]]:
     simulation.run()
     totals = simulation.totals()
     end = {
-        'kind': 'end', 'robots': len(fleet.tram.robots), 'bytes_up': totals['bytes_sent'],
+        'kind': 'end', 'robots': len(fleet.tram.ids), 'bytes_up': totals['bytes_sent'],
         'bytes_down': totals['bytes_received'],
-        'bytes_per_robot_round': totals['bytes'] / len(fleet.tram.robots) / max(1, len(rows)),
+        'bytes_per_robot_round': totals['bytes'] / len(fleet.tram.ids) / max(1, len(rows)),
     }  # fmt: skip
     return [*rows, end]
 

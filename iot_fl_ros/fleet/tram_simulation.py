@@ -82,7 +82,7 @@ class TramSimulation:
 
     def start_all(self) -> None:
         """Start every robot."""
-        for robot_id in sorted(self.settings.tram.robots):
+        for robot_id in self.settings.tram.ids:
             self.start(robot_id)
 
     def start(self, robot_id: str) -> None:
@@ -161,7 +161,7 @@ class TramSimulation:
         return self._stores.setdefault((robot_id, name), MemoryStore())
 
     def _torch_worker(self, robot_id: str, stores: Callable[[str], Store | None]) -> Worker:
-        robots = sorted(self.settings.tram.robots)
+        robots = self.settings.tram.ids
         data = dataclasses.replace(
             self.settings.data,
             partition_index=robots.index(robot_id),

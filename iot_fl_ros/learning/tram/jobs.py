@@ -145,6 +145,7 @@ class TramWorker:
                 'seed': settings.run.seed,
                 'updates': settings.run.updates,
                 'tram': settings.tram,
+                'robots': settings.tram.ids,
                 'model': settings.model.name,
                 'state_size': self._learner.state_size,
                 'classes': names,

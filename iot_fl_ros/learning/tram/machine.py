@@ -66,7 +66,7 @@ class TramMachine:
     """One robot. `handle` is the only entry; it never blocks and never raises on remote input."""
 
     def __init__(self, robot_id: str, settings: TramNodeSettings) -> None:
-        robots = tuple(sorted(settings.tram.robots))
+        robots = tuple(settings.tram.ids)
         lease = settings.run.lease
         self.robot_id = robot_id
         self.context = Context(
@@ -82,6 +82,7 @@ class TramMachine:
         self._refused = False
         self._training: Seat | None = None
         self._started_at = 0.0
+        self._now = 0.0
         self._done_at: float | None = None
         self._over = False
         self._status_sequence = 0
@@ -117,6 +118,11 @@ class TramMachine:
             bytes_received=self.bytes_received,
         )
 
+    def missing(self) -> list[str]:
+        """Return the robots of the fleet that are not heard."""
+        here = {self.robot_id, *self.context.roster.present(self._now)}
+        return [robot_id for robot_id in self.context.roster.robots if robot_id not in here]
+
     def note_sent(self, wire_bytes: int) -> None:
         """Count bytes that the driver sent for this robot."""
         self.bytes_sent += wire_bytes
@@ -128,6 +134,7 @@ class TramMachine:
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
+        self._now = now
         effects = self._handle(event, now)
         return effects + self._use_worker(now)
 

@@ -67,6 +67,7 @@ class Seat:
         self._calm_until = 0.0
         self._attempts = 0
         self._held_since = 0.0
+        self._came = False
 
     @property
     def place(self) -> Place:
@@ -239,6 +240,7 @@ class Seat:
         self._attempts = 0
         self._suspected = None
         self._held_since = now
+        self._came = not self.token.trained
         self.renew(now)
         return [self._cancel(_CLAIM)]
 
@@ -385,9 +387,10 @@ class Seat:
             'visit', self.token_id, now, fence=self.fence, visit=log.visits, cycle=log.cycle,
             batches=log.updates - self.token.log.updates, updates=log.updates, loss=result.loss,
             accuracy=result.accuracy, seconds=result.seconds,
-            held_seconds=now - self._held_since, class_counts=list(result.class_counts),
+            held_seconds=now - self._held_since, hop=int(self._came), class_counts=list(result.class_counts),
         )  # fmt: skip
         self.token = result.token
+        self._came = False
         return [row]
 
     def keep(self) -> Effect:

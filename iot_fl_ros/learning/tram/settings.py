@@ -8,7 +8,7 @@ from typing import Any
 
 from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
 from iot_fl_ros.core.errors import ConfigError, MessageError
-from iot_fl_ros.core.names import check_robot_id
+from iot_fl_ros.core.names import check_robot_id, robot_ids
 from iot_fl_ros.core.tram_messages import MAX_TOKENS
 from iot_fl_ros.data.settings import DataSettings
 from iot_fl_ros.learning.energy import EnergySettings
@@ -42,7 +42,10 @@ class TramRunSettings:
 class TramSettings:
     """How tokens travel and train (arXiv 2308.04762 and 2610.07859; defaults are the paper's)."""
 
-    robots: list = setting([], 'Ids of all robots; more than half of them decide who holds.')
+    robots: list = setting(
+        [], 'Ids of all robots; more than half of them decide who holds. Empty = `tram.count`.'
+    )
+    count: int = setting(0, 'Number of robots, if they are robot_0 and so on.', minimum=0)
     tokens: int = setting(1, 'Models that travel at a time.', minimum=1, maximum=MAX_TOKENS)
     routing: str = setting(
         'cycle',
@@ -76,19 +79,24 @@ class TramSettings:
         minimum=0.0,
     )
 
+    @property
+    def ids(self) -> list[str]:
+        """Ids of all robots, sorted."""
+        named = [robot_id for robot_id in self.robots if robot_id]
+        return sorted(named) if named else robot_ids(self.count) if self.count else []
+
     def check(self) -> None:
         """Raise ConfigError for what no fleet can run with."""
-        for robot_id in self.robots:
+        ids = self.ids
+        for robot_id in ids:
             try:
                 check_robot_id(robot_id)
             except MessageError as error:
                 raise ConfigError(f'tram.robots: {error}') from error
-        if len(set(self.robots)) != len(self.robots) or not self.robots:
-            raise ConfigError('tram.robots must name every robot of the fleet once')
-        if self.tokens > len(self.robots):
-            raise ConfigError(
-                f'tram.tokens is {self.tokens}, but there are {len(self.robots)} robots'
-            )
+        if len(set(ids)) != len(ids) or not ids:
+            raise ConfigError('tram.robots must name every robot of the fleet once, or tram.count')
+        if self.tokens > len(ids):
+            raise ConfigError(f'tram.tokens is {self.tokens}, but there are {len(ids)} robots')
         if self.momentum_bits not in (8, 32):
             raise ConfigError(f'tram.momentum_bits is {self.momentum_bits}: use 8 or 32')
 
