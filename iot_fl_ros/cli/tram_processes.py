@@ -35,9 +35,8 @@ class TramProcesses(NodeProcesses):
         prefix: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         folder = Path(settings['run.output'])
-        super().__init__(folder, env=env)
+        super().__init__(folder, env=env, prefix=prefix)
         self.ids = TramNodeSettings.from_flat(settings).tram.ids
-        self._robot_prefix = prefix or {}
         self._params = folder / 'params.yaml'
         tree = {'/**': {'ros__parameters': dict(settings)}}
         self._params.write_text(yaml.safe_dump(tree))
@@ -53,7 +52,6 @@ class TramProcesses(NodeProcesses):
         arguments = ['--params-file', str(self._params), '-r', f'__ns:=/{robot_id}']
         arguments += ['-p', f'data.partition_index:={index}']
         arguments += ['-p', f'data.partition_count:={len(self.ids)}']
-        self._prefix = {'tram': self._robot_prefix.get(robot_id, ())}
         self.start('tram', arguments, robot_id)
 
 

@@ -35,7 +35,8 @@ class MakeNode(Protocol):
 
     def __call__(
         self, thread: WorkerThread, robot_id: str = '', index: int = 0, **kwargs: Any
-    ) -> RobotNode: ...
+    ) -> RobotNode:
+        """Return the node; ConfigError if its parameters are wrong."""
 
 
 class RobotsApplication:

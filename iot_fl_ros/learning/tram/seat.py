@@ -247,8 +247,11 @@ class Seat:
     def renew(self, now: float) -> None:
         """Renew this robot's own lease."""
         me = self._me
-        base = me.promises.made[self.token_id].base
-        me.promises.hold(self.token_id, self.fence, base, me.robot_id, now)
+        me.promises.hold(self.token_id, self.fence, self._base(), me.robot_id, now)
+
+    def _base(self) -> int:
+        """Return whose result this robot's holding builds upon."""
+        return self._me.promises.made[self.token_id].base
 
     def _give_way(self, now: float) -> list[Effect]:
         """The claim failed: leave it to others for a while, longer each time."""
@@ -384,10 +387,12 @@ class Seat:
         log = result.token.log
         me = self._me
         row = me.row(
-            'visit', self.token_id, now, fence=self.fence, visit=log.visits, cycle=log.cycle,
+            'visit', self.token_id, now, fence=self.fence, base=self._base(), visit=log.visits,
+            cycle=log.cycle,
             batches=log.updates - self.token.log.updates, updates=log.updates, loss=result.loss,
             accuracy=result.accuracy, seconds=result.seconds,
-            held_seconds=now - self._held_since, hop=int(self._came), class_counts=list(result.class_counts),
+            held_seconds=now - self._held_since, hop=int(self._came),
+            class_counts=list(result.class_counts),
         )  # fmt: skip
         self.token = result.token
         self._came = False
