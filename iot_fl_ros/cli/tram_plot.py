@@ -83,8 +83,9 @@ def _draw_classes(axes: Axes, runs: Mapping[str, Rows]) -> None:
     for number, (title, rows) in enumerate(runs.items()):
         counts = [row['class_counts'] for row in _visits(rows)]
         usage = np.sum(counts, axis=0) if counts else np.zeros(1)
-        places = np.arange(len(usage)) + number * width
+        places = np.arange(len(usage)) + (number - (len(runs) - 1) / 2) * width
         axes.bar(places, usage / max(1, usage.sum()), width, label=title)
+        axes.set_xticks(range(len(usage)))
     axes.set_xlabel('class')
     axes.set_ylabel('share of the samples trained on')
     axes.legend()
@@ -95,13 +96,15 @@ def _draw_joules(axes: Axes, runs: Mapping[str, Rows]) -> None:
     width = 0.8 / len(runs)
     for number, rows in enumerate(runs.values()):
         totals = sorted((r for r in rows if r['kind'] == 'totals'), key=lambda row: row['robot'])
-        places = np.arange(len(totals)) + number * width
+        places = np.arange(len(totals)) + (number - (len(runs) - 1) / 2) * width
         bottom = np.zeros(len(totals))
         for kind, colour in zip(_KINDS, ('C0', 'C1', 'C2'), strict=True):
             values = np.array([row['joules'][kind] for row in totals])
             label = kind if not number else None
             axes.bar(places, values, width * 0.9, bottom=bottom, color=colour, label=label)
             bottom += values
-    axes.set_xlabel(f'robot; bars side by side: {", ".join(runs)}')
+        axes.set_xticks(range(len(totals)), [r['robot'].removeprefix('robot_') for r in totals])
+    side_by_side = f'; bars side by side: {", ".join(runs)}' if len(runs) > 1 else ''
+    axes.set_xlabel(f'robot{side_by_side}')
     axes.set_ylabel('J above idling')
     axes.legend()
