@@ -13,6 +13,7 @@ matplotlib.use('Agg')
 import networkx as nx
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 Rows = list[dict[str, Any]]
 _COLOURS = 'viridis'
@@ -69,6 +70,7 @@ def _draw_curves(axes: Axes, runs: Mapping[str, Rows], name: str, label: str) ->
         if not all(math.isnan(value) for value in values):
             axes.plot([row['round'] for row in rounds], values, marker='o', ms=4, label=method)
     axes.set_xlabel('round')
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -86,7 +88,9 @@ def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
         )  # fmt: skip
     axes.set_xscale('log')
     axes.set_ylim(0, 1)
-    axes.set_xlabel('bytes sent and received by one robot; J above idling at the end')
+    axes.set_title('joules of one robot, above idling', fontsize='medium')
+    axes.set_xlabel('bytes sent and received by one robot')
     axes.set_ylabel('mean test accuracy')
     axes.grid(alpha=0.3, which='both')
-    axes.legend(loc='lower right')
+    axes.margins(x=0.15)
+    axes.legend(loc='upper left')

@@ -94,10 +94,10 @@ class MeasuredWorker(PeerWorker):
 class MeshSimulation:
     """Runs one mesh in virtual time. Peers can be crashed and started again, links changed.
 
-    train_seconds: virtual duration of training; other jobs take none. threads: jobs that compute
-    at a time. crashes: peers keep checkpoints in memory. models: models of the peers, in turn;
-    empty = that of the settings. radio: who is in range of whom; None = everybody. record: takes
-    the rows of every peer.
+    train_seconds, mix_seconds: virtual durations of both jobs of a round. threads: jobs that
+    compute at a time. crashes: peers keep checkpoints in memory. models: models of the peers, in
+    turn; empty = that of the settings. radio: who is in range of whom; None = everybody. record:
+    takes the rows of every peer.
     """
 
     def __init__(
@@ -107,6 +107,7 @@ class MeshSimulation:
         faults: Faults | None = None,
         fault_seed: int = 0,
         train_seconds: Callable[[str], float] = lambda robot_id: 1.0,
+        mix_seconds: Callable[[str], float] = lambda robot_id: 0.0,
         threads: int = 1,
         crashes: bool = True,
         models: Sequence[str] = (),
@@ -124,7 +125,7 @@ class MeshSimulation:
         self.hosts: dict[str, Host] = {}
         self.peer_rows: dict[str, list[Mapping[str, Any]]] = {i: [] for i in self.ids}
         self.measure = TrueDisagreement(len(self.ids))
-        self._train_seconds = train_seconds
+        self._seconds = {TrainPeer: train_seconds, Mix: mix_seconds}
         self._crashes = crashes
         self._models = tuple(models)
         self._record = record
@@ -207,13 +208,15 @@ class MeshSimulation:
             self.clock,
             self.network,
             PEER_TOPICS,
-            job_seconds=lambda job: (
-                self._train_seconds(robot_id) if isinstance(job, TrainPeer) else 0.0
-            ),
+            job_seconds=lambda job: self._job_seconds(robot_id, job),
             record=lambda row: self._keep(robot_id, row),
             sent=machine.note_sent,
             pool=self._pool,
         )
+
+    def _job_seconds(self, robot_id: str, job: Any) -> float:
+        seconds = self._seconds.get(type(job))
+        return seconds(robot_id) if seconds else 0.0
 
     def _keep(self, robot_id: str, row: Mapping[str, Any]) -> None:
         self.peer_rows[robot_id].append(row)

@@ -95,7 +95,7 @@ class PeerMachine:
         self._opened = 0.0
         self._round_train = 0.0
         self._round_wait = 0.0
-        self._training = 0.0
+        self._computing = 0.0  # training and mixing
         self._may_start = False
         self._late = False
         self._ended = False
@@ -284,7 +284,7 @@ class PeerMachine:
 
     def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
         self._round_train = now - self._since
-        self._training += self._round_train
+        self._computing += self._round_train
         self._since = now
         self._own, self._late = result, False
         self._update_round, self._digest = self.round, NO_DIGEST
@@ -304,7 +304,7 @@ class PeerMachine:
 
     def _mix(self, now: float) -> list[Effect]:
         self._states.go('updates in or deadline')
-        self._round_wait = now - self._since
+        self._round_wait, self._since = now - self._since, now
         one = self._rounds[self.round]
         received = {update.robot_id: update.tensors for update in one.updates()}
         degrees = self.near.degrees(len(self.near.neighbours))
@@ -321,6 +321,7 @@ class PeerMachine:
         ]
 
     def _mixed(self, result: Mixed, now: float) -> list[Effect]:
+        self._computing += now - self._since
         self.accuracy, self.disagreement = result.accuracy, result.disagreement
         effects: list[Effect] = [Warn('graph', result.warning)] if result.warning else []
         effects.append(Record(self._row(now)))
@@ -450,7 +451,7 @@ class PeerMachine:
         return joules_of(
             self._energy,
             elapsed=max(0.0, now - self._started),
-            training=self._training,
+            training=self._computing,
             bytes_sent=self._bytes_sent,
             bytes_received=self._bytes_received,
         )

@@ -65,6 +65,7 @@ def run(
     from rclpy.signals import SignalHandlerOptions
 
     from iot_fl_ros.core.errors import IotFlError
+    from iot_fl_ros.nodes.startup_lock import one_at_a_time
     from iot_fl_ros.ros.network_profile import DEFAULT, use_network_profile
 
     try:
@@ -74,9 +75,10 @@ def run(
         return _leave(1)
     # The worker and the executor hand over often: the default of 5 ms would be felt.
     sys.setswitchinterval(0.0005)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        application = build()
+        with one_at_a_time():  # the first node joins DDS
+            rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+            application = build()
         events = application.use_events_executor
         executor = EventsExecutor() if events else SingleThreadedExecutor()
         for node in application.nodes:

@@ -358,6 +358,20 @@ def test_it_does_not_count_what_it_hears_of_itself():
     assert peer.machine._bytes_received == before
 
 
+def test_training_and_mixing_cost_energy():
+    peer = Peer(neighbours=())
+    peer.prepare()
+    watts = EnergySettings()
+    before = of(Publish, peer.tell(TimerFired('heartbeat'), 0.0))[0].message.joules
+    peer.now += 3.0
+    peer.train(1)
+    peer.now += 5.0
+    row = of(Record, peer.mix(1))[0].row
+    assert row['joules_active'] == pytest.approx(8.0 * watts.compute_watts, rel=0.02)
+    idle = row['joules'] - row['joules_active'] - before
+    assert idle == pytest.approx(8.0 * watts.idle_watts, rel=0.02)
+
+
 def test_somebody_else_of_the_same_name_is_noticed():
     peer = Peer()
     peer.begin()

@@ -1,0 +1,45 @@
+"""Processes join DDS one after the other, and none waits forever."""
+
+import threading
+import time
+
+from iot_fl_ros.nodes.startup_lock import one_at_a_time
+
+
+def test_two_never_hold_it_at_the_same_time(tmp_path):
+    inside, most, lock = [], [], threading.Lock()
+
+    def work():
+        for _ in range(20):
+            with one_at_a_time(tmp_path):
+                with lock:
+                    inside.append(1)
+                    most.append(len(inside))
+                time.sleep(0.001)
+                with lock:
+                    inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+    assert len(most) == 60
+
+
+def test_it_goes_on_after_a_while(tmp_path):
+    with one_at_a_time(tmp_path):
+        start = time.monotonic()
+        with one_at_a_time(tmp_path, patience=0.2):
+            assert 0.2 <= time.monotonic() - start < 5.0
+
+
+def test_without_a_place_for_the_lock_it_goes_on(tmp_path):
+    (tmp_path / 'iot_fl_ros.lock').symlink_to('/dev/null')
+    entered = []
+    with one_at_a_time(tmp_path):
+        entered.append('a link is not followed')
+    with one_at_a_time(tmp_path / 'nowhere'):
+        entered.append('no folder')
+    assert len(entered) == 2
