@@ -73,12 +73,10 @@ def fedcs(question: Question) -> list[str]:
 def naive_ucb(question: Question) -> list[str]:
     """As fedcs, but each robot's share of the time is cut by c unit sqrt(ln N / (2 n_k))."""
     unit = _unit(question, ('train', 'upload'))
-    candidates = {
-        robot_id: _Candidate(
-            _expected(question, known), unit(known) * _width(question, known.asked)
-        )
-        for robot_id, known in question.known.items()
-    }
+    candidates = {}
+    for robot_id, known in question.known.items():
+        seconds = Seconds(_time(question, known.train), _time(question, known.upload))
+        candidates[robot_id] = _Candidate(seconds, unit(known) * _width(question, known.asked))
     return _greedy(question, candidates)
 
 
@@ -172,10 +170,6 @@ def _greedy(question: Question, candidates: Mapping[str, _Candidate]) -> list[st
 
 def _means(known: Known) -> Seconds:
     return Seconds(known.train.mean, known.upload.mean)
-
-
-def _expected(question: Question, known: Known) -> Seconds:
-    return Seconds(_time(question, known.train), _time(question, known.upload))
 
 
 def _time(question: Question, sums: Sums) -> float:
