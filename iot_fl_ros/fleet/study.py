@@ -127,10 +127,10 @@ class Study:
 def read_study(name: str, tree: Mapping[str, Any]) -> Study:
     """Check a study; ConfigError names what is wrong, also in the settings of any run."""
     refuse_unknown(tree, ('kind', 'title', 'text', 'settings', 'sections'))
-    base = _mapping('settings', tree.get('settings'))
+    base = mapping('settings', tree.get('settings'))
     sections = tuple(
-        _section(key, value, flatten(base))
-        for key, value in _mapping('sections', tree.get('sections')).items()
+        read_section(key, value, flatten(base))
+        for key, value in mapping('sections', tree.get('sections')).items()
     )
     if not sections:
         raise ConfigError(f'study {name!r} has no sections')
@@ -151,14 +151,15 @@ def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
     return rows, time.perf_counter() - start
 
 
-def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
-    tree = _mapping(f'section {name!r}', tree)
+def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
+    """Check a section; ConfigError names what is wrong. base: settings that it starts from."""
+    tree = mapping(f'section {name!r}', tree)
     refuse_unknown(tree, _SECTION_KEYS)
     fields = {key: tree[key] for key in ('title', 'robots', 'reference', 'reach') if key in tree}
     shape = read_settings(_SectionSettings, fields)
     methods = {
         key: _method(key, value)
-        for key, value in _mapping(f'methods of {name!r}', tree.get('methods')).items()
+        for key, value in mapping(f'methods of {name!r}', tree.get('methods')).items()
     }
     if not methods:
         raise ConfigError(f'section {name!r} has no methods')
@@ -166,12 +167,12 @@ def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
     if reference not in methods:
         raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
     goal = _goal(name, tree.get('goal'))
-    cases = _mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
+    cases = mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
     return Section(
         name,
         shape.title or name,
         shape.robots,
-        {**base, **flatten(_mapping(f'settings of {name!r}', tree.get('settings')))},
+        {**base, **flatten(mapping(f'settings of {name!r}', tree.get('settings')))},
         tuple(_case(key, value, goal) for key, value in cases.items()),
         methods,
         _seeds(name, tree.get('seeds', [0])),
@@ -199,23 +200,23 @@ def _seeds(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _method(name: str, value: Any) -> dict[str, Any]:
-    settings = flatten(_mapping(f'method {name!r}', value))
+    settings = flatten(mapping(f'method {name!r}', value))
     if not isinstance(settings.get(_MODELS, []), list):
         raise ConfigError(f'method {name!r}: {_MODELS} must be a list of models')
     return settings
 
 
 def _case(name: str, value: Any, goal: Goal | None) -> Case:
-    tree = _mapping(f'case {name!r}', value)
+    tree = mapping(f'case {name!r}', value)
     own = _goal(name, tree['goal']) if 'goal' in tree else goal
     return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
 
 
 def _goal(name: str, value: Any) -> Goal | None:
-    return read_settings(Goal, _mapping(f'goal of {name!r}', value)) if value else None
+    return read_settings(Goal, mapping(f'goal of {name!r}', value)) if value else None
 
 
-def _mapping(what: str, value: Any) -> Mapping[str, Any]:
+def mapping(what: str, value: Any) -> Mapping[str, Any]:
     """Return a mapping that may be missing; ConfigError if it is something else."""
     if value is None:
         return {}

@@ -25,6 +25,7 @@ MODELS = Registry(
         'mlp': 'iot_fl_ros.models.cnn:mlp',
         'resnet8': 'iot_fl_ros.models.resnet:resnet8',
         'resnet20': 'iot_fl_ros.models.resnet:resnet20',
+        'small_mlp': 'iot_fl_ros.models.cnn:small_mlp',
         'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
         'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',

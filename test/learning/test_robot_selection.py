@@ -19,7 +19,8 @@ def seen(*times):
 
 
 def ask(policy, known, count, robots=None, *, rounds=10.0, quickest=1.0, **settings):
-    settings = SelectSettings(policy=policy, **{'timing': 'serial', **settings})
+    defaults = {'timing': 'serial', 'estimate': 'mean'}
+    settings = SelectSettings(policy=policy, **{**defaults, **settings})
     robots = tuple(robots or known)
     return POLICIES[policy](Question(settings, robots, count, known, rounds, quickest))
 
@@ -145,6 +146,16 @@ def test_a_missed_deadline_is_a_lower_bound():
     slow = late.plus(Sight(4, 30.0, 12.0, False, True))
     assert slow.train.mean == pytest.approx(100 / 3)
     assert slow.upload.mean == 11, '10 s in two ends and 12 s without one'
+
+
+def test_the_harmonic_mean_is_the_mean_of_rates():
+    known = {'a': seen((1, 0), (9, 0)), 'b': seen((4, 0), (4, 0))}
+    # Means 5 and 4; rates (1 + 1/9)/2 and 1/4, so 1.8 s and 4 s.
+    assert known['a'].train.harmonic == pytest.approx(1.8)
+    assert ask('elementwise_ucb', known, 1, exploration=0.0) == ['b']
+    assert ask('elementwise_ucb', known, 1, exploration=0.0, estimate='harmonic') == ['a']
+    late = known['b'].plus(Sight(3, 6.0, math.nan, True))
+    assert late.train.harmonic == 7
 
 
 def test_misses_alone_add_up_and_never_lower_a_mean():

@@ -73,10 +73,10 @@ def fedcs(question: Question) -> list[str]:
 def naive_ucb(question: Question) -> list[str]:
     """As fedcs, but each robot's share of the time is cut by c unit sqrt(ln N / (2 n_k))."""
     unit = _unit(question, ('train', 'upload'))
-    candidates = {
-        robot_id: _Candidate(_means(known), unit(known) * _width(question, known.asked))
-        for robot_id, known in question.known.items()
-    }
+    candidates = {}
+    for robot_id, known in question.known.items():
+        seconds = Seconds(_time(question, known.train), _time(question, known.upload))
+        candidates[robot_id] = _Candidate(seconds, unit(known) * _width(question, known.asked))
     return _greedy(question, candidates)
 
 
@@ -86,7 +86,7 @@ def elementwise_ucb(question: Question) -> list[str]:
     candidates = {}
     for robot_id, known in question.known.items():
         low = [
-            sums.mean - unit(known) * _width(question, sums.seen) if sums.seen else 0.0
+            _time(question, sums) - unit(known) * _width(question, sums.seen) if sums.seen else 0.0
             for unit, sums in ((units['train'], known.train), (units['upload'], known.upload))
         ]
         # At 0 many are alike: then those come first that would be lowest.
@@ -172,6 +172,10 @@ def _means(known: Known) -> Seconds:
     return Seconds(known.train.mean, known.upload.mean)
 
 
+def _time(question: Question, sums: Sums) -> float:
+    return sums.harmonic if question.settings.estimate == 'harmonic' else sums.mean
+
+
 def _width(question: Question, asked: float) -> float:
     return question.settings.exploration * math.sqrt(question.logarithm / (2 * asked))
 
@@ -180,7 +184,7 @@ def _unit(question: Question, kinds: tuple[str, ...]) -> Callable[[Known], float
     """Return what gives the unit of the optimism about a robot, s."""
 
     def mean(known: Known) -> float:
-        return sum(getattr(known, kind).mean for kind in kinds)
+        return sum(_time(question, getattr(known, kind)) for kind in kinds)
 
     if question.settings.normaliser == 'percentile':
         means = [mean(known) for known in question.known.values()]

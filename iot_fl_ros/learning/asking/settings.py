@@ -42,6 +42,12 @@ class SelectSettings:
         'robot differ, as a share of its mean; percentile = 95th percentile of the means.',
         choices=('relative', 'percentile'),
     )
+    estimate: str = setting(
+        'harmonic',
+        'What naive_ucb and elementwise_ucb expect of a robot: harmonic or plain mean of its '
+        'times; one slow round weighs less in the harmonic one.',
+        choices=('harmonic', 'mean'),
+    )
     fairness: float = setting(1.0, 'Weight of fairness, for bsfl.', minimum=0.0)
     discount: float = setting(
         1.0, 'Factor by which what was seen loses weight each round; 1 = never.',

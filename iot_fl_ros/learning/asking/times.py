@@ -29,6 +29,9 @@ class Sight:
         return not self.train_at_least and not self.upload_at_least and self.upload >= 0
 
 
+_SHORTEST = 1e-9  # s
+
+
 @dataclass(frozen=True)
 class Sums:
     """Weighted sums over the sights of one kind of time."""
@@ -38,6 +41,7 @@ class Sums:
     seconds: float = 0.0
     squares: float = 0.0
     waited: float = 0.0
+    rates: float = 0.0
 
     def plus(self, seconds: float, at_least: bool) -> Sums:
         """Return the sums with another sight; NaN adds nothing."""
@@ -51,6 +55,7 @@ class Sums:
             ended=self.ended + 1,
             seconds=self.seconds + seconds,
             squares=self.squares + seconds * seconds,
+            rates=self.rates + 1 / max(seconds, _SHORTEST),
         )
 
     def faded(self, factor: float) -> Sums:
@@ -64,6 +69,15 @@ class Sums:
         Misses weigh at most as if one time had ended, however long ago one did.
         """
         ended = self.seconds / self.ended if self.ended else 0.0
+        return ended + self.waited / max(1.0, self.ended)
+
+    @property
+    def harmonic(self) -> float:
+        """As `mean`, with the harmonic mean of the times that ended: the mean of their rates.
+
+        Where rates fluctuate, one slow round weighs less in it than in the mean of times.
+        """
+        ended = self.ended / self.rates if self.ended else 0.0
         return ended + self.waited / max(1.0, self.ended)
 
     @property
