@@ -179,10 +179,7 @@ def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
         reference,
         shape.reach if 'reach' in tree else None,
         _targets(name, tree.get('targets', [])),
-        {
-            key: str(text)
-            for key, text in _mapping(f'paper of {name!r}', tree.get('paper')).items()
-        },
+        {key: str(text) for key, text in mapping(f'paper of {name!r}', tree.get('paper')).items()},
     )
 
 
