@@ -7,7 +7,7 @@ SOURCES := $(shell find iot_fl_ros msg srv launch config tools/build_backend.py 
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 
-.PHONY: demo demo-split demo-mesh test bench lint setup docs clean
+.PHONY: demo demo-split demo-mesh demo-tram test bench lint setup docs clean
 
 demo: setup
 	$(BIN)/iot-fl demo
@@ -17,6 +17,9 @@ demo-split: setup
 
 demo-mesh: setup
 	$(BIN)/iot-fl demo-mesh
+
+demo-tram: setup
+	$(BIN)/iot-fl demo-tram
 
 test: setup lint
 	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'

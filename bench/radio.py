@@ -91,6 +91,16 @@ class Radio:
             total += sum(int(words[0]) for words in drops)
         return total
 
+    def cut(self) -> None:
+        """Let nothing pass any more."""
+        for end, space in self._spaces.items():
+            _run(f'ip netns exec {space} iptables -I INPUT -i {self._links[end]} -j DROP')
+
+    def heal(self) -> None:
+        """Undo `cut`."""
+        for end, space in self._spaces.items():
+            _run(f'ip netns exec {space} iptables -D INPUT -i {self._links[end]} -j DROP')
+
     def _build(self) -> None:
         for space in self._spaces.values():
             _run(f'ip netns add {space}')

@@ -1,7 +1,7 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
 docs/state_machines.md comes from learning/states.py, the tables of parameters and topics in
-README.md, docs/split.md and docs/mesh.md from the settings classes and ros/topics.py. Needs the
+README.md and pages in docs/ from the settings classes and ros/topics.py. Needs the
 installed package.
 """
 
@@ -24,6 +24,8 @@ from iot_fl_ros.learning.peer_registry import DEFAULT_PEER_METHOD, PEER_METHODS
 from iot_fl_ros.learning.registry import DEFAULT_METHOD, METHODS
 from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
+from iot_fl_ros.learning.tram.settings import TramNodeSettings
+from iot_fl_ros.learning.tram.states import PLACE_TABLE
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
@@ -44,6 +46,7 @@ README = 'README.md'
 STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
+TRAM = 'docs/tram.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
@@ -122,6 +125,7 @@ def stale_files(root: Path) -> dict[str, str]:
         ),
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
         MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
+        TRAM: with_regions(_text_of(root / TRAM), {'parameters': tram_parameters()}),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -131,7 +135,7 @@ def with_regions(text: str, regions: Mapping[str, str]) -> str:
     for name, content in regions.items():
         begin, end = f'<!-- {name}:begin -->', f'<!-- {name}:end -->'
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f'{README}, {SPLIT} and {MESH} need one {begin} and one {end} each')
+            raise SystemExit(f'README.md and pages in docs/ need one {begin} and one {end} each')
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         text = f'{before}{begin}\n\n{content}\n{end}{after}'
@@ -151,6 +155,8 @@ def states_page() -> str:
             *_machine('Robot', ROBOT_TABLE),
             '',
             *_machine('Peer of a mesh', PEER_TABLE),
+            '',
+            *_machine('A token, seen from one robot', PLACE_TABLE),
             '',
             ROBOT_NOTE,
         ]
@@ -203,6 +209,11 @@ def mesh_parameters() -> str:
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     return '\n'.join([*lines, ''])
+
+
+def tram_parameters() -> str:
+    """Return the parameter table of a robot of a Tram-FL fleet."""
+    return '\n'.join([*parameter_table(settings_of(TramNodeSettings)), ''])
 
 
 def split_parameters() -> str:

@@ -66,7 +66,8 @@ class NodeProcesses:
         name = name or node
         # By path: with -m a source folder in the working directory would hide the installation.
         script = str(Path(iot_fl_ros.__file__).parent / 'nodes' / f'{node}.py')
-        command = [*self._prefix.get(node, ()), sys.executable, script, '--ros-args', *ros_args]
+        prefix = self._prefix.get(name, self._prefix.get(node, ()))
+        command = [*prefix, sys.executable, script, '--ros-args', *ros_args]
         with (self._folder / 'log' / f'{name}.log').open('ab') as log:
             # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
             self._processes[name] = subprocess.Popen(

@@ -19,8 +19,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from iot_fl_ros.cli.loss_study import run_loss_study
+from iot_fl_ros.cli.selection_report import write_selection_report
+from iot_fl_ros.cli.selection_study import play_games
 from iot_fl_ros.cli.study_report import write_report
 from iot_fl_ros.core.errors import ConfigError, IotFlError
+from iot_fl_ros.fleet.selection_study import GAME_KEYS, games_of, read_games
 from iot_fl_ros.fleet.study import StudyRun, do_run, read_study
 from iot_fl_ros.fleet.study_results import MARK, read_mark
 from iot_fl_ros.learning.outputs import RunWriter, write_json
@@ -51,10 +54,12 @@ def run(arguments: argparse.Namespace) -> int:
         path = run_loss_study(name, tree, output, report, arguments.jobs, Console())
         print(f'wrote {path}')
         return 0
-    study = read_study(name, tree)
+    selection = tree.get('kind') == 'selection'
+    games = read_games(tree.get('games'), tree.get('game_settings')) if selection else ()
+    study = read_study(name, {k: v for k, v in tree.items() if k not in GAME_KEYS})
     output = arguments.output or Path('runs') / f'study-{study.name}'
     console = Console()
-    unknown = set(arguments.only) - {section.name for section in study.sections}
+    unknown = set(arguments.only) - {section.name for section in (*study.sections, *games)}
     if unknown:
         raise ConfigError(f'--only {sorted(unknown)}: no section of study {study.name!r}')
     wanted = [run for run in study.runs if not arguments.only or run.section in arguments.only]
@@ -64,7 +69,13 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f'{"todo" if item in missing else "done"}  {item.folder}')
         return 0
     _do_all(missing, len(wanted), output, arguments.jobs, arguments.backend, console)
-    path = write_report(study, output, arguments.report or output)
+    report = arguments.report or output
+    if selection:
+        chosen = [g for g in games if not arguments.only or g.name in arguments.only]
+        play_games(games_of(chosen), output, arguments.jobs, console)
+        console.print(f'wrote {write_selection_report(study, games, output, report)}')
+        return 0
+    path = write_report(study, output, report)
     console.print(f'wrote {path} and {output / "results.json"}')
     return 0
 

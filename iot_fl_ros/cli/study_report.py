@@ -53,6 +53,11 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
     head = ['method', 'best accuracy', f'points to {section.reference}', 'B/robot/round', 'ratio']
     if section.reach is not None:
         head += [f'B to best - {section.reach:g} points', 'ratio']
+    for target in section.targets:
+        percent = f'{100 * target:g} %'
+        head += [f'{what} to {percent}' for what in ('mini-batches', 'B/robot', 'J', 's')]
+    if section.paper:
+        head.append('the paper says')
     if case.goal:
         head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
     lines = [f'### {case.name}', '', _line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
@@ -70,6 +75,13 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
     ]
     if section.reach is not None:
         cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
+    for one in row.reached:
+        missed = f' ({one.seeds} of {row.seeds} seeds)' if 0 < one.seeds < row.seeds else ''
+        cells += [_number(one.updates) + missed]
+        cells += [_number(value) for value in (one.wire_bytes, one.joules, one.seconds)]
+    if section.paper:
+        text = section.paper.get(f'{case.name} / {row.method}', section.paper.get(row.method, ''))
+        cells.append(str(text))
     if case.goal:
         cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
     return cells

@@ -31,6 +31,17 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True)
+class Reach:
+    """Get ready to send messages of class `kind` into the namespaces of `robot_ids`.
+
+    Discovery takes a while; what is sent before it is over is lost.
+    """
+
+    kind: type[WireMessage]
+    robot_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PublishPackets:
     """Send the packets of a frame, in order."""
 
@@ -93,6 +104,6 @@ class RunEnded:
 
 
 Effect = (
-    Publish | PublishPackets | Hear | StartJob | SetTimer | CancelTimer | SaveCheckpoint | Record
-    | Warn | RunEnded
+    Publish | PublishPackets | Hear | Reach | StartJob | SetTimer | CancelTimer | SaveCheckpoint
+    | Record | Warn | RunEnded
 )  # fmt: skip

@@ -48,6 +48,13 @@ class TokenState(IntEnum):
     FINISHED = 2
 
 
+class ClaimPhase(IntEnum):
+    """Values of `TokenClaim.phase` and `TokenVote.phase`."""
+
+    ASK = 0
+    TAKE = 1
+
+
 class TokenPhase(IntEnum):
     """Values of `TokenOffer.phase`."""
 
@@ -69,6 +76,7 @@ class TramStatus(WireMessage):
     class_counts: UInt32s
     token_states: UInt8s
     promised: UInt64s
+    fences: UInt64s
     bases: UInt64s
     batch_seconds: Measure
     link_rate: Measure
@@ -85,8 +93,9 @@ class TramStatus(WireMessage):
         check_robot_id(self.robot_id)
         check_enum('state', self.state, TramState)
         tokens = len(self.token_states)
-        if tokens > MAX_TOKENS or len(self.promised) != tokens or len(self.bases) != tokens:
-            raise MessageError('bad length', 'states, promises and bases need one entry a token')
+        lists = (self.promised, self.fences, self.bases)
+        if tokens > MAX_TOKENS or any(len(values) != tokens for values in lists):
+            raise MessageError('bad length', 'states and promises need one entry a token')
         for state in self.token_states:
             check_enum('token_states', state, TokenState)
         if self.accuracy < 0 or self.accuracy > 1:
@@ -112,7 +121,6 @@ class TokenOffer(WireMessage):
     phase: UInt8
     visits: UInt32
     updates: UInt64
-    fresh_updates: UInt64
     cycle: UInt32
     route: Texts
     shares: UInt32s
@@ -143,12 +151,14 @@ class TokenClaim(WireMessage):
     run_id: Text
     sender_id: Text
     token_id: UInt32
+    phase: UInt8
     fence: UInt64
     base: UInt64
 
     def check(self) -> None:
         """What it builds upon is older than itself."""
         _check_token(self.token_id)
+        check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
         if self.base >= self.fence:
             raise MessageError('out of range', f'fence {self.fence} is not after base {self.base}')
@@ -164,14 +174,15 @@ class TokenVote(WireMessage):
     sender_id: Text
     candidate_id: Text
     token_id: UInt32
+    phase: UInt8
     fence: UInt64
     granted: UInt8
     promised: UInt64
-    base: UInt64
 
     def check(self) -> None:
         """It is a vote of a robot about a token."""
         _check_token(self.token_id)
+        check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
         if self.granted > 1:
             raise MessageError('out of range', f'granted is {self.granted}, not 0 or 1')

@@ -46,3 +46,21 @@ def by_dirichlet(
         if not part:
             part.append(max(parts, key=len).pop())
     return [np.sort(np.array(part, np.int64)) for part in parts]
+
+
+def by_labels(
+    labels: Indices, robots: int, fewest: int, most: int, rng: np.random.Generator
+) -> list[Indices]:
+    """Give each robot `fewest` to `most` labels at random, and all samples of each of them.
+
+    As in Tram-FL, arXiv 2610.07859: every label is somewhere, and robots may share samples.
+    """
+    known = np.unique(labels)
+    fewest, most = min(fewest, len(known)), min(most, len(known))
+    if robots * most < len(known):
+        raise ConfigError(f'{robots} robots with {most} labels each cannot have all {len(known)}')
+    while True:
+        counts = rng.integers(fewest, most + 1, robots)
+        chosen = [rng.choice(known, count, replace=False) for count in counts]
+        if len(np.unique(np.concatenate(chosen))) == len(known):
+            return [np.flatnonzero(np.isin(labels, own)) for own in chosen]

@@ -27,13 +27,15 @@ class DataSettings:
     partition: str = setting(
         'none',
         'How private samples are shared out: none (the robot has them all), iid, '
-        'shards (few classes each) or dirichlet.',
-        choices=('none', 'iid', 'shards', 'dirichlet'),
+        'shards (few classes each), dirichlet, or labels (all samples of some classes each).',
+        choices=('none', 'iid', 'shards', 'dirichlet', 'labels'),
     )
     shards: int = setting(2, 'Shards per robot, for partition shards.', minimum=1)
     alpha: float = setting(
         0.5, 'Concentration, for partition dirichlet; small = unequal.', minimum=1e-3
     )
+    fewest_labels: int = setting(2, 'Labels of a robot, for partition labels.', minimum=1)
+    most_labels: int = setting(5, 'Labels of a robot, for partition labels.', minimum=1)
     partition_index: int = setting(0, 'Which part this robot has, from 0.', minimum=0)
     partition_count: int = setting(1, 'Number of parts.', minimum=1)
     label_noise: float = setting(

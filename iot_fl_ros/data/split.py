@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.data.partition import by_dirichlet, by_shards, iid
+from iot_fl_ros.data.partition import by_dirichlet, by_labels, by_shards, iid
 from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.data.settings import DataSettings
@@ -150,4 +150,6 @@ def _partition(labels: NDArray[np.int64], settings: DataSettings) -> list[NDArra
         return iid(labels, robots, rng)
     if settings.partition == 'shards':
         return by_shards(labels, robots, settings.shards, rng)
+    if settings.partition == 'labels':
+        return by_labels(labels, robots, settings.fewest_labels, settings.most_labels, rng)
     return by_dirichlet(labels, robots, settings.alpha, rng)

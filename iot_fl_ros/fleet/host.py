@@ -84,24 +84,24 @@ class Host:
         self._record = record
         self._sent = sent
         self._pool = pool
-        self._alive = False
+        self.alive = False
         self._timers: dict[str, int] = {}
         self._free_at = 0.0
 
     def start(self) -> None:
         """Come to life."""
-        self._alive = True
+        self.alive = True
         self._do(self.machine.start(self._clock.now))
         self._network.join(self.name, self._topics, self._deliver)
 
     def stop(self) -> None:
         """Die: timers, jobs and messages on their way are lost."""
-        self._alive = False
+        self.alive = False
         self._network.leave(self.name)
 
     def tell(self, event: Event) -> None:
         """Give the machine an event, if it is alive."""
-        if self._alive:
+        if self.alive:
             self._do(self.machine.handle(event, self._clock.now))
 
     def _deliver(self, message: WireMessage, size: int) -> None:
@@ -116,6 +116,8 @@ class Host:
                         self._sent(size)
                 case Hear(kind, robot_ids):
                     self._network.hear(self.name, kind, robot_ids)
+                case StartJob(job, background=True):
+                    self._beside(job)
                 case StartJob(job):
                     self._start_job(job)
                 case SaveCheckpoint():
@@ -147,10 +149,15 @@ class Host:
             start()
         self._work(job, lambda: started[0].result())
 
+    def _beside(self, job: Any) -> None:
+        """Do a job without making others wait."""
+        done = self._clock.now + self._job_seconds(job)
+        self._clock.at(done, lambda: self.tell(self._run_job(job)) if self.alive else None)
+
     def _work(self, job: Any, function: Callable[[], Event]) -> None:
         """Do a job when its time is over, one after the other as a worker thread would."""
         self._free_at = max(self._free_at, self._clock.now) + self._job_seconds(job)
-        self._clock.at(self._free_at, lambda: self.tell(function()) if self._alive else None)
+        self._clock.at(self._free_at, lambda: self.tell(function()) if self.alive else None)
 
     def _run_job(self, job: Any) -> Event:
         try:
@@ -168,5 +175,5 @@ class Host:
         self._clock.at(self._clock.now + delay, lambda: self._fire(name, version))
 
     def _fire(self, name: str, version: int) -> None:
-        if self._alive and self._timers.get(name) == version:
+        if self.alive and self._timers.get(name) == version:
             self.tell(TimerFired(name))

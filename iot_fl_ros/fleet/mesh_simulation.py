@@ -41,10 +41,10 @@ class RadioNetwork(Network):
 
     range: nx.Graph | None = None
 
-    def _send(self, name: str, message: WireMessage, size: int) -> None:
+    def _send(self, name: str, message: WireMessage, size: int, start: float) -> None:
         sender = getattr(message, 'sender_id', '') or getattr(message, 'robot_id', '')
         if self.range is None or sender == name or self.range.has_edge(sender, name):
-            super()._send(name, message, size)
+            super()._send(name, message, size, start)
 
 
 class TrueDisagreement:

@@ -6,9 +6,10 @@ message (for tensors: the last chunk set); everything else reaches who is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
@@ -34,23 +35,44 @@ class Faults:
     until: float = float('inf')
 
 
-class Network:
-    """Carries messages from publishers to subscribers in virtual time."""
+class Uplink(Protocol):
+    """What messages go through before the network carries them."""
 
-    def __init__(self, clock: VirtualClock, faults: Faults, rng: np.random.Generator) -> None:
+    def leaves(self, message: WireMessage, size: int, now: float) -> float | None:
+        """Return when a message of `size` bytes that is published now has left its sender, s.
+
+        None = it is under way already and is not sent a second time.
+        """
+
+
+class Network:
+    """Carries messages from publishers to subscribers in virtual time.
+
+    uplink: what they go through first; none = nothing, they leave at once.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        faults: Faults,
+        rng: np.random.Generator,
+        uplink: Uplink | None = None,
+    ) -> None:
         self._clock = clock
         self._faults = faults
         self._rng = rng
+        self._uplink = uplink
         self._readers: dict[str, tuple[tuple[type[WireMessage], ...], Deliver]] = {}
         self._heard: dict[str, dict[type[WireMessage], tuple[str, ...]]] = {}
         self._latched: dict[type[WireMessage], list[WireMessage]] = {}
+        self._sides: dict[str, int] = {}
 
     def join(self, name: str, topics: tuple[type[WireMessage], ...], deliver: Deliver) -> None:
         """Subscribe `name`; latched messages are on their way to it at once."""
         self._readers[name] = topics, deliver
         for cls in topics:
             for message in self._latched.get(cls, ()):
-                self._send(name, message, wire_size(message))
+                self._send(name, message, wire_size(message), self._clock.now)
 
     def leave(self, name: str) -> None:
         """Unsubscribe `name`; what is on its way to it is lost."""
@@ -65,6 +87,13 @@ class Network:
         """Lose what the aggregator latched, as when its process dies."""
         self._latched.clear()
 
+    def split(self, *sides: Sequence[str]) -> None:
+        """Let nothing pass between the participants of different sides; no sides = all is well.
+
+        Who is named on no side is on one with all others who are not.
+        """
+        self._sides = {name: number for number, side in enumerate(sides) for name in side}
+
     def publish(self, message: WireMessage, to: str = '') -> int:
         """Send `message` to all subscribers of its topic; return its size on the wire, bytes.
 
@@ -74,9 +103,16 @@ class Network:
         cls = type(message)
         if cls in _LATCHED:
             self._latch(message)
+        side = self._sides.get(_sender_of(message), -1)
+        now = self._clock.now
+        start = self._uplink.leaves(message, size, now) if self._uplink else now
+        if start is None:
+            return size
         for name, (topics, _) in list(self._readers.items()):
+            if self._sides.get(name, -1) != side:
+                continue
             if to in self._heard.get(name, {}).get(cls, ()) if to else cls in topics:
-                self._send(name, message, size)
+                self._send(name, message, size, start)
         return size
 
     def _latch(self, message: WireMessage) -> None:
@@ -89,7 +125,7 @@ class Network:
         if all(other.chunk_index != message.chunk_index for other in kept):  # type: ignore[attr-defined]
             kept.append(message)
 
-    def _send(self, name: str, message: WireMessage, size: int) -> None:
+    def _send(self, name: str, message: WireMessage, size: int, start: float) -> None:
         faults = self._faults
         deliver = self._readers[name][1]
         faulty = self._clock.now < faults.until
@@ -100,9 +136,13 @@ class Network:
             spread = faults.max_delay - faults.min_delay if faulty else 0.0
             delay = faults.min_delay + spread * self._rng.random()
             arrive = partial(self._arrive, name, deliver, message, size)
-            self._clock.at(self._clock.now + delay, arrive)
+            self._clock.at(start + delay, arrive)
 
     def _arrive(self, name: str, deliver: Deliver, message: WireMessage, size: int) -> None:
         reader = self._readers.get(name)
         if reader and reader[1] is deliver:  # else it left, or is another life of that name
             deliver(message, size)
+
+
+def _sender_of(message: WireMessage) -> str:
+    return getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 from iot_fl_ros.core.errors import IotFlError
@@ -23,7 +24,7 @@ from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.fleet.clock import VirtualClock
 from iot_fl_ros.fleet.host import Host, Worker
-from iot_fl_ros.fleet.network import Faults, Network
+from iot_fl_ros.fleet.network import Faults, Network, Uplink
 from iot_fl_ros.learning.aggregator import AggregatorMachine
 from iot_fl_ros.learning.jobs import AggregatorWorker, Assess, RobotWorker, TrainRound
 from iot_fl_ros.learning.robot import RobotMachine
@@ -39,10 +40,11 @@ _ASSESS_SECONDS = 0.5  # virtual; while the robots train
 class Simulation:
     """Runs one federated run in virtual time. Hosts can be crashed and started again.
 
-    train_seconds: virtual duration of a robot's training; the aggregator measures its model in
-    half a virtual second, other jobs take none. threads: jobs that compute at a time. crashes:
-    robots keep checkpoints in memory, so that they can be crashed and started again. models:
-    models of the robots, in turn; empty = that of the run.
+    train_seconds: virtual duration of a robot's training in a round; the aggregator measures its
+    model in half a virtual second, other jobs take none. uplink: what messages go through first,
+    see `fleet.network`. threads: jobs that compute at a time. crashes: robots keep checkpoints in
+    memory, so that they can be crashed and started again. models: models of the robots, in turn;
+    empty = that of the run. tags: of the robots by id.
     """
 
     def __init__(
@@ -52,16 +54,19 @@ class Simulation:
         robots: int,
         faults: Faults | None = None,
         fault_seed: int = 0,
-        train_seconds: Callable[[str], float] = lambda robot_id: 1.0,
+        train_seconds: Callable[[str, int], float] = lambda robot_id, round: 1.0,
+        uplink: Uplink | None = None,
         record: Record | None = None,
         store: Store | None = None,
         threads: int = 1,
         crashes: bool = True,
         models: Sequence[str] = (),
+        tags: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
         self.clock = VirtualClock()
-        self.network = Network(self.clock, faults or Faults(), generator(fault_seed, 'network'))
+        rng = generator(fault_seed, 'network')
+        self.network = Network(self.clock, faults or Faults(), rng, uplink)
         self.hosts: dict[str, Host] = {}
         self.rows: list[Mapping[str, Any]] = []
         self._train_seconds = train_seconds
@@ -70,6 +75,7 @@ class Simulation:
         self._robots = robots
         self._crashes = crashes
         self._models = tuple(models)
+        self._tags = tags
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def start_all(self) -> None:
@@ -148,7 +154,9 @@ class Simulation:
         worker = self.make_aggregator_worker(store)
         run = self.settings.aggregator.run
         restored = worker.restore() if run.resume else None
-        machine = AggregatorMachine(run, worker.info, worker.initial_global(), restored)
+        machine = AggregatorMachine(
+            run, worker.info, worker.initial_global(), restored, self.settings.aggregator.select
+        )
         return Host(
             AGGREGATOR,
             machine,
@@ -164,7 +172,7 @@ class Simulation:
     def _robot(self, robot_id: str) -> Host:
         store = self._stores.setdefault(robot_id, MemoryStore()) if self._crashes else None
         index = robot_ids(self._robots).index(robot_id)
-        machine = RobotMachine(robot_id, self.settings.trusted)
+        machine = RobotMachine(robot_id, self.settings.trusted, self._tags.get(robot_id, ()))
         return Host(
             robot_id,
             machine,
@@ -173,7 +181,7 @@ class Simulation:
             self.network,
             ROBOT_TOPICS,
             job_seconds=lambda job: (
-                self._train_seconds(robot_id) if isinstance(job, TrainRound) else 0.0
+                self._train_seconds(robot_id, job.round) if isinstance(job, TrainRound) else 0.0
             ),
             sent=machine.note_sent,
             pool=self._pool,

@@ -11,7 +11,7 @@ import itertools
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,15 @@ import torch
 
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.messages import DIGEST_BYTES, RunInfo
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.registry import METHODS
-from iot_fl_ros.learning.settings import FleetSettings, resolved
-from iot_fl_ros.models.registry import MODELS
+from iot_fl_ros.fleet.resources import ResourceSettings
+from iot_fl_ros.fleet.study_fleets import check_settings, resolved_settings, simulate
 
 _SECTION_KEYS = (
     'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
+    'targets', 'paper',
 )  # fmt: skip
 _MODELS = 'robot_models'
-# Enough for methods to look at their settings.
-_SOME_RUN = RunInfo(
-    0.0, 'study', 0, 'none', '', 'none', 0, ('a', 'b'), (1,), 1, 1, bytes(DIGEST_BYTES), 1, 1.0,
-)  # fmt: skip
+RESOURCES = 'resources.'
 
 
 @dataclass(frozen=True)
@@ -67,7 +62,9 @@ class Section:
     """One table of the report.
 
     methods: settings by name; `robot_models` among them names models for the robots, in turn.
-    reach: points below the reference's best accuracy to which bytes are counted.
+    reach: points below the reference's best accuracy to which bytes are counted. targets:
+    accuracies to which mini-batches and joules are counted. paper: what the papers say, by
+    `case / method` or by method.
     """
 
     name: str
@@ -79,11 +76,13 @@ class Section:
     seeds: tuple[int, ...]
     reference: str
     reach: float | None
+    targets: tuple[float, ...] = ()
+    paper: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run of a study."""
+    """One run of a study. resources: settings of `fleet.resources`; none = robots have plenty."""
 
     section: str
     case: str
@@ -92,6 +91,7 @@ class StudyRun:
     robots: int
     models: tuple[str, ...]
     settings: Mapping[str, Any] = field(hash=False)
+    resources: Mapping[str, Any] = field(hash=False, default_factory=dict)
 
     @property
     def folder(self) -> Path:
@@ -101,9 +101,10 @@ class StudyRun:
     @property
     def digest(self) -> str:
         """Changes with anything that could change the result, defaults included, but the code."""
-        fleet = FleetSettings.from_flat(self.settings)
-        everything = resolved(fleet.aggregator, fleet.method_name, fleet.method)
-        text = json.dumps([self.robots, self.models, everything], sort_keys=True)
+        kept = [self.robots, self.models, resolved_settings(self.settings, self.robots)]
+        if self.resources:
+            kept.append(asdict(read_settings(ResourceSettings, self.resources)))
+        text = json.dumps(kept, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -125,18 +126,18 @@ class Study:
 
 def read_study(name: str, tree: Mapping[str, Any]) -> Study:
     """Check a study; ConfigError names what is wrong, also in the settings of any run."""
-    refuse_unknown(tree, ('title', 'text', 'settings', 'sections'))
-    base = _mapping('settings', tree.get('settings'))
+    refuse_unknown(tree, ('kind', 'title', 'text', 'settings', 'sections'))
+    base = mapping('settings', tree.get('settings'))
     sections = tuple(
-        _section(key, value, flatten(base))
-        for key, value in _mapping('sections', tree.get('sections')).items()
+        read_section(key, value, flatten(base))
+        for key, value in mapping('sections', tree.get('sections')).items()
     )
     if not sections:
         raise ConfigError(f'study {name!r} has no sections')
     study = Study(name, tree.get('title', name), tree.get('text', ''), sections)
     for run in study.runs:
         try:
-            _check(run)
+            check_settings(run.settings, run.robots, run.resources, run.models)
         except ConfigError as error:
             raise ConfigError(f'{run.folder}: {error}') from error
     return study
@@ -146,30 +147,19 @@ def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
     """Run it in memory on one thread; return the rows of its events, and s of real time."""
     torch.set_num_threads(1)
     start = time.perf_counter()
-    simulation = Simulation(
-        FleetSettings.from_flat(run.settings), robots=run.robots, models=run.models, crashes=False
-    )
-    simulation.start_all()
-    simulation.run()
-    return [dict(row) for row in simulation.rows], time.perf_counter() - start
+    rows = simulate(run.settings, run.robots, run.resources, run.models, run.seed)
+    return rows, time.perf_counter() - start
 
 
-def _check(run: StudyRun) -> None:
-    """Raise ConfigError for what would end a run before it begins."""
-    settings = FleetSettings.from_flat(run.settings)
-    for model in (settings.aggregator.model.name, *run.models):
-        MODELS.get(model)
-    METHODS.get(settings.method_name)(settings.method, _SOME_RUN)
-
-
-def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
-    tree = _mapping(f'section {name!r}', tree)
+def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
+    """Check a section; ConfigError names what is wrong. base: settings that it starts from."""
+    tree = mapping(f'section {name!r}', tree)
     refuse_unknown(tree, _SECTION_KEYS)
     fields = {key: tree[key] for key in ('title', 'robots', 'reference', 'reach') if key in tree}
     shape = read_settings(_SectionSettings, fields)
     methods = {
         key: _method(key, value)
-        for key, value in _mapping(f'methods of {name!r}', tree.get('methods')).items()
+        for key, value in mapping(f'methods of {name!r}', tree.get('methods')).items()
     }
     if not methods:
         raise ConfigError(f'section {name!r} has no methods')
@@ -177,18 +167,26 @@ def _section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
     if reference not in methods:
         raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
     goal = _goal(name, tree.get('goal'))
-    cases = _mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
+    cases = mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
     return Section(
         name,
         shape.title or name,
         shape.robots,
-        {**base, **flatten(_mapping(f'settings of {name!r}', tree.get('settings')))},
+        {**base, **flatten(mapping(f'settings of {name!r}', tree.get('settings')))},
         tuple(_case(key, value, goal) for key, value in cases.items()),
         methods,
         _seeds(name, tree.get('seeds', [0])),
         reference,
         shape.reach if 'reach' in tree else None,
+        _targets(name, tree.get('targets', [])),
+        {key: str(text) for key, text in mapping(f'paper of {name!r}', tree.get('paper')).items()},
     )
+
+
+def _targets(name: str, value: Any) -> tuple[float, ...]:
+    if not isinstance(value, list) or not all(type(v) is float and 0 < v < 1 for v in value):
+        raise ConfigError(f'targets of {name!r} are {value!r}: a list of accuracies below 1')
+    return tuple(value)
 
 
 def _seeds(name: str, value: Any) -> tuple[int, ...]:
@@ -199,23 +197,23 @@ def _seeds(name: str, value: Any) -> tuple[int, ...]:
 
 
 def _method(name: str, value: Any) -> dict[str, Any]:
-    settings = flatten(_mapping(f'method {name!r}', value))
+    settings = flatten(mapping(f'method {name!r}', value))
     if not isinstance(settings.get(_MODELS, []), list):
         raise ConfigError(f'method {name!r}: {_MODELS} must be a list of models')
     return settings
 
 
 def _case(name: str, value: Any, goal: Goal | None) -> Case:
-    tree = _mapping(f'case {name!r}', value)
+    tree = mapping(f'case {name!r}', value)
     own = _goal(name, tree['goal']) if 'goal' in tree else goal
     return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
 
 
 def _goal(name: str, value: Any) -> Goal | None:
-    return read_settings(Goal, _mapping(f'goal of {name!r}', value)) if value else None
+    return read_settings(Goal, mapping(f'goal of {name!r}', value)) if value else None
 
 
-def _mapping(what: str, value: Any) -> Mapping[str, Any]:
+def mapping(what: str, value: Any) -> Mapping[str, Any]:
     """Return a mapping that may be missing; ConfigError if it is something else."""
     if value is None:
         return {}
@@ -225,24 +223,27 @@ def _mapping(what: str, value: Any) -> Mapping[str, Any]:
 
 
 def _runs_of(section: Section) -> Sequence[StudyRun]:
-    combinations = itertools.product(section.seeds, section.cases, section.methods.items())
-    return [
-        StudyRun(
-            section.name,
-            case.name,
-            method,
-            seed,
-            section.robots,
-            tuple(settings.get(_MODELS, ())),
-            {
-                **section.settings,
-                **case.settings,
-                **{name: value for name, value in settings.items() if name != _MODELS},
-                'run.name': f'{section.name}-{method}',
-                'run.robots': section.robots,
-                'run.seed': seed,
-                'data.seed': seed,
-            },
-        )
-        for seed, case, (method, settings) in combinations
-    ]
+    combinations = itertools.product(section.seeds, section.cases, section.methods)
+    return [_run_of(section, case, method, seed) for seed, case, method in combinations]
+
+
+def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
+    settings = {
+        **section.settings,
+        **case.settings,
+        **section.methods[method],
+        'run.name': f'{section.name}-{method}',
+        'run.robots': section.robots,
+        'run.seed': seed,
+        'data.seed': seed,
+    }
+    models = tuple(settings.pop(_MODELS, ()))
+    resources = {k.removeprefix(RESOURCES): v for k, v in settings.items() if _is_resource(k)}
+    settings = {k: v for k, v in settings.items() if not _is_resource(k)}
+    return StudyRun(
+        section.name, case.name, method, seed, section.robots, models, settings, resources
+    )
+
+
+def _is_resource(name: str) -> bool:
+    return name.startswith(RESOURCES)

@@ -20,10 +20,17 @@ _CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Curve:
-    """One run: accuracy after each round, and bytes one robot sent and received until then."""
+    """One run: accuracy after each round, and bytes one robot sent and received until then.
+
+    updates, joules, seconds: mini-batches and active energy of all robots, and virtual time until
+    then; NaN = not known.
+    """
 
     accuracy: tuple[float, ...]
     wire_bytes: tuple[float, ...]
+    updates: tuple[float, ...] = ()
+    joules: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
 
     @property
     def best(self) -> float:
@@ -37,7 +44,22 @@ class Curve:
 
     def bytes_to(self, accuracy: float) -> float:
         """Return the bytes until `accuracy` was reached, NaN if it never was."""
-        reached = (b for a, b in zip(self.accuracy, self.wire_bytes, strict=True) if a >= accuracy)
+        return self._to(accuracy, self.wire_bytes)
+
+    def updates_to(self, accuracy: float) -> float:
+        """Return the mini-batches until `accuracy` was reached, NaN if it never was."""
+        return self._to(accuracy, self.updates)
+
+    def joules_to(self, accuracy: float) -> float:
+        """Return the active energy until `accuracy` was reached, J; NaN if it never was."""
+        return self._to(accuracy, self.joules)
+
+    def seconds_to(self, accuracy: float) -> float:
+        """Return the virtual time until `accuracy` was reached, s; NaN if it never was."""
+        return self._to(accuracy, self.seconds)
+
+    def _to(self, accuracy: float, values: Sequence[float]) -> float:
+        reached = (v for a, v in zip(self.accuracy, values, strict=False) if a >= accuracy)
         return next(reached, math.nan)
 
 
@@ -61,12 +83,24 @@ class Estimate:
 
 
 @dataclass(frozen=True)
+class Reached:
+    """What it took to reach an accuracy: means over the seeds that did, and how many did."""
+
+    updates: float
+    wire_bytes: float
+    joules: float
+    seconds: float
+    seeds: int
+
+
+@dataclass(frozen=True)
 class Row:
     """One method in one case. points: best accuracy minus that of the reference, in points.
 
     ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
     best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
-    never reached it. goal: whether it was met, None = there is none.
+    never reached it. goal: whether it was met, None = there is none. reached: for each target of
+    the section, what it took.
     """
 
     method: str
@@ -78,6 +112,7 @@ class Row:
     reach_ratio: float
     goal: bool | None
     seeds: int
+    reached: tuple[Reached, ...] = ()
 
 
 def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
@@ -104,6 +139,9 @@ def read_curve(folder: Path) -> Curve:
     return Curve(
         tuple(accuracy_of(row) for row in rounds),
         tuple((row['bytes_total'] + download) / robots for row in rounds),
+        tuple(row.get('updates', math.nan) for row in rounds),
+        tuple(row.get('joules_active', math.nan) for row in rounds),
+        tuple(row.get('time', math.nan) for row in rounds),
     )
 
 
@@ -152,5 +190,17 @@ def _row(
     accuracy = Estimate.of([own[s].best for s in seeds])
     return Row(
         method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
-        len(seeds),
+        len(seeds), tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
     )  # fmt: skip
+
+
+def _reached(target: float, curves: Sequence[Curve]) -> Reached:
+    """Return means over the seeds that reached the target."""
+    there = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
+    values = [
+        (c.updates_to(target), c.bytes_to(target), c.joules_to(target), c.seconds_to(target))
+        for c in there
+    ]
+    means = np.mean(values, axis=0) if values else np.full(4, math.nan)
+    updates, size, joules, seconds = (float(mean) for mean in means)
+    return Reached(updates, size, joules, seconds, len(there))

@@ -39,7 +39,6 @@ from iot_fl_ros.core.messages import (
     NO_DIGEST,
     ChunkRequest,
     GlobalChunk,
-    PlanState,
     RobotState,
     RobotStatus,
     RoundPlan,
@@ -49,6 +48,9 @@ from iot_fl_ros.core.messages import (
 from iot_fl_ros.core.repair import FIRST_DELAY
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.core.transfer import Parcel, chunk_count
+from iot_fl_ros.learning.asking.asker import FILTERS, Asker
+from iot_fl_ros.learning.asking.settings import ASK_ALL, SelectSettings
+from iot_fl_ros.learning.asking.sights import sights_of
 from iot_fl_ros.learning.chain import History, wire_specs
 from iot_fl_ros.learning.jobs import Aggregate, Assess
 from iot_fl_ros.learning.registry import method_of
@@ -56,27 +58,25 @@ from iot_fl_ros.learning.report import report_of, row_of
 from iot_fl_ros.learning.roster import Roster
 from iot_fl_ros.learning.round import OpenRound
 from iot_fl_ros.learning.settings import RunSettings
-from iot_fl_ros.learning.states import AGGREGATOR_TABLE, AggregatorState, Tracker
+from iot_fl_ros.learning.states import (
+    AGGREGATOR_TABLE,
+    PLAN_STATES,
+    AggregatorState,
+    Tracker,
+)
 from iot_fl_ros.learning.traffic import Traffic
 
 _HEARTBEAT = 'heartbeat'
 _DEADLINE = 'deadline'
 _START = 'start'
 _REPAIR = 'repair'
-_PLAN_STATES = {
-    AggregatorState.IDLE: PlanState.GATHERING,
-    AggregatorState.GATHERING: PlanState.GATHERING,
-    AggregatorState.COLLECTING: PlanState.COLLECTING,
-    AggregatorState.AGGREGATING: PlanState.AGGREGATING,
-    AggregatorState.SAVING: PlanState.AGGREGATING,
-    AggregatorState.FINISHED: PlanState.FINISHED,
-}
 
 
 class AggregatorMachine:
     """The aggregator. `handle` is the only entry; it never blocks nor raises on remote input.
 
     initial: tensors to send before round 1. restored: (manifest, tensors) of a checkpoint.
+    select: whom rounds ask.
     """
 
     def __init__(
@@ -85,6 +85,7 @@ class AggregatorMachine:
         info: RunInfo,
         initial: Tensors,
         restored: tuple[Mapping[str, Any], Tensors] | None = None,
+        select: SelectSettings = ASK_ALL,
     ) -> None:
         self.info = info
         self.counters = Refusals()
@@ -93,6 +94,7 @@ class AggregatorMachine:
         self.round = 0
         self.version = 0
         self._settings = settings
+        self._asker = Asker(select, info.seed, settings.quorum)
         self._method = method_of(info)
         self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
         self._open: OpenRound | None = None
@@ -120,6 +122,8 @@ class AggregatorMachine:
             self.info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
         )
         self.traffic.restore(manifest['traffic'])
+        if 'asker' in manifest:
+            self._asker.restore(manifest['asker'])
 
     @property
     def state(self) -> AggregatorState:
@@ -231,23 +235,25 @@ class AggregatorMachine:
             self._open.add_status(status, now)
             if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
                 self._open.refused.add(status.robot_id)
-            return effects + self._settle(status.robot_id) + self._close_if_complete(now)
+            return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
         return effects + self._open_if_possible(now) + self._end_if_done(now)
 
     def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
         if self._open is None or chunk.round < self._open.number:
             raise MessageError('late', f'round {chunk.round} is closed')
         self._open.add_chunk(chunk, self._method)
-        return self._settle(chunk.sender_id) + self._close_if_complete(now)
+        return self._settle(chunk.sender_id, now) + self._close_if_complete(now)
 
-    def _settle(self, robot_id: str) -> list[Effect]:
+    def _settle(self, robot_id: str, now: float) -> list[Effect]:
         assert self._open is not None
-        if not self._open.settle(robot_id, self._method):
+        if not self._open.settle(robot_id, self._method, now):
             return []
         member = self.roster.get(robot_id)
         if member:
             member.missed = 0
-        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id})]
+        # Who is chosen by its times learns at once that its upload is over.
+        told: list[Effect] = [self._plan(now)] if self._asker.chooses else []
+        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
 
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != AGGREGATOR:
@@ -322,22 +328,27 @@ class AggregatorMachine:
         needed = max(1, self._settings.quorum)
         if not self._started and len(available) < max(needed, self._settings.robots):
             return []
-        if len(available) < needed:
-            return []
+        members = self.roster.members()
+        eligible = self._asker.eligible({i: members[i].status for i in available})
+        if len(eligible) < needed:
+            few = f'{len(eligible)} of {len(available)} robots may be asked, {needed} are needed'
+            return [Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
         self._started = True
         self._states.go('enough robots')
         self.round += 1
-        self._open = OpenRound(self.round, self.version, available, now)
-        for robot_id in available:
+        asked = self._asker.ask(eligible, self.round)
+        patience = self._asker.patience(asked, self.round)
+        self._open = OpenRound(self.round, self.version, asked, now, patience)
+        for robot_id in asked:
             # It may have trained for this round already, if the aggregator started again.
-            self._open.add_status(self.roster.members()[robot_id].status, now)
+            self._open.add_status(members[robot_id].status, now)
         self._deadline_at = now + self._settings.deadline
         return [
             CancelTimer(_START),
             SetTimer(_DEADLINE, self._settings.deadline),
             SetTimer(_REPAIR, FIRST_DELAY),
             self._plan(now),
-            Record({'kind': 'open', 'round': self.round, 'participants': available}),
+            Record({'kind': 'open', 'round': self.round, 'participants': asked}),
         ]
 
     def _close_if_complete(self, now: float) -> list[Effect]:
@@ -353,7 +364,9 @@ class AggregatorMachine:
             member = self.roster.get(robot_id)
             if member:
                 member.missed += 1
-        self._rows[closed.number] = row_of(closed, self.traffic, now)
+        sights = sights_of(closed, self._asker.timing, now)
+        self._asker.observe(sights)
+        self._rows[closed.number] = row_of(closed, sights, self.traffic, now)
         if not closed.accepted:
             self._states.go('no updates')
             return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
@@ -378,6 +391,7 @@ class AggregatorMachine:
             'sets': sets,
             'row': self._rows.get(self.round),
             'traffic': self.traffic.state(),
+            **({'asker': self._asker.state()} if self._asker.chooses else {}),
         }
         return SaveCheckpoint(self.round, manifest, tensors)
 
@@ -439,7 +453,7 @@ class AggregatorMachine:
                 run_id=self.info.run_id,
                 epoch=self.info.epoch,
                 sequence=self._plan_sequence,
-                state=_PLAN_STATES[self.state],
+                state=PLAN_STATES[self.state],
                 round=self.round,
                 model_version=self.version,
                 model_digest=newest.digest if newest.specs else NO_DIGEST,

@@ -83,6 +83,39 @@ class Learner:
                 count += len(batch)
         return total / count if count else math.nan
 
+    def train_with_momentum(
+        self,
+        batches: NDArray[np.int64],
+        *,
+        learning_rate: float,
+        momentum: float,
+        velocity: NDArray[np.float32],
+        seed: int,
+    ) -> tuple[float, NDArray[np.float32]]:
+        """Train on mini-batches of private samples; return the mean loss, nats, and the momentum.
+
+        v <- momentum v - learning_rate grad; w <- w + v (arXiv 2308.04762). batches: samples of
+        each, [batches, size]. velocity: of the trained values, in their order. seed: of dropout.
+        """
+        if self.private is None or self.private.labels is None:
+            raise ConfigError('this learner has no private samples: set data.private')
+        parameters = [p for p in self._model.parameters() if p.requires_grad]
+        flat = torch.from_numpy(np.array(velocity)).to(self._device)
+        parts = flat.split([p.numel() for p in parameters])
+        speeds = [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
+        labels = torch.from_numpy(np.array(self.private.labels)).to(self._device)
+        self._model.train()
+        total = 0.0
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            for batch in batches:
+                logits = self._model(self._batch(self.private, batch))
+                loss = functional.cross_entropy(logits, labels[batch])
+                gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+                _momentum_step(parameters, gradients, speeds, learning_rate, momentum)
+                total += loss.item()
+        return (total / len(batches) if len(batches) else math.nan), flat.cpu().numpy()
+
     def train_private(self, schedule: Schedule, seed: int) -> float:
         """Train on the private samples; return the mean loss, nats."""
         if self.private is None or self.private.labels is None:
@@ -184,6 +217,22 @@ def _step(
             if start:
                 gradient = gradient.add(parameter - start[number], alpha=schedule.proximal)
             parameter.add_(gradient, alpha=-schedule.learning_rate)
+
+
+def _momentum_step(
+    parameters: list[nn.Parameter],
+    gradients: tuple[torch.Tensor | None, ...],
+    speeds: list[torch.Tensor],
+    learning_rate: float,
+    momentum: float,
+) -> None:
+    """Take one step of SGD with momentum; `speeds` are changed in place."""
+    with torch.no_grad():
+        for parameter, gradient, speed in zip(parameters, gradients, speeds, strict=True):
+            speed.mul_(momentum)
+            if gradient is not None:
+                speed.sub_(gradient, alpha=learning_rate)
+            parameter.add_(speed)
 
 
 def log_prior(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -24,16 +24,21 @@ _MEASURES = ('accuracy', 'robot_accuracy', 'loss', 'disagreement')
 class RunWriter:
     """Writes the files of one run; rows are on disk when `record` returns.
 
-    last_round: rows of later rounds left by a crash are dropped, and written again by the run.
+    last_round: rows of later rounds left by a crash are dropped, and written again by the run;
+    None = all rows are kept, there are no rounds.
     """
 
-    def __init__(self, folder: Path, config: Mapping[str, Any], last_round: int) -> None:
+    def __init__(self, folder: Path, config: Mapping[str, Any], last_round: int | None) -> None:
         self._folder = folder
         self._events = folder / 'events.jsonl'
         folder.mkdir(parents=True, exist_ok=True)
         (folder / 'config.yaml').write_text(yaml.safe_dump(dict(config), sort_keys=False))
         (folder / 'summary.json').unlink(missing_ok=True)
-        kept = [row for row in read_events(folder) if 0 < row.get('round', 0) < last_round]
+        kept = [
+            row
+            for row in read_events(folder)
+            if last_round is None or 0 < row.get('round', 0) < last_round
+        ]
         temporary = self._events.with_suffix('.tmp')
         temporary.write_text(''.join(_line(row) for row in kept))
         os.replace(temporary, self._events)

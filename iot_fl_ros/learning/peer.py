@@ -193,7 +193,7 @@ class PeerMachine:
         if chunk.run_id != self.info.run_id:
             raise MessageError('another run', f'update of run {chunk.run_id!r}')
         if self.state is not PeerState.FINISHED:
-            self._rounds.add_chunk(chunk)
+            self._rounds.add_chunk(chunk, now)
         return self._advance(now)
 
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:

@@ -66,9 +66,9 @@ class PeerRounds:
         one = self._open.get(status.round)
         if one is not None:
             one.add_status(cast(Any, status), now)
-            one.settle(status.robot_id, self._method)
+            one.settle(status.robot_id, self._method, now)
 
-    def add_chunk(self, chunk: TensorChunk) -> None:
+    def add_chunk(self, chunk: TensorChunk, now: float) -> None:
         """Take a piece of an update; MessageError says why it is refused.
 
         Pieces that somebody else asked for again are left alone.
@@ -77,4 +77,4 @@ class PeerRounds:
         if one is None or chunk.sender_id in one.accepted:
             return
         one.add_chunk(chunk, self._method)
-        one.settle(chunk.sender_id, self._method)
+        one.settle(chunk.sender_id, self._method, now)

@@ -7,11 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iot_fl_ros.core.messages import RobotStatus, RoundReport
+from iot_fl_ros.learning.asking.times import Sight
 from iot_fl_ros.learning.round import OpenRound
 from iot_fl_ros.learning.traffic import Traffic
 
 
-def row_of(closed: OpenRound, traffic: Traffic, now: float) -> dict[str, Any]:
+def row_of(
+    closed: OpenRound, sights: Mapping[str, Sight], traffic: Traffic, now: float
+) -> dict[str, Any]:
     """Return the `round` row, without accuracy and version, which come with the assessment.
 
     Its entry `robots` holds the `robot` rows; byte counts of robots are totals so far.
@@ -29,7 +32,7 @@ def row_of(closed: OpenRound, traffic: Traffic, now: float) -> dict[str, Any]:
         'seconds': now - closed.opened,
         'time': now,
         **traffic.close_round(),
-        'robots': [_robot_row(status, traffic) for status in statuses],
+        'robots': [_robot_row(s, sights[s.robot_id].upload, traffic) for s in statuses],
     }
 
 
@@ -52,12 +55,13 @@ def report_of(row: Mapping[str, Any], run_id: str, now: float) -> RoundReport:
     )
 
 
-def _robot_row(status: RobotStatus, traffic: Traffic) -> dict[str, Any]:
+def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> dict[str, Any]:
     return {
         'robot': status.robot_id,
         'accuracy': status.accuracy,
         'loss': status.loss,
         'train_seconds': status.train_seconds,
+        'upload_seconds': upload_seconds,
         'wait_seconds': status.wait_seconds,
         'bytes_up': traffic.received_from(status.robot_id),
         'bytes_down': status.bytes_received,

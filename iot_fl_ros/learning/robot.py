@@ -7,6 +7,7 @@ receiver: statuses and plans announce digests every heartbeat, who lacks pieces 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -59,12 +60,17 @@ _SILENT_BEATS = 5
 class RobotMachine:
     """One robot. `handle` is the only entry; it never blocks and never raises on remote input.
 
-    trusted: dotted paths of methods that a run may name; registered names always may.
+    trusted: dotted paths of methods that a run may name; registered names always may. tags: what
+    the robot says of itself.
     """
 
-    def __init__(self, robot_id: str, trusted: Sequence[str] = ()) -> None:
+    def __init__(
+        self, robot_id: str, trusted: Sequence[str] = (), tags: Sequence[str] = ()
+    ) -> None:
         self.robot_id = robot_id
         self._trusted = tuple(trusted)
+        self._tags = tuple(tags)
+        self._battery = math.nan
         self.counters = Refusals()
         self.accuracy = math.nan
         self.round = 0
@@ -83,6 +89,9 @@ class RobotMachine:
         self._samples = 0
         self._idle_since = 0.0
         self._wait_seconds = 0.0
+        self._train_began = 0.0
+        self._upload_began = 0.0
+        self._upload_seconds = math.nan
         self._sequence = 0
         self._chunk_sequence = 0
         self._bytes_received = 0
@@ -101,6 +110,10 @@ class RobotMachine:
     def note_sent(self, wire_bytes: int) -> None:
         """Count bytes that the driver sent for this robot."""
         self._bytes_sent += wire_bytes
+
+    def note_battery(self, charge: float) -> None:
+        """Take note of the charge of the battery, 0..1; anything else = unknown."""
+        self._battery = charge if 0.0 <= charge <= 1.0 else math.nan
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
@@ -211,8 +224,10 @@ class RobotMachine:
         if self.state is RobotState.UPLOADING:
             if plan.round > self.round:
                 self._states.go('round over')
+                self._upload_seconds = math.nan
             elif self.robot_id in plan.accepted:
                 self._states.go('accepted')
+                self._upload_seconds = max(0.0, now - self._upload_began)
         return early + self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
@@ -248,7 +263,7 @@ class RobotMachine:
         if not asked or plan.round <= self.round:
             return []
         self._wait_seconds = max(0.0, now - self._idle_since)
-        return self._start_job(plan, plan.round, last=False)
+        return self._start_job(plan, plan.round, now, last=False)
 
     def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
         if (
@@ -258,10 +273,11 @@ class RobotMachine:
         ):
             self._states.go('nothing to adopt')
             return [self._status(now), RunEnded()]
-        return self._start_job(plan, plan.round, last=True)
+        return self._start_job(plan, plan.round, now, last=True)
 
-    def _start_job(self, plan: RoundPlan, round: int, *, last: bool) -> list[Effect]:
+    def _start_job(self, plan: RoundPlan, round: int, now: float, *, last: bool) -> list[Effect]:
         self._states.go('plan and tensors')
+        self._train_began = now
         tensors = self.tensors
         self._learned = tensors.held
         job = TrainRound(round, plan.model_version, tensors.fresh, last)
@@ -298,6 +314,8 @@ class RobotMachine:
         ]
 
     def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
+        # By the clock of the run, which is virtual in a fleet in memory.
+        result = dataclasses.replace(result, seconds=max(0.0, now - self._train_began))
         self.accuracy = result.accuracy
         self._trained_version = job.model_version
         if job.last:
@@ -368,6 +386,7 @@ class RobotMachine:
 
     def _send_update(self, now: float) -> list[Effect]:
         assert self._update is not None
+        self._upload_began = now
         return [self._status(now), *self._chunks(self._update, now)]
 
     def _chunks(self, parcel: Parcel, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
@@ -404,6 +423,9 @@ class RobotMachine:
                 wait_seconds=self._wait_seconds,
                 bytes_received=self._bytes_received,
                 bytes_sent=self._bytes_sent,
+                upload_seconds=self._upload_seconds,
+                battery=self._battery,
+                tags=self._tags,
             )
         )
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import RobotStatus, TensorChunk
 from iot_fl_ros.core.repair import FIRST_DELAY, Repair
@@ -16,10 +19,17 @@ _MAX_SETS = 2
 class OpenRound:
     """Collects the updates of one round. An update counts when its tensors are whole, right, and
     announced by a status of the same robot; every robot counts once.
+
+    patience: time that an upload may take before pieces are asked for again, s, where known.
     """
 
     def __init__(
-        self, number: int, model_version: int, participants: list[str], opened: float
+        self,
+        number: int,
+        model_version: int,
+        participants: list[str],
+        opened: float,
+        patience: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         self.number = number
         self.model_version = model_version
@@ -27,10 +37,14 @@ class OpenRound:
         self.opened = opened
         self.accepted: dict[str, Update] = {}
         self.statuses: dict[str, RobotStatus] = {}
+        # When updates were announced (not those that were before the round) and whole, s.
+        self.announced: dict[str, float] = {}
+        self.arrived: dict[str, float] = {}
         self.refused: set[str] = set()
         self.silent: set[str] = set()
         self._sets: dict[str, dict[bytes, Assembly]] = {}
         self._repairs: dict[str, tuple[Repair, float]] = {}
+        self._patience = patience
 
     def add_status(self, status: RobotStatus, now: float) -> None:
         """Take the announcement of an update."""
@@ -43,8 +57,11 @@ class OpenRound:
         if not status.update_digest:
             self.refused.add(robot_id)  # its training failed
             return
+        if robot_id not in self.statuses and now > self.opened:
+            self.announced[robot_id] = now
         self.statuses[robot_id] = status
-        self._repairs.setdefault(robot_id, (Repair(), now + FIRST_DELAY))
+        delay = max(FIRST_DELAY, self._patience.get(robot_id, 0.0))
+        self._repairs.setdefault(robot_id, (Repair(), now + delay))
 
     def add_chunk(self, chunk: TensorChunk, method: Method) -> None:
         """Take a piece of an update; MessageError says why it is refused."""
@@ -63,7 +80,7 @@ class OpenRound:
             sets[chunk.digest] = Assembly(chunk)
         sets[chunk.digest].add(chunk)
 
-    def settle(self, robot_id: str, method: Method) -> bool:
+    def settle(self, robot_id: str, method: Method, now: float) -> bool:
         """Accept the update of `robot_id` if it is whole and announced; return whether it is.
 
         MessageError if it is whole but wrong; then it is forgotten and can be sent again.
@@ -82,6 +99,7 @@ class OpenRound:
             self.refused.add(robot_id)
             raise
         self.accepted[robot_id] = Update(robot_id, tensors, status.samples)
+        self.arrived[robot_id] = now
         self._sets.pop(robot_id)
         self.refused.discard(robot_id)
         return True

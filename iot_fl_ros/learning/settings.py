@@ -13,6 +13,7 @@ from iot_fl_ros.core.config import (
     settings_of,
 )
 from iot_fl_ros.data.settings import DataSettings
+from iot_fl_ros.learning.asking.settings import SelectSettings
 from iot_fl_ros.learning.registry import method_settings
 
 
@@ -68,6 +69,10 @@ class RobotSettings:
     trusted: list = setting(
         [], 'Methods and models by dotted path that the aggregator may name; registered ones may.'
     )
+    tags: list = setting([], 'What the robot says of itself, see select.tags.')
+    battery_topic: str = setting(
+        'battery_state', 'Topic of its sensor_msgs/BatteryState; empty = none.'
+    )
     checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
 
 
@@ -83,6 +88,7 @@ class AggregatorSettings:
     """Settings of the aggregator, besides `method.*`."""
 
     run: RunSettings = field(default_factory=RunSettings)
+    select: SelectSettings = field(default_factory=SelectSettings)
     model: ModelSettings = field(default_factory=ModelSettings)
     data: DataSettings = field(default_factory=DataSettings)
     node: NodeSettings = field(default_factory=NodeSettings)

@@ -12,12 +12,13 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Generic, TypeVar
 
-from iot_fl_ros.core.messages import RobotState
+from iot_fl_ros.core.messages import PlanState, RobotState
 from iot_fl_ros.core.peer_messages import PeerState
 
 __all__ = [
     'AGGREGATOR_TABLE',
     'PEER_TABLE',
+    'PLAN_STATES',
     'ROBOT_TABLE',
     'AggregatorState',
     'PeerState',
@@ -51,6 +52,15 @@ AGGREGATOR_TABLE: Mapping[tuple[AggregatorState, str], AggregatorState] = {
     (_A.AGGREGATING, 'aggregation failed'): _A.SAVING,
     (_A.SAVING, 'saved'): _A.GATHERING,
     (_A.SAVING, 'last round saved'): _A.FINISHED,
+}
+
+PLAN_STATES: Mapping[AggregatorState, PlanState] = {
+    _A.IDLE: PlanState.GATHERING,
+    _A.GATHERING: PlanState.GATHERING,
+    _A.COLLECTING: PlanState.COLLECTING,
+    _A.AGGREGATING: PlanState.AGGREGATING,
+    _A.SAVING: PlanState.AGGREGATING,
+    _A.FINISHED: PlanState.FINISHED,
 }
 
 ROBOT_TABLE: Mapping[tuple[RobotState, str], RobotState] = {

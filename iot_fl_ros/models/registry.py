@@ -25,9 +25,12 @@ MODELS = Registry(
         'mlp': 'iot_fl_ros.models.cnn:mlp',
         'resnet8': 'iot_fl_ros.models.resnet:resnet8',
         'resnet20': 'iot_fl_ros.models.resnet:resnet20',
+        'small_mlp': 'iot_fl_ros.models.cnn:small_mlp',
         'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
         'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',
+        'tram_cifar_cnn': 'iot_fl_ros.models.cnn_tram:tram_cifar_cnn',
+        'tram_mnist_cnn': 'iot_fl_ros.models.cnn_tram:tram_mnist_cnn',
         'yolov3_tiny': 'iot_fl_ros.models.yolo:yolov3_tiny',
     },
 )

@@ -91,7 +91,9 @@ class AggregatorNode(LifecycleNode):
             self.get_logger().error(f'cannot start: {error}')
             return TransitionCallbackReturn.FAILURE
         run_settings = self.settings.run
-        self.machine = AggregatorMachine(run_settings, self._worker.info, initial, restored)
+        self.machine = AggregatorMachine(
+            run_settings, self._worker.info, initial, restored, self.settings.select
+        )
         self._driver = MachineDriver(
             self,
             AGGREGATOR_ROLE,

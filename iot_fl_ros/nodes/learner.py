@@ -6,12 +6,15 @@ from iot_fl_ros.nodes.process import catch_signals
 
 catch_signals()
 
+import math  # noqa: E402
 from collections.abc import Sequence  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 import torch  # noqa: E402
 from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import BatteryState  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
 from iot_fl_ros.core.errors import ConfigError  # noqa: E402
@@ -51,8 +54,14 @@ class LearnerNode(Node):
                 f'robot id is {self.robot_id!r}: set robot.id or start the node in a namespace'
             )
         self.finished = False
-        self.machine = RobotMachine(self.robot_id, self.settings.robot.trusted)
-        folder = self.settings.robot.checkpoint_dir
+        robot = self.settings.robot
+        self.machine = RobotMachine(self.robot_id, robot.trusted, robot.tags)
+        if robot.battery_topic:
+            # Best effort, so that it matches whatever the battery's driver offers.
+            self.create_subscription(
+                BatteryState, robot.battery_topic, self._battery, qos_profile_sensor_data
+            )
+        folder = robot.checkpoint_dir
         store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
         self._driver = MachineDriver(
             self,
@@ -75,6 +84,15 @@ class LearnerNode(Node):
         """Say goodbye and stop."""
         self._driver.tell(Leave())
         self._driver.stop()
+
+    def _battery(self, message: BatteryState) -> None:
+        charge = float(message.percentage)
+        if not (math.isnan(charge) or 0.0 <= charge <= 1.0):
+            self.get_logger().warning(
+                f'battery percentage is {charge:g}, not 0..1: taken as unknown',
+                throttle_duration_sec=60.0,
+            )
+        self.machine.note_battery(charge)
 
     def _ended(self) -> None:
         self.get_logger().info(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')

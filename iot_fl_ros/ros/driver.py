@@ -27,6 +27,7 @@ from iot_fl_ros.core.effects import (
     Hear,
     Publish,
     PublishPackets,
+    Reach,
     Record,
     RunEnded,
     SaveCheckpoint,
@@ -258,6 +259,9 @@ class MachineDriver:
                     self._publish_packets(packets)
                 case Hear(kind, robot_ids):
                     self._hear(kind, robot_ids)
+                case Reach(kind, robot_ids):
+                    for robot_id in robot_ids:
+                        self._publisher_to(kind, robot_id)
                 case StartJob(job, background):
                     thread = self._background if background else self._thread
                     thread.submit(partial(self._run_job, job))

@@ -58,7 +58,7 @@ class Schedule:
             robots=self.robots,
             faults=faults,
             fault_seed=seed,
-            train_seconds=lambda robot_id: float(self.rng.uniform(0.1, 6.0)),
+            train_seconds=lambda robot_id, round: float(self.rng.uniform(0.1, 6.0)),
             record=lambda row: self.writer.record(row),
         )
         self.down: set[str] = set()

@@ -38,9 +38,9 @@ def test_a_stalled_update_is_nudged_then_asked_for_whole():
     asked = [missing for t in range(200) for _, _, missing in open_round.wanted(t / 10)]
     assert asked[:4] == [(1,)] * 4
     assert len(asked) < 20, 'it backs off'
-    assert not open_round.settle('a', METHOD)
+    assert not open_round.settle('a', METHOD, 20.0)
     open_round.add_chunk(CHUNKS[1], METHOD)
-    assert open_round.settle('a', METHOD)
+    assert open_round.settle('a', METHOD, 21.0)
     assert open_round.wanted(100.0) == []
     assert open_round.late() == ['b']
 

@@ -1,0 +1,62 @@
+"""The choice whom to ask as a game of its own: rounds in which nobody learns.
+
+It plays thousands of rounds in seconds, to compare how long the rounds of policies take.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.fleet.resources import Resources, ResourceSettings
+from iot_fl_ros.fleet.simulation import robot_ids
+from iot_fl_ros.learning.asking.asker import Asker
+from iot_fl_ros.learning.asking.settings import SelectSettings
+from iot_fl_ros.learning.asking.times import Sight
+from iot_fl_ros.learning.asking.timing import Seconds, round_seconds
+
+
+@dataclass(frozen=True)
+class GameSettings:
+    """The work of a round, and how many rounds there are."""
+
+    robots: int = setting(100, 'Number of robots.', minimum=1)
+    rounds: int = setting(500, 'Number of rounds.', minimum=1)
+    update_bytes: float = setting(1e6, 'Bytes of an update.', minimum=0.0)
+    deadline: float = setting(0.0, 'Longest round, s; 0 = none.', minimum=0.0)
+
+
+def play(
+    game: GameSettings, select: SelectSettings, resources: ResourceSettings, seed: int
+) -> list[float]:
+    """Return the duration of every round, s."""
+    robots = robot_ids(game.robots)
+    world = Resources(resources, robots, seed)
+    asker = Asker(select, seed, quorum=0)
+    durations = []
+    for round in range(1, game.rounds + 1):
+        asked = asker.ask(robots, round)
+        times = {i: world.seconds(i, round, game.update_bytes) for i in asked}
+        end = min(round_seconds(select.timing, times.values()), game.deadline or math.inf)
+        asker.observe(_sights(times, select.timing, end, round))
+        durations.append(end)
+    return durations
+
+
+def _sights(times: dict[str, Seconds], timing: str, end: float, round: int) -> dict[str, Sight]:
+    """Return what the aggregator sees of a round that ends after `end` s."""
+    sights = {}
+    free = 0.0  # when the radio channel is, if there is only one
+    for robot_id, (train, upload) in sorted(times.items(), key=lambda item: item[1]):
+        if train >= end:
+            sights[robot_id] = Sight(round, end, math.nan, True)
+            continue
+        start = max(train, free) if timing == 'serial' else train
+        free = start + upload
+        if free <= end:
+            sights[robot_id] = Sight(round, train, upload)
+        else:
+            began = end - start if start < end else math.nan
+            sights[robot_id] = Sight(round, train, began, False, True)
+    return sights

@@ -1,0 +1,384 @@
+"""A robot of a Tram-FL fleet, as a state machine without I/O.
+
+It has a seat for every token (`learning.tram.seat`); this file shares messages, timers and the
+worker among them, says what the robot is doing, and ends the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    Effect,
+    Hear,
+    Publish,
+    Record,
+    RunEnded,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    Event,
+    JobDone,
+    JobFailed,
+    Leave,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import ChunkRequest
+from iot_fl_ros.core.tram_messages import (
+    TokenChunk,
+    TokenClaim,
+    TokenOffer,
+    TokenVote,
+    TramState,
+    TramStatus,
+)
+from iot_fl_ros.learning.energy import Joules, joules_of
+from iot_fl_ros.learning.tram.context import Context
+from iot_fl_ros.learning.tram.jobs import (
+    KeepPromise,
+    KeepToken,
+    Merge,
+    Prepare,
+    Prepared,
+    Visit,
+    Visited,
+)
+from iot_fl_ros.learning.tram.promises import Promises
+from iot_fl_ros.learning.tram.recollection import Recollection
+from iot_fl_ros.learning.tram.roster import TramRoster
+from iot_fl_ros.learning.tram.routing import Site
+from iot_fl_ros.learning.tram.seat import Seat
+from iot_fl_ros.learning.tram.settings import TramNodeSettings
+from iot_fl_ros.learning.tram.states import Place
+
+_HEARTBEAT = 'heartbeat'
+# Leases for which a robot that is done goes on telling so.
+_FAREWELL_LEASES = 2
+
+
+class TramMachine:
+    """One robot. `handle` is the only entry; it never blocks and never raises on remote input."""
+
+    def __init__(self, robot_id: str, settings: TramNodeSettings) -> None:
+        robots = tuple(settings.tram.ids)
+        lease = settings.run.lease
+        self.robot_id = robot_id
+        self.context = Context(
+            robot_id,
+            settings,
+            Promises(settings.tram.tokens, lease, settings.tram.give_up),
+            TramRoster(robot_id, robots, lease),
+            Recollection(robot_id, robots, lease),
+        )
+        self.reason = ''
+        self.seats: list[Seat] = []
+        self._settings = settings
+        self._refused = False
+        self._training: Seat | None = None
+        self._started_at = 0.0
+        self._now = 0.0
+        self._done_at: float | None = None
+        self._over = False
+        self._status_sequence = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+
+    @property
+    def state(self) -> TramState:
+        """What the robot is doing."""
+        if self._refused:
+            return TramState.REFUSED
+        places = {seat.place for seat in self.seats}
+        if not places:
+            return TramState.PREPARING
+        if places == {Place.FINISHED}:
+            return TramState.FINISHED
+        if Place.TRAINING in places:
+            return TramState.TRAINING
+        return TramState.OFFERING if Place.OFFERING in places else TramState.READY
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the model that it last tested, NaN = none."""
+        return self.context.accuracy
+
+    def joules(self, now: float) -> Joules:
+        """Return the energy since the start."""
+        return joules_of(
+            self._settings.energy,
+            elapsed=now - self._started_at,
+            training=self.context.train_seconds,
+            bytes_sent=self.bytes_sent,
+            bytes_received=self.bytes_received,
+        )
+
+    def missing(self) -> list[str]:
+        """Return the robots of the fleet that are not heard."""
+        here = {self.robot_id, *self.context.roster.present(self._now)}
+        return [robot_id for robot_id in self.context.roster.robots if robot_id not in here]
+
+    def note_sent(self, wire_bytes: int) -> None:
+        """Count bytes that the driver sent for this robot."""
+        self.bytes_sent += wire_bytes
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: load data and model."""
+        self._started_at = now
+        return [StartJob(Prepare()), self._next_beat()]
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        self._now = now
+        effects = self._handle(event, now)
+        return effects + self._use_worker(now)
+
+    def _handle(self, event: Event, now: float) -> list[Effect]:
+        match event:
+            case MessageArrived(message, wire_bytes):
+                self.bytes_received += wire_bytes
+                return self._message(message, now)
+            case BadMessage(topic, sender, reason):
+                return [self.context.refuse(sender, f'{topic}: {reason}')]
+            case TimerFired(name):
+                return self._timer(name, now)
+            case JobDone(Prepare(), Prepared() as result):
+                return self._prepared(result, now)
+            case JobFailed(Prepare(), error):
+                return self._cannot_take_part(error, now)
+            case JobDone(job, result):
+                return self._done(job, result, now)
+            case JobFailed(job, error):
+                return self._failed(job, error, now)
+            case Leave():
+                return [self._status(now, TramState.LEAVING)] if self.context.run_id else []
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        sender = getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
+        if not self.seats or sender == self.robot_id:
+            return []
+        try:
+            if message.run_id != self.context.run_id:
+                raise MessageError(
+                    'foreign run',
+                    f'{message.run_id!r} is not {self.context.run_id!r}: settings or data differ',
+                )
+            return self._take(message, now)
+        except MessageError as error:
+            return [self.context.refuse(sender, f'{message.TOPIC}: {error.reason}', str(error))]
+
+    def _take(self, message: Any, now: float) -> list[Effect]:
+        match message:
+            case TramStatus():
+                return self._heard(message, now)
+            case TokenOffer() if message.receiver_id == self.robot_id:
+                return self._seat(message.token_id).offered(message, now)
+            case TokenChunk():
+                return self._seat(message.model_version).chunk(message, now)
+            case TokenClaim():
+                if message.sender_id not in self.context.roster.robots:
+                    raise MessageError('not of the fleet', f'{message.sender_id!r} cannot hold')
+                return self._seat(message.token_id).claimed(message, now)
+            case TokenVote():
+                return self._seat(message.token_id).voted(message, now)
+            case ChunkRequest() if message.receiver_id == self.robot_id:
+                return [effect for seat in self.seats for effect in seat.asked(message, now)]
+        return []
+
+    def _seat(self, token_id: int) -> Seat:
+        if token_id >= len(self.seats):
+            raise MessageError('no such token', f'token {token_id} of {len(self.seats)}')
+        return self.seats[token_id]
+
+    def _heard(self, status: TramStatus, now: float) -> list[Effect]:
+        if len(status.token_states) != len(self.seats):
+            raise MessageError('bad length', f'{len(status.token_states)} tokens, not as here')
+        self.context.roster.hear(status, now)
+        self.context.recollect(status, now)
+        return [effect for seat in self.seats for effect in seat.heard(status, now)]
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def _prepared(self, result: Prepared, now: float) -> list[Effect]:
+        me = self.context
+        me.run_id, me.specs = result.run_id, result.specs
+        me.site = Site(result.class_counts)
+        remembers = result.promises is not None
+        if result.promises is not None:
+            me.promises.made = list(result.promises)
+        me.promises.start(now)
+        me.recollection.start(now, remembers=remembers)
+        robots = me.roster.robots
+        tokens = len(result.tokens)
+        self.seats = [
+            Seat(token, me, robots[token.token_id * len(robots) // tokens])
+            for token in result.tokens
+        ]
+        return [Hear(TokenChunk, (self.robot_id,)), self._status(now)]
+
+    def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
+        self._refused = True
+        self.reason = error[:255]
+        return [Warn('prepare', f'cannot take part: {error}')]
+
+    def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
+        match job:
+            case KeepPromise(after=claim):
+                seat = self.seats[claim.token_id]
+                held = seat.holds
+                effects = seat.promised(claim, now)
+                return effects + ([self._status(now)] if seat.holds != held else [])
+            case KeepToken(token):
+                return self.seats[token.token_id].kept(token, now)
+            case Visit(token):
+                return self._visited(self.seats[token.token_id], result, now)
+            case Merge():
+                return self._merged(job, result, now)
+        return []
+
+    def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
+        match job:
+            case KeepPromise(after=claim):
+                warn = Warn('disk', f'a promise is not on disk, so it is not made: {error}')
+                return [warn, *self.seats[claim.token_id].not_promised(claim, now)]
+            case KeepToken(token):
+                return self.seats[token.token_id].not_kept(token, error, now)
+            case Visit(token):
+                self._training = None
+                return self.seats[token.token_id].failed(error, now)
+            case Merge(first):
+                warn = Warn('merge', f'tokens were not merged: {error}')
+                return [warn, *self._save(self.seats[first.token_id])]
+        return []
+
+    def _visited(self, seat: Seat, result: Visited, now: float) -> list[Effect]:
+        self._training = None
+        me = self.context
+        me.train_seconds += result.seconds
+        me.loss = result.loss
+        me.updates = max(me.updates, result.token.log.updates)
+        batches = result.token.log.updates - seat.token.log.updates
+        if batches > 0:
+            me.site = dataclasses.replace(me.site, batch_seconds=result.seconds / batches)
+        if result.accuracy == result.accuracy:
+            me.accuracy = result.accuracy
+        effects = seat.visited(result, now)
+        waiting = next((s for s in self.seats if s.place is Place.WAITING), None)
+        if seat.place is Place.SAVING and waiting and self._merging:
+            return [*effects, StartJob(Merge(seat.token, waiting.token))]
+        return effects + self._save(seat)
+
+    def _save(self, seat: Seat) -> list[Effect]:
+        return [seat.keep()] if seat.place is Place.SAVING else []
+
+    def _merged(self, job: Merge, result: Any, now: float) -> list[Effect]:
+        first, second = (self.seats[token.token_id] for token in (job.first, job.second))
+        met = first.place is Place.SAVING and first.token is job.first
+        waits = second.place is Place.WAITING and second.token is job.second
+        if met and waits:
+            first.token, second.token = result
+            row = self.context.row('merged', first.token_id, now, other=second.token_id)
+            return [row, *self._save(first)]
+        return self._save(first)
+
+    def _use_worker(self, now: float) -> list[Effect]:
+        """Let a token that waits be trained, one at a time."""
+        effects: list[Effect] = []
+        if any(seat.place is Place.TRAINING for seat in self.seats) or self._merging:
+            return effects
+        for seat in self.seats:
+            if seat.place is Place.WAITING:
+                effects += [*seat.proceed(now), self._status(now)]
+                if seat.place is Place.TRAINING:
+                    break
+        return effects
+
+    @property
+    def _merging(self) -> bool:
+        """A trained token may be merged with one that waits: that one has to wait on."""
+        return self._settings.tram.merge and any(s.place is Place.SAVING for s in self.seats)
+
+    # --- timers and statuses --------------------------------------------------------------------
+
+    def _timer(self, name: str, now: float) -> list[Effect]:
+        if name == _HEARTBEAT:
+            return self._beat(now)
+        kind, token_id = name.split()
+        return self.seats[int(token_id)].timer(kind, now)
+
+    def _beat(self, now: float) -> list[Effect]:
+        effects: list[Effect] = [self._next_beat()]
+        if not self.context.run_id:
+            return effects
+        for seat in self.seats:
+            effects += seat.beat(now)
+        return [*effects, self._status(now), *self._end_if_done(now)]
+
+    def _next_beat(self) -> Effect:
+        return SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
+
+    def _end_if_done(self, now: float) -> list[Effect]:
+        """End once the others know that all tokens are finished, or had time enough to."""
+        if self.state != TramState.FINISHED or self._over:
+            return []
+        if self._done_at is None:
+            self._done_at = now
+            return []
+        waited = now - self._done_at
+        lease = self._settings.run.lease
+        if not self.context.roster.done(now) and waited < _FAREWELL_LEASES * lease:
+            return []
+        self._over = True
+        return [self._last_row(now), RunEnded()]
+
+    def _last_row(self, now: float) -> Record:
+        return Record(
+            {
+                'kind': 'totals',
+                'robot': self.robot_id,
+                'time': now,
+                'train_seconds': self.context.train_seconds,
+                'bytes_sent': self.bytes_sent,
+                'bytes_received': self.bytes_received,
+                'joules': dataclasses.asdict(self.joules(now)),
+            }
+        )
+
+    def _status(self, now: float, state: TramState | None = None) -> Effect:
+        self._status_sequence += 1
+        me = self.context
+        made = me.promises.made
+        return Publish(
+            TramStatus(
+                stamp=now,
+                run_id=me.run_id,
+                robot_id=self.robot_id,
+                sequence=self._status_sequence,
+                state=self.state if state is None else state,
+                reason=self.reason,
+                class_counts=me.site.class_counts,
+                token_states=tuple(seat.state for seat in self.seats),
+                promised=tuple(promise.number for promise in made),
+                fences=tuple(
+                    seat.fence if seat.holds else made[seat.token_id].fence for seat in self.seats
+                ),
+                bases=tuple(promise.base for promise in made),
+                batch_seconds=me.site.batch_seconds,
+                link_rate=me.site.link_rate,
+                updates=me.updates,
+                loss=me.loss,
+                accuracy=me.accuracy,
+                train_seconds=me.train_seconds,
+                bytes_received=self.bytes_received,
+                bytes_sent=self.bytes_sent,
+                joules=self.joules(now).total,
+            )
+        )

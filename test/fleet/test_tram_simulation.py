@@ -1,0 +1,184 @@
+"""Whole Tram-FL fleets in memory."""
+
+import dataclasses
+import itertools
+
+import numpy as np
+import pytest
+
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.tram_messages import TokenState
+from iot_fl_ros.fleet.tram_simulation import TramSimulation, best_accuracy
+from iot_fl_ros.learning.tram.settings import TramNodeSettings
+
+LEASE = 5.0
+
+
+@pytest.fixture
+def flat(toy_npz):
+    return {
+        'run.updates': 60,
+        'run.test_every': 20,
+        'run.lease': LEASE,
+        'tram.count': 4,
+        'tram.cycle_batches': 8,
+        'tram.batch_size': 20,
+        'tram.learning_rate': 0.05,
+        'model.name': 'small_cnn',
+        'data.private': str(toy_npz),
+        'data.test': str(toy_npz),
+        'data.partition': 'shards',
+        'data.shards': 1,
+        'data.private_size': 400,
+    }
+
+
+def run(flat, **changes):
+    simulation = TramSimulation(TramNodeSettings.from_flat({**flat, **changes}))
+    simulation.start_all()
+    simulation.run(until=2_000)
+    return simulation
+
+
+def visits(simulation):
+    return [row for row in simulation.rows if row['kind'] == 'visit']
+
+
+def models(simulation):
+    return {i: machine.seats[0].token.model for i, machine in simulation.machines.items()}
+
+
+def test_robots_with_one_class_each_learn_all_four(flat):
+    simulation = run(flat)
+    assert best_accuracy(simulation.rows) > 0.9
+    usage = np.sum([row['class_counts'] for row in visits(simulation)], axis=0)
+    assert usage.max() - usage.min() <= 20, 'classes are used equally'
+    assert sum(row['batches'] for row in visits(simulation)) >= 60
+    assert len({row['robot'] for row in visits(simulation)}) == 4
+
+
+def test_every_robot_gets_the_final_model(flat):
+    found = models(run(flat))
+    assert len({model.tobytes() for model in found.values()}) == 1
+
+
+def test_without_delivery_only_the_last_holder_has_it(flat):
+    found = models(run(flat, **{'tram.deliver': False}))
+    assert len({model.tobytes() for model in found.values()}) > 1
+
+
+@pytest.mark.parametrize('routing', ['cycle', 'dynamic', 'load_aware'])
+def test_same_seed_same_numbers(flat, routing):
+    first, second = (run(flat, **{'tram.routing': routing}) for _ in range(2))
+    assert first.rows == second.rows
+    assert models(first)['robot_0'].tobytes() == models(second)['robot_0'].tobytes()
+    other = run(flat, **{'tram.routing': routing, 'run.seed': 1})
+    assert models(other)['robot_0'].tobytes() != models(first)['robot_0'].tobytes()
+
+
+def test_one_robot_at_a_time_trains(flat):
+    simulation = run(flat)
+    spans = sorted((r['time'] - r['seconds'], r['time']) for r in visits(simulation))
+    assert all(before[1] <= after[0] + 1e-6 for before, after in itertools.pairwise(spans))
+    totals = simulation.totals()
+    each = [m.context.train_seconds for m in simulation.machines.values()]
+    assert sum(each) == pytest.approx(sum(row['seconds'] for row in visits(simulation)))
+    assert totals['joules_active'] < totals['joules']
+
+
+def test_a_lone_robot_is_sgd_with_momentum(flat):
+    simulation = run(flat, **{'tram.count': 1, 'data.partition': 'none'})
+    assert best_accuracy(simulation.rows) > 0.9
+    assert simulation.totals()['bytes'] < 100_000, 'nothing travels but statuses'
+
+
+def test_tokens_that_meet_are_merged(flat):
+    changes = {'tram.tokens': 3, 'tram.count': 4, 'run.updates': 80}
+    simulation = run(flat, **changes)
+    assert any(row['kind'] == 'merged' for row in simulation.rows)
+    assert best_accuracy(simulation.rows) > 0.9
+    never = run(flat, **changes, **{'tram.merge': False})
+    assert not any(row['kind'] == 'merged' for row in never.rows)
+
+
+def test_the_token_is_back_within_two_leases_when_its_holder_dies(flat):
+    settings = TramNodeSettings.from_flat({**flat, 'run.updates': 400})
+    simulation = TramSimulation(settings, batch_seconds=lambda robot_id: 0.5)
+    simulation.start_all()
+    for _ in range(3):
+        simulation.clock.run(1e9, lambda: len(simulation.holders(0)) == 1)
+        victim = simulation.holders(0)[0]
+        simulation.clock.run(simulation.clock.now + 1.2, lambda: False)
+        victim = simulation.holders(0)[0]
+        fence = simulation.machines[victim].seats[0].fence
+        simulation.crash(victim)
+        died = simulation.clock.now
+        assert simulation.clock.run(died + 2 * LEASE, lambda: bool(simulation.holders(0)))
+        holder = simulation.holders(0)[0]
+        assert simulation.machines[holder].seats[0].fence > fence
+        simulation.start(victim)
+    simulation.run(until=5_000)
+    assert best_accuracy(simulation.rows) > 0.9
+
+
+def test_a_minority_cannot_go_on_and_the_majority_does(flat):
+    settings = TramNodeSettings.from_flat({**flat, 'tram.count': 5, 'run.updates': 200})
+    simulation = TramSimulation(settings)
+    simulation.start_all()
+    simulation.clock.run(1e9, lambda: len(visits(simulation)) > 4)
+    holder = simulation.holders(0)[0]
+    simulation.network.split([holder])
+    fence = simulation.machines[holder].seats[0].fence
+    before = len(visits(simulation))
+    simulation.clock.run(simulation.clock.now + 20.0, lambda: False)
+    since = visits(simulation)[before:]
+    alone = [row for row in since if row['robot'] == holder]
+    assert len(alone) <= 1, 'it ends its visit and trains no more'
+    assert max(row['fence'] for row in since) > fence + 1, 'the others go on'
+    simulation.network.split()
+    simulation.run(until=5_000)
+    lost = {row['fence'] for row in alone}
+    assert not lost & {row['base'] for row in visits(simulation)}, 'nobody builds upon its visit'
+
+
+def test_a_robot_of_other_settings_is_left_out(flat):
+    simulation = TramSimulation(TramNodeSettings.from_flat(flat))
+    simulation.start_all()
+    other = TramNodeSettings.from_flat({**flat, 'tram.learning_rate': 0.5})
+    simulation.settings = other
+    simulation.start('robot_3')
+    simulation.settings = TramNodeSettings.from_flat({**flat, 'run.start_timeout': 5.0})
+    simulation.clock.run(30.0, lambda: False)
+    refusals = simulation.machines['robot_0'].context.refusals
+    assert refusals['robot_3', 'tram_status: foreign run'] > 0
+    assert not any(row['robot'] == 'robot_3' for row in visits(simulation))
+
+
+def test_all_tokens_end_everywhere(flat):
+    simulation = run(flat, **{'tram.tokens': 2})
+    for machine in simulation.machines.values():
+        assert [seat.state for seat in machine.seats] == [TokenState.FINISHED] * 2
+
+
+def test_wrong_settings_are_told(flat):
+    for changes, text in [
+        ({'tram.count': 0}, 'tram.robots must name'),
+        ({'tram.robots': ['a', 'a']}, 'tram.robots must name'),
+        ({'tram.robots': ['a b']}, 'no robot id'),
+        ({'tram.tokens': 9}, 'there are 4 robots'),
+        ({'tram.momentum_bits': 4}, 'use 8 or 32'),
+        ({'tram.speed': 1}, 'unknown setting'),
+    ]:
+        with pytest.raises(ConfigError, match=text):
+            TramNodeSettings.from_flat({**flat, **changes})
+
+
+def test_eight_bits_of_momentum_cost_less_than_32_on_the_way(flat):
+    eight, full = (run(flat, **{'tram.momentum_bits': bits}).totals()['bytes'] for bits in (8, 32))
+    assert eight < 0.75 * full
+
+
+def test_settings_are_kept_whole(flat):
+    settings = TramNodeSettings.from_flat(flat)
+    assert settings.flat()['tram']['count'] == 4
+    assert dataclasses.replace(settings.tram, robots=['b', 'a']).ids == ['a', 'b']

@@ -1,0 +1,183 @@
+"""Policies and what they stand on, against figures worked out by hand."""
+
+import math
+
+import pytest
+
+from iot_fl_ros.learning.asking.policies import POLICIES, Question
+from iot_fl_ros.learning.asking.settings import POLICY_NAMES, SelectSettings
+from iot_fl_ros.learning.asking.times import History, Known, Sight, Sums
+from iot_fl_ros.learning.asking.timing import Seconds, parallel, round_seconds, serial
+
+
+def seen(*times):
+    """Return what is known after whole sights of these (training, upload)."""
+    known = Known()
+    for train, upload in times:
+        known = known.plus(Sight(1, train, upload))
+    return known
+
+
+def ask(policy, known, count, robots=None, *, rounds=10.0, quickest=1.0, **settings):
+    defaults = {'timing': 'serial', 'estimate': 'mean'}
+    settings = SelectSettings(policy=policy, **{**defaults, **settings})
+    robots = tuple(robots or known)
+    return POLICIES[policy](Question(settings, robots, count, known, rounds, quickest))
+
+
+def test_every_name_in_the_settings_is_a_policy():
+    assert tuple(POLICIES) == POLICY_NAMES
+
+
+def test_theta_of_fedcs():
+    # T_UD = 10 + 0 + 11, T_UL = 3 + 5 + 2: Theta = 13, 18, 31.
+    elapsed = 0.0
+    thetas = []
+    for robot in (Seconds(10, 3), Seconds(7, 5), Seconds(29, 2)):
+        elapsed = serial(elapsed, robot)
+        thetas.append(elapsed)
+    assert thetas == [13, 18, 31]
+
+
+def test_a_round_of_both_radios():
+    robots = [Seconds(10, 3), Seconds(7, 5), Seconds(2, 4)]
+    # 2 + 4 = 6; 7 + 5 = 12; 12 + 3 = 15, since 10 < 12.
+    assert round_seconds('serial', robots) == 15
+    assert round_seconds('parallel', robots) == 13
+    assert parallel(20.0, Seconds(1, 1)) == 20
+    assert round_seconds('serial', []) == 0
+
+
+def test_fedcs_takes_who_adds_least_one_after_the_other():
+    known = {'a': seen((6, 4)), 'b': seen((9, 2)), 'c': seen((1, 12)), 'd': seen((9, 3))}
+    # From 0: a adds 10, b 11, c 13, d 12. From 10: b adds 2, c 12, d 3. From 12: c 12, d 3.
+    assert ask('fedcs', known, 1) == ['a']
+    assert ask('fedcs', known, 2) == ['a', 'b']
+    assert ask('fedcs', known, 3) == ['a', 'b', 'd']
+    # Side by side, only the sums count: 10, 11, 13, 12.
+    assert ask('fedcs', known, 3, timing='parallel') == ['a', 'b', 'd']
+    assert ask('fedcs', known, 4, timing='parallel') == ['a', 'b', 'd', 'c']
+
+
+def test_fedcs_asks_as_many_as_fit_into_the_time():
+    known = {'a': seen((6, 4)), 'b': seen((9, 2)), 'c': seen((1, 12)), 'd': seen((9, 3))}
+    # After a 10 s, b 12 s, d 15 s, c 27 s.
+    assert ask('fedcs', known, 10_000, round_time=15.0) == ['a', 'b', 'd']
+    assert ask('fedcs', known, 10_000, round_time=14.9) == ['a', 'b']
+    assert ask('fedcs', known, 10_000, round_time=5.0) == ['a'], 'somebody is asked'
+
+
+def test_who_was_never_asked_comes_first():
+    known = {'a': seen((1, 1)), 'b': seen((2, 2))}
+    for policy in ('fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl'):
+        assert ask(policy, known, 1, ['b', 'x', 'a']) == ['x'], policy
+        assert ask(policy, known, 2, ['b', 'x', 'a'])[0] == 'x', policy
+        assert ask(policy, {}, 2, ['y', 'z', 'x']) == ['y', 'z'], policy
+    assert ask('fedcs', known, 2, ['b', 'x', 'a']) == ['x', 'a']
+
+
+def test_naive_ucb_is_means_minus_the_bonus():
+    # 8 asked in all: bonus = 1 * 100 sqrt(ln 8 / 2 n) with n = 7 and 1: 38.5 s and 102 s.
+    known = {'a': seen(*[(60, 40)] * 7), 'b': seen((80, 80))}
+    assert math.sqrt(math.log(8) / 14) == pytest.approx(0.3854, abs=1e-4)
+    assert ask('fedcs', known, 1) == ['a']
+    settings = {'normaliser': 'percentile'}
+    # 95th percentile of 100 and 160 is 157; 157 c (1.0197 - 0.3854) = 60 at c = 0.6025.
+    assert ask('naive_ucb', known, 1, exploration=0.60, **settings) == ['a']
+    assert ask('naive_ucb', known, 1, exploration=0.61, **settings) == ['b']
+
+
+def test_elementwise_ucb_is_optimistic_about_each_time():
+    # Both add 12 s from 0 by their means. Percentiles: training 9.95, upload 10.9; n = 2 each.
+    known = {'a': seen((1, 11), (1, 11)), 'b': seen((10, 2), (10, 2))}
+    width = math.sqrt(math.log(4) / 4)
+    assert width == pytest.approx(0.5887, abs=1e-4)
+    # a: 0 + (11 - 10.55 * 0.5887) = 4.8. b: (10 - 9.55 * 0.5887) + 0 = 4.4.
+    chosen = ask('elementwise_ucb', known, 1, exploration=1.0, normaliser='percentile')
+    assert chosen == ['b']
+    # One bonus on the sum cannot tell them apart: the first one given wins.
+    for order in (['a', 'b'], ['b', 'a']):
+        assert ask('naive_ucb', known, 1, order, exploration=1.0)[0] == order[0]
+
+
+def test_the_relative_unit_is_the_pooled_variation():
+    # Relative squared differences: a (1 + 1)/100, b (4 + 4)/400; 2 degrees of freedom: v = 0.1414.
+    known = {'a': seen((9, 0), (11, 0)), 'b': seen((18, 0), (22, 0))}
+    width = math.sqrt(math.log(4) / 4)
+    # Uploads are 0. c v width = 0.5 halves both means; a stays the quicker one at any c < 1/(v w).
+    assert ask('elementwise_ucb', known, 1, exploration=6.0) == ['a']
+    assert 6.0 * math.sqrt(0.04 / 2) * width < 1
+    # Who was asked twice as often is believed twice as much.
+    known['a'] = seen(*[(9, 0), (11, 0)] * 8)
+    # v = sqrt((16/100 + 8/400) / (15 + 1)) = 0.106; ln 18 = 2.89
+    # a: 10 (1 - c 0.106 sqrt(2.89/32)) ; b: 20 (1 - c 0.106 sqrt(2.89/4)): equal at c = 6.74.
+    assert ask('elementwise_ucb', known, 1, exploration=6.6) == ['a']
+    assert ask('elementwise_ucb', known, 1, exploration=6.9) == ['b']
+
+
+def test_bsfl_maximises_the_least_rate_and_fairness():
+    known = {'a': seen((1, 1)), 'b': seen((2, 2)), 'c': seen((4, 4))}
+    # Rates with tau_min = 2: 1, 1/2, 1/4. Nobody has taken part more often than others.
+    assert set(ask('bsfl', known, 2, quickest=2.0, exploration=0.0, fairness=0.0)) == {'a', 'b'}
+    # a took part in 10 of 10 rounds: d = 2/3 - 1, g = -(1/3)^5 = -0.0041; b, c: (2/3 - 1/10)^5
+    # = 0.0585. {a, b} 0.5 + alpha 0.0272, {b, c} 0.25 + alpha 0.0585: equal at alpha = 7.99.
+    known['a'] = seen(*[(1, 1)] * 10)
+    weights = {'quickest': 2.0, 'exploration': 0.0}
+    assert set(ask('bsfl', known, 2, fairness=7.9, **weights)) == {'a', 'b'}
+    assert set(ask('bsfl', known, 2, fairness=8.1, **weights)) == {'b', 'c'}
+
+
+def test_bsfl_is_optimistic_about_the_seldom_asked():
+    known = {'a': seen(*[(1, 1)] * 9), 'b': seen((4, 4))}
+    # sqrt((1 + 1) ln 10 / n): 0.7153 and 2.1460. Rates 1 and 1/4: equal at c = 0.5242.
+    weights = {'quickest': 2.0, 'fairness': 0.0}
+    assert ask('bsfl', known, 1, exploration=0.52, **weights) == ['a']
+    assert ask('bsfl', known, 1, exploration=0.53, **weights) == ['b']
+
+
+def test_a_missed_deadline_is_a_lower_bound():
+    known = seen((10, 5), (20, 5))
+    late = known.plus(Sight(3, 40.0, math.nan, True))
+    # 30 s in two ends, then 40 s without one: 70 s of waiting for each two ends.
+    assert late.train.mean == 35
+    assert late.upload.mean == 5, 'nothing is known of its upload'
+    assert late.asked == 3
+    assert late.rate == pytest.approx((1 / 15 + 1 / 25) / 3), 'a miss brought nothing'
+    slow = late.plus(Sight(4, 30.0, 12.0, False, True))
+    assert slow.train.mean == pytest.approx(100 / 3)
+    assert slow.upload.mean == 11, '10 s in two ends and 12 s without one'
+
+
+def test_the_harmonic_mean_is_the_mean_of_rates():
+    known = {'a': seen((1, 0), (9, 0)), 'b': seen((4, 0), (4, 0))}
+    # Means 5 and 4; rates (1 + 1/9)/2 and 1/4, so 1.8 s and 4 s.
+    assert known['a'].train.harmonic == pytest.approx(1.8)
+    assert ask('elementwise_ucb', known, 1, exploration=0.0) == ['b']
+    assert ask('elementwise_ucb', known, 1, exploration=0.0, estimate='harmonic') == ['a']
+    late = known['b'].plus(Sight(3, 6.0, math.nan, True))
+    assert late.train.harmonic == 7
+
+
+def test_misses_alone_add_up_and_never_lower_a_mean():
+    never = Known().plus(Sight(1, 8.0, math.nan, True)).plus(Sight(2, 8.0, math.nan, True))
+    assert never.train.mean == 16
+    assert Sums(seen=0.2, ended=0.1, seconds=1.0).plus(3.0, True).mean == 13, 'old ends are few'
+    for bound in (0.1, 5.0, 100.0):
+        assert seen((10, 1)).plus(Sight(2, bound, math.nan, True)).train.mean >= 10
+
+
+def test_discount_and_window_forget():
+    history, window = History(), History()
+    for round, time in ((1, 100.0), (2, 100.0), (5, 10.0)):
+        history.see(Sight(round, time, 0.0), 0.5, 0)
+        window.see(Sight(round, time, 0.0), 1.0, 3)
+    # Weights when round 6 opens: 2^-5, 2^-4, 2^-1.
+    known = history.at(6, 0.5, 0)
+    assert known.asked == pytest.approx(0.59375)
+    assert known.train.mean == pytest.approx((100 * 0.09375 + 10 * 0.5) / 0.59375)
+    assert window.at(6, 1.0, 3).train.mean == 10, 'rounds 3 to 5'
+    assert window.at(9, 1.0, 3).asked == 0
+    both = History()
+    for sight in (Sight(1, 100.0, 0.0), Sight(4, 40.0, 0.0), Sight(5, 10.0, 0.0)):
+        both.see(sight, 0.5, 3)
+    assert both.at(6, 0.5, 3).train.mean == pytest.approx((40 * 0.25 + 10 * 0.5) / 0.75)

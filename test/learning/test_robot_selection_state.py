@@ -1,0 +1,159 @@
+"""What the aggregator remembers of robots: filters, sights of a round, checkpoints."""
+
+import dataclasses
+import json
+import math
+
+import numpy as np
+import pytest
+
+from iot_fl_ros.core.messages import RobotState, RobotStatus, TensorChunk
+from iot_fl_ros.core.tensors import TensorSpec
+from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.learning.asking.asker import Asker
+from iot_fl_ros.learning.asking.settings import POLICY_NAMES, SelectSettings
+from iot_fl_ros.learning.asking.sights import sights_of
+from iot_fl_ros.learning.asking.times import Sight
+from iot_fl_ros.learning.round import OpenRound
+
+ROBOTS = [f'robot_{i}' for i in range(8)]
+VALUES = np.zeros(4, np.float32)
+PARCEL = Parcel.of({'state': VALUES}, round=1, model_version=0)
+
+
+class FakeMethod:
+    def update_specs(self, round):
+        return (TensorSpec('state', 'float32', VALUES.shape),)
+
+    def check_values(self, tensors, round):
+        pass
+
+
+def status(robot_id, train=1.0, **changes):
+    plain = RobotStatus(
+        0.0, 'r', robot_id, 1, RobotState.UPLOADING, '', 1, 0, PARCEL.digest, 9, 0.1, math.nan,
+        train, 0.0, 0, 0,
+    )  # fmt: skip
+    return dataclasses.replace(plain, **changes)
+
+
+def play(asker, rounds):
+    """Let robot i train i + 1 s and upload 1 s, and robot 7 miss everything; return the asked."""
+    asked = []
+    for round in rounds:
+        asked.append(asker.ask(ROBOTS, round))
+        sights = {
+            i: Sight(round, 1.0 + ROBOTS.index(i), 1.0)
+            if i != 'robot_7' else Sight(round, 20.0, math.nan, True)
+            for i in asked[-1]
+        }  # fmt: skip
+        asker.observe(sights)
+    return asked
+
+
+@pytest.mark.parametrize('forgetting', [{}, {'discount': 0.9}, {'window': 4}])
+@pytest.mark.parametrize('policy', POLICY_NAMES)
+def test_a_checkpoint_brings_back_every_choice(policy, forgetting):
+    settings = SelectSettings(policy=policy, count=3, **forgetting)
+    whole = Asker(settings, 5, quorum=0)
+    expected = play(whole, range(1, 21))
+    first = Asker(settings, 5, quorum=0)
+    begin = play(first, range(1, 12))
+    second = Asker(settings, 5, quorum=0)
+    second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
+    assert begin + play(second, range(12, 21)) == expected
+    assert second.state() == whole.state()
+
+
+@pytest.mark.parametrize('policy', ['fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl'])
+def test_all_are_asked_once_and_then_the_quick_ones(policy):
+    asked = play(Asker(SelectSettings(policy=policy, count=2, exploration=0.05), 0, 0), range(40))
+    assert sorted(asked[1] + asked[2] + asked[3] + asked[0]) == ROBOTS
+    times = [sum(robot_id in round for round in asked) for robot_id in ROBOTS]
+    assert times[0] > 20 > 5 > times[6] >= times[7] >= 1
+
+
+def test_another_seed_is_another_choice_and_the_order_of_robots_is_not():
+    settings = SelectSettings(policy='random', count=3)
+    asked = [Asker(settings, seed, 0).ask(ROBOTS, 1) for seed in range(10)]
+    assert len(set(map(tuple, asked))) > 3
+    assert Asker(settings, 0, 0).ask(ROBOTS[::-1], 1) == asked[0]
+    counts = [Asker(settings, 0, 0).ask(ROBOTS, round) for round in range(400)]
+    for robot_id in ROBOTS:
+        assert 110 < sum(robot_id in chosen for chosen in counts) < 190, 'each in 3 of 8 rounds'
+
+
+def test_a_quorum_can_always_be_reached():
+    assert len(Asker(SelectSettings(policy='random', count=2), 0, quorum=5).ask(ROBOTS, 1)) == 5
+    few = Asker(SelectSettings(policy='fedcs', round_time=0.5), 0, quorum=4)
+    few.observe({robot_id: Sight(1, 1.0, 1.0) for robot_id in ROBOTS})
+    assert len(few.ask(ROBOTS, 2)) == 4
+
+
+def test_filters_by_battery_and_tags():
+    statuses = {
+        'full': status('full', battery=0.9, tags=('indoor', 'arm')),
+        'low': status('low', battery=0.1, tags=('indoor',)),
+        'mains': status('mains', tags=('indoor', 'noisy')),
+        'plain': status('plain', battery=0.5),
+    }
+
+    def eligible(**settings):
+        return Asker(SelectSettings(**settings), 0, 0).eligible(statuses)
+
+    assert eligible() == list(statuses)
+    assert eligible(min_battery=0.5) == ['full', 'mains', 'plain']
+    assert eligible(tags=['indoor']) == ['full', 'low', 'mains']
+    assert eligible(tags=['indoor', 'arm']) == ['full']
+    assert eligible(avoid_tags=['noisy', 'arm']) == ['low', 'plain']
+    assert eligible(tags=['indoor'], min_battery=0.2, avoid_tags=['noisy']) == ['full']
+
+
+def closed_round():
+    """Return a round of 5 robots, opened at 100 s.
+
+    a, b, c announce at 110, 112 and 113 s; a and b are whole at 115 and 121 s; c and d (announced
+    at 120 s) are not; e is not heard of.
+    """
+    opened = OpenRound(1, 0, ['a', 'b', 'c', 'd', 'e'], 100.0)
+    for robot_id, train, at in (('a', 9.0, 110.0), ('b', 50.0, 112.0), ('c', 13, 113.0),
+                                ('d', 20.0, 120.0)):  # fmt: skip
+        opened.add_status(status(robot_id, float(train)), at)
+    for robot_id, at in (('a', 115.0), ('b', 121.0)):
+        (chunk,) = PARCEL.chunks(
+            TensorChunk, run_id='r', sender_id=robot_id, stamp=0.0, first_sequence=0
+        )
+        opened.add_chunk(chunk, FakeMethod())
+        assert opened.settle(robot_id, FakeMethod(), at)
+    return opened
+
+
+def test_what_a_round_with_parallel_uploads_shows():
+    assert sights_of(closed_round(), 'parallel', 130.0) == {
+        'a': Sight(1, 9.0, 5.0),
+        'b': Sight(1, 12.0, 9.0),  # it says 50 s, but 12 s passed here
+        'c': Sight(1, 13.0, 17.0, False, True),
+        'd': Sight(1, 20.0, 10.0, False, True),
+        'e': Sight(1, 30.0, pytest.approx(math.nan, nan_ok=True), True),
+    }
+
+
+def test_what_a_round_with_serial_uploads_shows():
+    sights = sights_of(closed_round(), 'serial', 130.0)
+    assert sights['a'] == Sight(1, 9.0, 5.0)
+    assert sights['b'] == Sight(1, 12.0, 6.0), 'it waited for a until 115 s'
+    assert sights['c'] == Sight(1, 13.0, 9.0, False, True), 'the radio is its own since 121 s'
+    assert math.isnan(sights['d'].upload), 'it still waits for c'
+    assert sights['e'].train_at_least
+
+
+def test_an_update_from_before_the_round_says_nothing_of_its_upload():
+    opened = OpenRound(1, 0, ['a'], 100.0)
+    opened.add_status(status('a', 9.0), 100.0)
+    opened.add_status(status('a', 9.0), 101.0)
+    sight = sights_of(opened, 'serial', 130.0)['a']
+    assert (sight.train, sight.train_at_least) == (9.0, False)
+    assert math.isnan(sight.upload)
+    asker = Asker(SelectSettings(policy='naive_ucb', count=1), 0, 0)
+    asker.observe({'a': sight})
+    assert asker.ask(['a', 'b'], 2) == ['b'], 'a has been seen'

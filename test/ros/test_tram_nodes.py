@@ -1,0 +1,278 @@
+"""Robots of a Tram-FL fleet as nodes over real DDS, in one process."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import InProcessFleet, next_domain, parameters
+from rclpy.executors import SingleThreadedExecutor
+
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.core.tram_messages import (
+    ClaimPhase,
+    TokenChunk,
+    TokenClaim,
+    TokenOffer,
+    TokenState,
+    TokenVote,
+    TramStatus,
+)
+from iot_fl_ros.core.transfer import Parcel
+from iot_fl_ros.fleet.tram_simulation import TramSimulation
+from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.learning.tram.settings import TramNodeSettings
+from iot_fl_ros.nodes.tram import TramNode
+from iot_fl_ros.ros.convert import ROS_TYPES, encode
+from iot_fl_ros.ros.topics import publisher_qos
+from iot_fl_ros.ros.worker import WorkerThread
+
+FIGURES = ('robot', 'batches', 'updates', 'cycle', 'loss', 'accuracy', 'class_counts')
+
+
+class InProcessTram:
+    """Robots on one executor; `spin_until` drives them."""
+
+    spin_until = InProcessFleet.spin_until
+    add = InProcessFleet.add
+    node = InProcessFleet.node
+
+    def __init__(self, settings, count, output):
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context, domain_id=next_domain())
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.thread = WorkerThread()
+        self.ids = robot_ids(count)
+        self.output = output
+        self.settings = {**settings, 'tram.count': count, 'run.output': str(output)}
+        self.robots, self._others = {}, []
+
+    def start(self, robot_id):
+        own = {
+            **self.settings,
+            'data.partition_index': self.ids.index(robot_id),
+            'data.partition_count': len(self.ids),
+        }
+        robot = TramNode(
+            self.thread,
+            context=self.context,
+            namespace=robot_id,
+            parameter_overrides=parameters(own),
+        )
+        self.robots[robot_id] = robot
+        self.executor.add_node(robot)
+        robot.start()
+
+    def crash(self, robot_id):
+        """Stop a robot without a word."""
+        robot = self.robots.pop(robot_id)
+        robot._driver.stop()
+        self.executor.remove_node(robot)
+        robot.destroy_node()
+
+    def start_all(self):
+        for robot_id in self.ids:
+            self.start(robot_id)
+
+    def run(self, timeout=120.0):
+        """Spin until all tokens are finished everywhere."""
+        self.spin_until(
+            lambda: all(
+                robot.machine.seats
+                and all(seat.state == TokenState.FINISHED for seat in robot.machine.seats)
+                for robot in self.robots.values()
+            ),
+            timeout,
+        )
+
+    def visits(self):
+        rows = [row for robot_id in self.ids for row in read_events(self.output / robot_id)]
+        return sorted((r for r in rows if r['kind'] == 'visit'), key=lambda row: row['time'])
+
+    def close(self):
+        for robot in self.robots.values():
+            robot.leave()
+        self.thread.stop(10.0)
+        for node in [*self.robots.values(), *self._others]:
+            self.executor.remove_node(node)
+            node.destroy_node()
+        self.executor.shutdown()
+        rclpy.try_shutdown(context=self.context)
+
+
+@pytest.fixture
+def flat(toy_npz):
+    return {
+        'run.updates': 40,
+        'run.test_every': 10,
+        'run.heartbeat': 0.2,
+        'run.lease': 2.0,
+        'tram.cycle_batches': 8,
+        'tram.batch_size': 20,
+        'tram.learning_rate': 0.05,
+        'model.name': 'small_cnn',
+        'data.private': str(toy_npz),
+        'data.test': str(toy_npz),
+        'data.partition': 'shards',
+        'data.shards': 2,
+        'data.private_size': 400,
+    }
+
+
+@pytest.fixture
+def tram(flat, tmp_path):
+    """Return a maker of fleets."""
+    made = []
+
+    def make(count=3, **changes):
+        made.append(InProcessTram({**flat, **changes}, count, tmp_path / 'run'))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def figures(rows):
+    return [tuple(str(row[name]) for name in FIGURES) for row in rows if row['kind'] == 'visit']
+
+
+def in_memory(fleet):
+    settings = TramNodeSettings.from_flat(fleet.settings)
+    simulation = TramSimulation(settings)
+    simulation.start_all()
+    simulation.run(until=10_000)
+    return simulation
+
+
+def final_models(machines):
+    return {seat.token.model.tobytes() for machine in machines for seat in machine.seats}
+
+
+def test_over_dds_as_in_memory_bit_for_bit(tram):
+    fleet = tram()
+    fleet.start_all()
+    fleet.run()
+    simulation = in_memory(fleet)
+    assert figures(fleet.visits()) == figures(simulation.rows)
+    models = final_models(robot.machine for robot in fleet.robots.values())
+    assert len(models) == 1
+    assert models == final_models(simulation.machines.values())
+
+
+def test_a_robot_that_dies_with_the_token_and_comes_back(tram):
+    fleet = tram(count=4, **{'run.updates': 200, 'tram.cycle_batches': 12})
+    fleet.start_all()
+    fleet.spin_until(lambda: len(fleet.visits()) > 5)
+    victim = fleet.visits()[-1]['robot']
+    fleet.crash(victim)
+    seen = len(fleet.visits())
+    fleet.spin_until(lambda: len(fleet.visits()) > seen + 3)
+    fleet.start(victim)
+    fleet.run()
+    fences = [row['fence'] for row in fleet.visits()]
+    assert fences == sorted(fences)
+    assert len(final_models(robot.machine for robot in fleet.robots.values())) == 1
+
+
+def hostile_messages(fleet):
+    """Well-formed messages of strangers and of old times, on every topic."""
+    machine = fleet.robots['robot_0'].machine
+    run_id = machine.context.run_id
+    status = TramStatus(
+        1.0, run_id, 'stranger', 1, 1, '', (200, 200, 0, 0), (1,), (99,), (99,), (98,), 0.1, 1e6,
+        10, 0.5, 0.5, 1.0, 0, 0, 1.0,
+    )  # fmt: skip
+    specs = machine.context.specs
+    tensors = {spec.name: np.full(spec.shape, 7, spec.dtype) for spec in specs}
+    chunks = Parcel.of(tensors, round=9, model_version=0).chunks(
+        TokenChunk, run_id=run_id, sender_id='stranger', stamp=1.0, first_sequence=0
+    )
+    usage = (0,) * 4
+    offer = TokenOffer(
+        1.0, run_id, 'robot_1', 'robot_0', 0, 1, chunks[0].digest, 0, 9, 9, 1,
+        ('robot_0', 'robot_1'), (4_000_000_000, 1), 0, usage,
+    )  # fmt: skip
+    return [
+        status,
+        dataclasses.replace(status, robot_id='robot_1', run_id='another run'),
+        dataclasses.replace(status, robot_id='robot_1', token_states=(1, 1), promised=(9, 9),
+                            fences=(9, 9), bases=(8, 8)),
+        offer,
+        dataclasses.replace(offer, class_usage=(0,) * 9),
+        dataclasses.replace(offer, token_id=5),
+        TokenClaim(1.0, run_id, 'stranger', 0, ClaimPhase.TAKE, 77, 76),
+        TokenClaim(1.0, run_id, 'robot_1', 7, ClaimPhase.ASK, 77, 76),
+        TokenVote(1.0, run_id, 'stranger', 'robot_0', 0, ClaimPhase.ASK, 2, 1, 2),
+        *chunks,
+        dataclasses.replace(chunks[0], model_version=33),
+    ]  # fmt: skip
+
+
+def test_strangers_change_nothing(tram):
+    fleet = tram(**{'run.updates': 120})
+    fleet.start_all()
+    fleet.spin_until(lambda: len(fleet.visits()) > 2)
+    stranger = fleet.node('stranger')
+    publishers = {}
+    for message in hostile_messages(fleet):
+        kind = type(message)
+        own = kind is TokenChunk
+        topic = f'/robot_0/{kind.TOPIC}' if own else f'/fleet/{kind.TOPIC}'
+        if kind not in publishers:
+            publishers[kind] = stranger.create_publisher(
+                ROS_TYPES[kind], topic, publisher_qos(kind)
+            )
+        publisher = publishers[kind]
+        fleet.spin_until(lambda p=publisher: p.get_subscription_count() > 0)
+        publisher.publish(encode(message))
+        publisher.publish(b'\x00\x01\x00\x00rubbish')
+    refusals = fleet.robots['robot_0'].machine.context.refusals
+    fleet.spin_until(lambda: len(refusals) >= 5)
+    fleet.run()
+    assert figures(fleet.visits()) == figures(in_memory(fleet).rows)
+    assert refusals['stranger', 'tram_status: not of the fleet'] > 0
+    assert refusals['stranger', 'token_claims: not of the fleet'] > 0
+    assert refusals['stranger', 'token_votes: not of the fleet'] > 0
+    assert refusals['robot_1', 'tram_status: foreign run'] > 0
+
+
+def test_diagnostics_tell_where_the_token_is(tram):
+    fleet = tram(**{'run.updates': 400})
+    heard = {}
+    node = fleet.node('operator')
+    node.create_subscription(
+        DiagnosticArray, '/diagnostics',
+        lambda message: heard.update({one.name: one for one in message.status}), 10,
+    )  # fmt: skip
+    fleet.start_all()
+    fleet.spin_until(lambda: len(heard) == 3 and 'missing' in str(heard))
+    fleet.spin_until(
+        lambda: any('holder robot_' in pair.value for one in heard.values() for pair in one.values)
+    )
+    fleet.crash('robot_2')
+
+    def missed():
+        values = {pair.key: pair.value for pair in heard['iot_fl tram robot_0'].values}
+        return values['missing'] == 'robot_2'
+
+    fleet.spin_until(missed)
+
+
+def test_a_robot_that_is_not_of_the_fleet_is_told(flat):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=next_domain())
+    thread = WorkerThread()
+    try:
+        with pytest.raises(ConfigError, match='does not name'):
+            TramNode(
+                thread,
+                context=context,
+                namespace='robot_9',
+                parameter_overrides=parameters({**flat, 'tram.count': 3}),
+            )
+    finally:
+        thread.stop(1.0)
+        rclpy.try_shutdown(context=context)
