@@ -25,7 +25,8 @@ def generator() -> ModuleType:
 @pytest.fixture
 def copy(generator: ModuleType, tmp_path: Path) -> Path:
     (tmp_path / 'docs').mkdir()
-    for name in (generator.README, generator.STATES, generator.SPLIT, generator.MESH):
+    pages = (generator.SPLIT, generator.MESH, generator.TRAM)
+    for name in (generator.README, generator.STATES, *pages):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
