@@ -353,9 +353,9 @@ def test_hostile_messages_cost_a_counter_and_nothing_else():
 def test_it_does_not_count_what_it_hears_of_itself():
     peer = Peer()
     peer.begin()
-    before = peer.machine._bytes_received
+    before = peer.machine._costs.bytes_received
     peer.hear('b', neighbours=('a', 'c'))
-    assert peer.machine._bytes_received == before
+    assert peer.machine._costs.bytes_received == before
 
 
 def test_training_and_mixing_cost_energy():
