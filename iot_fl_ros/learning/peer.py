@@ -18,6 +18,7 @@ from iot_fl_ros.core.effects import (
     Effect,
     Hear,
     Publish,
+    Reach,
     Record,
     RunEnded,
     SaveCheckpoint,
@@ -391,6 +392,7 @@ class PeerMachine:
         self._rounds.open(self.round + 1, self.near.neighbours, now)
         return [
             *effects,
+            Reach(PeerChunk, (self.robot_id,)),
             *self._follow(),
             SetTimer(_START, patience),
             self._status(now),
