@@ -4,7 +4,8 @@ A cell: the aggregator is at its centre, robots are spread evenly over its disk.
 send follows from its distance (path loss of 3GPP TR 36.942, 128.1 + 37.6 log10(km) dB; Shannon's
 capacity up to a maximum). How fast it computes is drawn once, evenly between two bounds. Each
 round both are multiplied by a number from a normal distribution around 1 that is cut off at both
-sides alike, so that their means stay. Robots that move walk at random inside the cell.
+sides alike, so that their means stay. Robots that move keep their heading but
+for small turns, and turn round at the edge of the cell.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from iot_fl_ros.learning.asking.timing import Seconds
 
 _THERMAL_NOISE = -174.0  # dBm/Hz
 _NEAREST = 0.01  # km
+_TURN = 0.2  # rad, standard deviation of a robot's turn in a round
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,7 @@ class Resources:
         angle = rng.uniform(0, 2 * np.pi, count)
         # Positions by round, km; they grow as they are needed.
         self._paths = [np.stack([distance * np.cos(angle), distance * np.sin(angle)], axis=1)]
+        self._headings = rng.uniform(0, 2 * np.pi, count)
         self._fluctuations = lru_cache(maxsize=8)(self._draw)
 
     def speed(self, robot_id: str, round: int) -> float:
@@ -121,11 +124,13 @@ class Resources:
         return self._paths[round]
 
     def _moved(self, positions: NDArray[np.float64], round: int) -> NDArray[np.float64]:
-        """Return the positions after one step in random directions; the edge turns robots back."""
-        angle = generator(self._seed, 'walk', round).uniform(0, 2 * np.pi, len(positions))
-        steps = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        """Return the positions one step ahead; robots turn a little, and round at the edge."""
+        rng = generator(self._seed, 'walk', round)
+        self._headings = self._headings + rng.normal(0.0, _TURN, len(positions))
+        steps = np.stack([np.cos(self._headings), np.sin(self._headings)], axis=1)
         moved = positions + self._settings.step * steps
         outside = np.hypot(*moved.T) > self._settings.radius
+        self._headings = np.where(outside, self._headings + np.pi, self._headings)
         return np.where(outside[:, None], positions, moved)
 
 

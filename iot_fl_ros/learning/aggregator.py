@@ -287,18 +287,8 @@ class AggregatorMachine:
     def _repair(self, now: float) -> list[Effect]:
         """Ask for the pieces of updates that stopped coming."""
         assert self._open is not None
-        effects: list[Effect] = [SetTimer(_REPAIR, FIRST_DELAY)]
-        for robot_id, digest, missing in self._open.wanted(now):
-            request = ChunkRequest(
-                stamp=now,
-                run_id=self.info.run_id,
-                sender_id=AGGREGATOR,
-                receiver_id=robot_id,
-                digest=digest,
-                missing=missing,
-            )
-            effects.append(Publish(request))
-        return effects
+        requests = self._open.requests(self.info.run_id, now)
+        return [SetTimer(_REPAIR, FIRST_DELAY), *map(Publish, requests)]
 
     def _check_roster(self, now: float) -> list[Effect]:
         return self._lost(self.roster.drop_silent(now), now)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.messages import RobotStatus, TensorChunk
+from iot_fl_ros.core.messages import AGGREGATOR, ChunkRequest, RobotStatus, TensorChunk
 from iot_fl_ros.core.repair import FIRST_DELAY, Repair
 from iot_fl_ros.core.tensors import Tensors, all_allowed
 from iot_fl_ros.core.transfer import Assembly
@@ -122,6 +122,20 @@ class OpenRound:
                 continue
             self._repairs[robot_id] = repair, now + repair.delay
         return requests
+
+    def requests(self, run_id: str, now: float) -> list[ChunkRequest]:
+        """Return what to publish for what is wanted."""
+        return [
+            ChunkRequest(
+                stamp=now,
+                run_id=run_id,
+                sender_id=AGGREGATOR,
+                receiver_id=robot_id,
+                digest=digest,
+                missing=missing,
+            )
+            for robot_id, digest, missing in self.wanted(now)
+        ]
 
     def complete(self, quorum: int) -> bool:
         """Return whether nothing more is to be waited for (quorum 0 = all participants)."""

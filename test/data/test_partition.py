@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.data.partition import by_dirichlet, by_shards, iid
+from iot_fl_ros.data.partition import by_dirichlet, by_labels, by_shards, iid
 
 LABELS = np.repeat(np.arange(10), 100)
 
@@ -43,3 +43,18 @@ def test_impossible_requests_are_refused():
         by_shards(LABELS, 1000, 2, rng())
     with pytest.raises(ConfigError):
         by_dirichlet(LABELS, 2000, 1.0, rng())
+
+
+def test_labels_come_whole_and_all_of_them_are_somewhere():
+    labels = np.repeat(np.arange(10), 7)
+    for seed in range(20):
+        parts = by_labels(labels, 3, 2, 5, np.random.default_rng(seed))
+        kinds = [set(labels[part].tolist()) for part in parts]
+        assert all(2 <= len(kind) <= 5 for kind in kinds)
+        assert set.union(*kinds) == set(range(10))
+        assert all(len(part) == 7 * len(kind) for part, kind in zip(parts, kinds, strict=True))
+
+
+def test_too_few_robots_for_all_labels_are_refused():
+    with pytest.raises(ConfigError, match='cannot have all 10'):
+        by_labels(np.arange(10), 1, 2, 5, np.random.default_rng(0))

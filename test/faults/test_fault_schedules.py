@@ -19,6 +19,7 @@ from iot_fl_ros.learning.settings import FleetSettings
 SCHEDULES = 200
 STORM_ENDS = 60.0
 TIME_LIMIT = 2_000.0
+BANDITS = ('elementwise_ucb', 'naive_ucb', 'bsfl', 'random', 'fedcs')
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def _small_chunks(monkeypatch):
 class Schedule:
     """One seeded schedule: a simulation, its faults, and the files that survive crashes."""
 
-    def __init__(self, seed, folder):
+    def __init__(self, seed, folder, **more):
         self.rng = np.random.default_rng(seed)
         self.robots = int(self.rng.integers(2, 6))
         rounds = int(self.rng.integers(3, 7))
@@ -43,6 +44,7 @@ class Schedule:
             'run.start_timeout': 10.0,
             'run.heartbeat': 0.5,
             'run.lease': 3.0,
+            **more,
         }
         faults = Faults(
             drop=float(self.rng.uniform(0, 0.4)),
@@ -94,7 +96,21 @@ class Schedule:
 
 @pytest.mark.parametrize('seed', range(SCHEDULES), ids=lambda seed: f'seed{seed}-')
 def test_a_run_survives_its_schedule(seed, tmp_path):
-    schedule = Schedule(seed, tmp_path)
+    check(Schedule(seed, tmp_path), tmp_path)
+
+
+@pytest.mark.parametrize('seed', range(0, SCHEDULES, 4), ids=lambda seed: f'seed{seed}-')
+def test_a_run_that_asks_some_survives_its_schedule(seed, tmp_path):
+    policy = BANDITS[seed // 4 % len(BANDITS)]
+    more = {'select.policy': policy, 'select.count': 2, 'select.timing': 'serial'}
+    schedule = Schedule(seed, tmp_path, **more)
+    check(schedule, tmp_path)
+    asked = [row['participants'] for row in read_events(tmp_path) if row['kind'] == 'open']
+    most = max(2, schedule.simulation.settings.aggregator.run.quorum)
+    assert all(len(robots) <= most for robots in asked)
+
+
+def check(schedule, tmp_path):
     schedule.run()
     simulation = schedule.simulation
     rounds = simulation.settings.aggregator.run.rounds

@@ -137,11 +137,18 @@ class Schedule:
         return self.simulation.over()
 
     def _crash(self, robot_id):
+        if self.forgetful and not self._all_remember():
+            return  # if most robots forget at once, nothing is left to hold on to
         self.crashes += 1
         self.simulation.crash(robot_id)
         back = float(self.rng.choice([0.05, 1.0, 6.0, 15.0]))
         now = self.simulation.clock.now
         self.simulation.clock.at(now + back, lambda: self._return(robot_id))
+
+    def _all_remember(self):
+        machines = self.simulation.machines.values()
+        alive = all(host.alive for host in self.simulation.hosts.values())
+        return alive and all(machine.context.recollection.remembers for machine in machines)
 
     def _return(self, robot_id):
         if not self.simulation.hosts[robot_id].alive:

@@ -52,7 +52,8 @@ def test_robots_with_one_class_each_learn_all_four(flat):
     simulation = run(flat)
     assert best_accuracy(simulation.rows) > 0.9
     usage = np.sum([row['class_counts'] for row in visits(simulation)], axis=0)
-    assert usage.max() - usage.min() <= 20, 'classes are used equally'
+    # A mini-batch has 20 samples of one class, and the last cycle ends in its middle.
+    assert usage.max() - usage.min() <= 40, 'classes are used equally'
     assert sum(row['batches'] for row in visits(simulation)) >= 60
     assert len({row['robot'] for row in visits(simulation)}) == 4
 

@@ -45,6 +45,15 @@ def test_a_stalled_update_is_nudged_then_asked_for_whole():
     assert open_round.late() == ['b']
 
 
+def test_an_upload_that_may_take_its_time_is_not_asked_for_early():
+    open_round = OpenRound(1, 0, ['a', 'b'], 0.0, {'a': 7.0})
+    open_round.add_status(STATUS, 1.0)
+    open_round.add_status(dataclasses.replace(STATUS, robot_id='b'), 1.0)
+    assert [robot_id for robot_id, _, _ in open_round.wanted(2.0)] == ['b']
+    (request,) = open_round.requests('r', 8.1)[:1]
+    assert (request.receiver_id, request.digest) == ('a', PARCEL.digest)
+
+
 def test_a_robot_whose_training_failed_is_not_waited_for_nor_asked():
     open_round = OpenRound(1, 0, ['a'], 0.0)
     failed = dataclasses.replace(STATUS, state=RobotState.READY, update_digest=b'')

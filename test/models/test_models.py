@@ -9,10 +9,17 @@ DETECTORS = {'yolov3_tiny'}
 
 @pytest.mark.parametrize(
     ('name', 'count'),
-    [('dsfl_mnist_cnn', 583_242), ('dsfl_fashion_cnn', 2_760_228), ('small_cnn', 55_338)],
-)
+    [
+        ('dsfl_mnist_cnn', 583_242), ('dsfl_fashion_cnn', 2_760_228), ('small_cnn', 55_338),
+        ('tram_mnist_cnn', 1_199_882),
+    ],
+)  # fmt: skip
 def test_parameter_counts(name, count):
     assert parameter_count(build_model(name, (1, 28, 28), 10, seed=0)) == count
+
+
+def test_the_cifar_net_of_tram_fl_has_as_many_parameters_as_the_paper_says():
+    assert parameter_count(build_model('tram_cifar_cnn', (3, 32, 32), 10, seed=0)) == 2_168_746
 
 
 def test_every_model_takes_other_shapes():

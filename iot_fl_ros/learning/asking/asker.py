@@ -15,8 +15,8 @@ from iot_fl_ros.learning.asking.times import History, Known, Sight
 FILTERS = 'select.min_battery, select.tags, select.avoid_tags'
 _MAX_ROBOTS = 10_000
 _PATIENCE = 2.0
-# Robots of which less than that is left of one round's sight are unknown again.
-_FORGOTTEN = 0.01
+# A robot whose sights weigh less is unknown again; before that, optimism has it asked.
+_FORGOTTEN = 1e-9
 
 
 class Asker:

@@ -11,6 +11,7 @@ import heapq
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Question:
     rounds: float
     quickest: float
 
-    @property
+    @cached_property
     def logarithm(self) -> float:
         """ln N of all times that somebody was asked."""
         return math.log(max(1.0, sum(known.asked for known in self.known.values())))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from iot_fl_ros.core.counters import Refusals
@@ -14,6 +14,9 @@ from iot_fl_ros.learning.tram.recollection import Recollection
 from iot_fl_ros.learning.tram.roster import TramRoster
 from iot_fl_ros.learning.tram.routing import Site
 from iot_fl_ros.learning.tram.settings import TramNodeSettings
+
+# Part of a lease after which offers and claims are repeated.
+REPEAT = 0.1
 
 
 @dataclass
@@ -39,6 +42,12 @@ class Context:
     def token_bytes(self) -> int:
         """Size of a token's tensors, bytes."""
         return sum(spec.nbytes for spec in self.specs)
+
+    def measure_link(self, robot_id: str, seconds: float) -> None:
+        """A hand-over to a robot took so long, votes and all."""
+        rate = self.token_bytes / seconds
+        self.roster.measure_link(robot_id, rate)
+        self.site = replace(self.site, link_rate=rate)
 
     def recollect(self, status: TramStatus, now: float) -> None:
         """Let a robot that has forgotten its promises learn from those of others."""

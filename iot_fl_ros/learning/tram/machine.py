@@ -80,7 +80,6 @@ class TramMachine:
         self.seats: list[Seat] = []
         self._settings = settings
         self._refused = False
-        self._training: Seat | None = None
         self._started_at = 0.0
         self._now = 0.0
         self._done_at: float | None = None
@@ -252,7 +251,6 @@ class TramMachine:
             case KeepToken(token):
                 return self.seats[token.token_id].not_kept(token, error, now)
             case Visit(token):
-                self._training = None
                 return self.seats[token.token_id].failed(error, now)
             case Merge(first):
                 warn = Warn('merge', f'tokens were not merged: {error}')
@@ -260,7 +258,6 @@ class TramMachine:
         return []
 
     def _visited(self, seat: Seat, result: Visited, now: float) -> list[Effect]:
-        self._training = None
         me = self.context
         me.train_seconds += result.seconds
         me.loss = result.loss

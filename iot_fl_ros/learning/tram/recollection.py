@@ -7,8 +7,8 @@ class Recollection:
     """A robot with a record on disk may vote at once. One without waits for a lease, and listens.
 
     What it then knows of more than half of the others tells every promise that it can have made
-    before, if messages take less than a quarter of a lease: claims that it voted for are void or
-    known to one of those it heard.
+    before, if messages take less than a quarter of a lease and the others have not forgotten too:
+    claims that it voted for are void or known to one of those it heard.
     """
 
     def __init__(self, robot_id: str, robots: tuple[str, ...], lease: float) -> None:

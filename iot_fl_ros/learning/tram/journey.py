@@ -1,0 +1,79 @@
+"""The way of a token, at its holder: whose turn is next, and when it has been trained enough."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+from iot_fl_ros.core.tram_messages import TokenPhase
+from iot_fl_ros.learning.tram.context import Context
+from iot_fl_ros.learning.tram.routing import plan_cycle
+from iot_fl_ros.learning.tram.token import Log
+
+
+class Journey:
+    """Plans for one token. `avoid` leaves a robot out for a lease."""
+
+    def __init__(self, context: Context) -> None:
+        self._me = context
+        self._avoided: dict[str, float] = {}
+
+    def avoid(self, robot_id: str, now: float) -> None:
+        """A robot did not take the token."""
+        self._avoided[robot_id] = now
+
+    def next_stop(self, log: Log, now: float) -> tuple[str, int]:
+        """Return the next robot of the route that is there, and its position; '' = none."""
+        me = self._me
+        for position in range(log.position + 1, len(log.route)):
+            robot = log.route[position]
+            other = robot != me.robot_id and not self._lately(robot, now)
+            if other and me.roster.there(robot, now):
+                return robot, position
+        return '', -1
+
+    def next_cycle(self, log: Log, now: float) -> Log:
+        """Return the log with a new plan; its position is 0 if this robot comes first, else -1."""
+        me = self._me
+        sites = {
+            robot: site
+            for robot, site in me.roster.sites(me.site, now).items()
+            if not self._lately(robot, now)
+        }
+        plan = plan_cycle(me.settings.tram, sites, log.class_usage, me.robot_id, me.token_bytes)
+        here = bool(plan.route) and plan.route[0] == me.robot_id
+        return dataclasses.replace(
+            log, cycle=log.cycle + 1, route=plan.route, shares=plan.shares,
+            position=0 if here else -1,
+        )  # fmt: skip
+
+    def delivery(self, log: Log, now: float) -> Log:
+        """Return the log with a last tour to every other robot that is there."""
+        me = self._me
+        others = tuple(me.roster.present(now)) if me.settings.tram.deliver else ()
+        route = (me.robot_id, *others)
+        return dataclasses.replace(
+            log, phase=TokenPhase.DELIVERING, route=route, shares=(0,) * len(route), position=0
+        )
+
+    def trained_enough(self, log: Log) -> bool:
+        """Return whether the training is over, and the last tour has not begun."""
+        run = self._me.settings.run
+        reached = run.target < 1.0 and self._me.accuracy >= run.target
+        return log.phase == TokenPhase.TRAINING and (log.updates >= run.updates or reached)
+
+    def batches_here(self, log: Log) -> int:
+        """Return how many mini-batches the plan has for this robot."""
+        here = log.position >= 0 and log.route[log.position] == self._me.robot_id
+        return log.shares[log.position] if here else 0
+
+    def tests(self, log: Log, batches: int) -> bool:
+        """Return whether the model is to be tested after so many more mini-batches."""
+        run = self._me.settings.run
+        after = log.updates + batches
+        crossed = after // run.test_every > log.updates // run.test_every
+        return crossed or after >= run.updates
+
+    def _lately(self, robot_id: str, now: float) -> bool:
+        lease = self._me.settings.run.lease
+        return now - self._avoided.get(robot_id, -math.inf) <= lease

@@ -1,0 +1,101 @@
+"""`iot-fl study` of whom to ask: runs that learn and games, kept, and reported."""
+
+import json
+
+import pytest
+import yaml
+
+from iot_fl_ros.cli.main import main
+from iot_fl_ros.fleet.selection_study import Course, games_of, read_games
+from iot_fl_ros.fleet.study import read_study
+
+SEEDS = [0, 1]
+
+
+@pytest.fixture
+def tree(toy_settings):
+    settings = {k: v for k, v in toy_settings.items() if not k.startswith('method.')}
+    settings |= {
+        'run.rounds': 4, 'run.deadline': 500.0, 'run.heartbeat': 10.0, 'run.lease': 50.0,
+        'model.name': 'mlp', 'data.partition': 'iid', 'select.count': 2,
+        'method.name': 'fedavg', 'method.batch_size': 10, 'resources.samples': 50.0,
+    }  # fmt: skip
+    policies = {'quick': {'select.policy': 'fedcs'}, 'any': {'select.policy': 'random'}}
+    section = {'seeds': SEEDS, 'reference': 'quick', 'methods': policies}
+    return {
+        'kind': 'selection',
+        'title': 'Toy',
+        'settings': settings,
+        'sections': {
+            'main': {
+                **section,
+                'robots': 4,
+                'cases': {
+                    'still': {'resources.spread': 0.5},
+                    'moving': {'resources.step': 0.1, 'select.timing': 'serial'},
+                },
+            }
+        },
+        'game_settings': {'game': {'robots': 12, 'rounds': 40}, 'select.count': 3},
+        'games': {'game': {**section, 'cases': {'one': {'resources.spread': 0.5}}}},
+    }
+
+
+@pytest.fixture
+def command(tree, tmp_path):
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
+    return ['study', str(tmp_path / 'toy.yaml'), '--output', str(tmp_path / 'out'), '--jobs', '1']
+
+
+def test_runs_and_games_are_done_once_and_reported(command, tmp_path, monkeypatch):
+    assert main(command) == 0
+    report = (tmp_path / 'out/toy.md').read_text()
+    for title in ('## main', '### still', '### moving', '## game', '### one'):
+        assert title in report
+    assert report.count('| quick |') == 3
+    assert report.count('| any |') == 3
+    for name in ('toy_main.png', 'toy_game.png'):
+        assert (tmp_path / 'out' / name).stat().st_size > 5_000
+    result = json.loads((tmp_path / 'out/games/game/one/any/seed-1.json').read_text())
+    assert len(result['seconds']) == 40
+    monkeypatch.setattr('iot_fl_ros.cli.study._do_one', None)  # nothing is left to do
+    monkeypatch.setattr('iot_fl_ros.fleet.selection_study.play', None)
+    assert main(command) == 0
+    assert (tmp_path / 'out/toy.md').read_text() == report
+
+
+def test_what_a_run_can_do_is_part_of_it(tree):
+    runs = {}
+    for spread in (0.5, 0.6):
+        tree['sections']['main']['cases']['still']['resources.spread'] = spread
+        plain = {k: v for k, v in tree.items() if not k.startswith('game')}
+        runs[spread] = read_study('toy', plain).runs[0]
+    assert runs[0.5].folder == runs[0.6].folder
+    assert runs[0.5].digest != runs[0.6].digest
+    assert runs[0.5].resources == {'samples': 50.0, 'spread': 0.5}
+    games = read_games(tree['games'], tree['game_settings'])
+    assert len(games_of(games)) == 4
+    assert len({run.digest for run in games_of(games)}) == 2, 'a seed is in the path'
+
+
+@pytest.mark.parametrize(
+    ('place', 'value', 'message'),
+    [
+        ('settings', {'resources.spred': 1.0}, "did you mean 'spread'"),
+        ('settings', {'select.normaliser': 'best'}, "choose 'relative'"),
+        ('game_settings', {'game.round': 3}, "did you mean 'rounds'"),
+        ('game_settings', {'run.rounds': 3}, 'run.rounds'),
+    ],
+)
+def test_mistakes_are_found_before_anything_runs(place, value, message, tree, tmp_path, capsys):
+    (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree | {place: {**tree[place], **value}}))
+    assert main(['study', str(tmp_path / 'toy.yaml'), '--output', str(tmp_path / 'out')]) == 2
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / 'out').exists()
+
+
+def test_a_course_says_when_an_accuracy_was_reached():
+    course = Course((5.0, 9.0, 20.0), (0.5, 0.75, 0.72), 0.5)
+    assert course.seconds_to(0.7) == 9.0
+    assert course.seconds_to(0.8) != course.seconds_to(0.8), 'never'
+    assert course.final == pytest.approx((0.5 + 0.75 + 0.72) / 3)
