@@ -86,10 +86,11 @@ def _grown(rows: Iterable[Row]) -> dict[int, dict[str, Any]]:
     former = dict.fromkeys(_TOTALS, 0)
     result: dict[int, dict[str, Any]] = {}
     for row in rows:
+        if row['kind'] == 'start':  # a new life counts from zero
+            before = {name: before[name] + former[name] for name in _TOTALS}
+            former = dict.fromkeys(_TOTALS, 0)
         if row['kind'] != 'round':
             continue
-        if row['bytes_sent'] < former['bytes_sent']:  # a new life counts from zero
-            before = {name: before[name] + former[name] for name in _TOTALS}
         former = {name: row[name] for name in _TOTALS}
         totals = {name: before[name] + former[name] for name in _TOTALS}
         result[row['round']] = {**row, **totals}

@@ -18,6 +18,7 @@ from iot_fl_ros.core.effects import (
     Effect,
     Hear,
     Publish,
+    Reach,
     Record,
     RunEnded,
     SaveCheckpoint,
@@ -38,11 +39,10 @@ from iot_fl_ros.core.events import (
     PeersChanged,
     TimerFired,
 )
-from iot_fl_ros.core.messages import NO_DIGEST, ChunkRequest, RunInfo
+from iot_fl_ros.core.messages import ChunkRequest, RunInfo
 from iot_fl_ros.core.peer_messages import PeerChunk, PeerStatus
 from iot_fl_ros.core.repair import FIRST_DELAY
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.learning.energy import EnergySettings, Joules, joules_of
+from iot_fl_ros.learning.energy import EnergySettings
 from iot_fl_ros.learning.mesh_report import end_row, round_row
 from iot_fl_ros.learning.mesh_settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.learning.mixing import mixing_weights
@@ -55,7 +55,8 @@ from iot_fl_ros.learning.peer_jobs import (
     PreparePeer,
     TrainPeer,
 )
-from iot_fl_ros.learning.peer_round import KEPT_ROUNDS, PeerRounds
+from iot_fl_ros.learning.peer_outbox import Costs, Outbox
+from iot_fl_ros.learning.peer_round import PeerRounds
 from iot_fl_ros.learning.states import PEER_TABLE, PeerState, Tracker
 
 _HEARTBEAT = 'heartbeat'
@@ -79,30 +80,24 @@ class PeerMachine:
         self.accuracy = math.nan
         self.disagreement = math.nan
         self.reason = ''
-        self._run, self._mesh, self._energy = run, mesh, energy
+        self._run, self._mesh = run, mesh
         self._states = Tracker(PEER_TABLE, PeerState.PREPARING)
         self._rounds: PeerRounds
         self._exchanges = True
         self._eps = 0.0
         self._heard: tuple[str, ...] = ()
-        self._parcels: list[Parcel] = []
+        self._outbox = Outbox(robot_id)
+        self._costs = Costs(energy)
         self._own: PeerTrained | None = None
-        self._update_round = 0
-        self._digest = NO_DIGEST
         self._samples = 0
-        self._started = 0.0
         self._since = 0.0  # of the state
         self._opened = 0.0
         self._round_train = 0.0
         self._round_wait = 0.0
-        self._computing = 0.0  # training and mixing
         self._may_start = False
         self._late = False
         self._ended = False
         self._sequence = 0
-        self._chunk_sequence = 0
-        self._bytes_received = 0
-        self._bytes_sent = 0
 
     @property
     def state(self) -> PeerState:
@@ -111,12 +106,12 @@ class PeerMachine:
 
     def start(self, now: float) -> list[Effect]:
         """Begin: load everything, and keep saying so."""
-        self._started = self._since = now
+        self._costs.started = self._since = now
         return [StartJob(PreparePeer()), *self._beat(now)]
 
     def note_sent(self, wire_bytes: int) -> None:
         """Count bytes that the driver sent for this peer."""
-        self._bytes_sent += wire_bytes
+        self._costs.bytes_sent += wire_bytes
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
@@ -124,7 +119,7 @@ class PeerMachine:
             case MessageArrived(message, wire_bytes):
                 return self._message(message, wire_bytes, now)
             case BadMessage(topic, sender, reason, wire_bytes):
-                self._bytes_received += wire_bytes
+                self._costs.bytes_received += wire_bytes
                 return [self._refuse(sender, f'{topic}: {reason}')]
             case TimerFired(name):
                 return self._timer(name, now)
@@ -148,7 +143,7 @@ class PeerMachine:
         sender = getattr(message, 'sender_id', '') or getattr(message, 'robot_id', '')
         if sender == self.robot_id:
             return self._heard_itself(message)
-        self._bytes_received += wire_bytes
+        self._costs.bytes_received += wire_bytes
         if self.info is None or self.state is PeerState.REFUSED:
             return []  # statuses come again, and chunks are asked for
         try:
@@ -199,10 +194,7 @@ class PeerMachine:
     def _chunk_request(self, request: ChunkRequest, now: float) -> list[Effect]:
         if request.receiver_id != self.robot_id:
             return []
-        for parcel in self._parcels:
-            if parcel.digest == request.digest:
-                return self._chunks(parcel, now, request.missing)
-        raise MessageError('not wanted', 'request for an update that is not here')
+        return self._outbox.answer(request, now)
 
     # --- who is there ---------------------------------------------------------------------------
 
@@ -260,7 +252,7 @@ class PeerMachine:
 
     def _nobody_needs_it(self, live: Mapping[str, PeerStatus], now: float) -> bool:
         """Return whether all neighbours have finished, as far as they can have been heard."""
-        if len(live) < len(self.near.neighbours) and now - self._started <= self._run.lease:
+        if len(live) < len(self.near.neighbours) and now - self._costs.started <= self._run.lease:
             return False
         return all(status.state == PeerState.FINISHED for status in live.values())
 
@@ -284,19 +276,13 @@ class PeerMachine:
 
     def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
         self._round_train = now - self._since
-        self._computing += self._round_train
+        self._costs.computing += self._round_train
         self._since = now
         self._own, self._late = result, False
-        self._update_round, self._digest = self.round, NO_DIGEST
-        effects: list[Effect] = []
-        if result is not None and self._exchanges:
-            parcel = Parcel.of(result.update, round=self.round, model_version=0)
-            self._parcels = [*self._parcels, parcel][-KEPT_ROUNDS:]
-            self._digest = parcel.digest
-            effects = self._chunks(parcel, now)
+        self._outbox.put(self.round, result.update if result and self._exchanges else None)
         return [
             self._status(now),
-            *effects,
+            *self._outbox.newest(now),
             SetTimer(_DEADLINE, self._run.deadline),
             SetTimer(_REPAIR, FIRST_DELAY),
             *self._advance(now),
@@ -321,7 +307,7 @@ class PeerMachine:
         ]
 
     def _mixed(self, result: Mixed, now: float) -> list[Effect]:
-        self._computing += now - self._since
+        self._costs.computing += now - self._since
         self.accuracy, self.disagreement = result.accuracy, result.disagreement
         effects: list[Effect] = [Warn('graph', result.warning)] if result.warning else []
         effects.append(Record(self._row(now)))
@@ -350,7 +336,9 @@ class PeerMachine:
         if self._ended:
             return []
         self._ended = True
-        row = end_row(self.robot_id, self.round, self._bytes_sent, self._bytes_received)
+        row = end_row(
+            self.robot_id, self.round, self._costs.bytes_sent, self._costs.bytes_received
+        )
         return [Record(row), RunEnded()]
 
     # --- jobs -----------------------------------------------------------------------------------
@@ -385,6 +373,7 @@ class PeerMachine:
 
     def _prepared(self, ready: PeerReady, now: float) -> list[Effect]:
         self.info, self._samples, self._eps = ready.info, ready.samples, ready.links.eps
+        self._outbox.run_id = ready.info.run_id
         self._exchanges = bool(ready.method.update_specs(1))
         self._rounds = PeerRounds(ready.method, ready.info.rounds)
         self.near.set(ready.links.neighbours)
@@ -392,10 +381,8 @@ class PeerMachine:
         patience = self._run.start_timeout
         if ready.manifest is not None:
             patience = self._run.lease  # whoever is there has been there
-            self.round = self._update_round = int(ready.manifest['round'])
-            if ready.update and self._exchanges:
-                self._parcels = [Parcel.of(ready.update, round=self.round, model_version=0)]
-                self._digest = self._parcels[-1].digest
+            self.round = int(ready.manifest['round'])
+            self._outbox.put(self.round, ready.update or None)
         begin = {'kind': 'start', 'round': self.round, 'run_id': ready.info.run_id, 'time': now}
         effects.append(Record({**begin, 'neighbours': list(ready.links.neighbours)}))
         if self.round >= ready.info.rounds:
@@ -405,6 +392,7 @@ class PeerMachine:
         self._rounds.open(self.round + 1, self.near.neighbours, now)
         return [
             *effects,
+            Reach(PeerChunk, (self.robot_id,)),
             *self._follow(),
             SetTimer(_START, patience),
             self._status(now),
@@ -434,28 +422,6 @@ class PeerMachine:
             requests.append(Publish(request))
         return [*requests, SetTimer(_REPAIR, FIRST_DELAY)]
 
-    def _chunks(self, parcel: Parcel, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
-        assert self.info is not None
-        chunks = parcel.chunks(
-            PeerChunk,
-            run_id=self.info.run_id,
-            sender_id=self.robot_id,
-            stamp=now,
-            first_sequence=self._chunk_sequence,
-            wanted=wanted,
-        )
-        self._chunk_sequence += len(chunks)
-        return [Publish(chunk, to=self.robot_id) for chunk in chunks]
-
-    def _joules(self, now: float) -> Joules:
-        return joules_of(
-            self._energy,
-            elapsed=max(0.0, now - self._started),
-            training=self._computing,
-            bytes_sent=self._bytes_sent,
-            bytes_received=self._bytes_received,
-        )
-
     def _row(self, now: float) -> dict[str, Any]:
         return round_row(
             self._rounds[self.round],
@@ -467,9 +433,9 @@ class PeerMachine:
             train_seconds=self._round_train,
             wait_seconds=self._round_wait,
             time=now,
-            bytes_sent=self._bytes_sent,
-            bytes_received=self._bytes_received,
-            joules=self._joules(now),
+            bytes_sent=self._costs.bytes_sent,
+            bytes_received=self._costs.bytes_received,
+            joules=self._costs.joules(now),
         )
 
     def _status(self, now: float, state: PeerState | None = None) -> Publish:
@@ -482,8 +448,8 @@ class PeerMachine:
                 sequence=self._sequence,
                 state=self.state if state is None else state,
                 reason=self.reason,
-                round=self._update_round,
-                update_digest=self._digest,
+                round=self._outbox.round,
+                update_digest=self._outbox.digest,
                 neighbours=self.near.neighbours,
                 samples=self._samples,
                 loss=self._own.loss if self._own else math.nan,
@@ -491,9 +457,9 @@ class PeerMachine:
                 disagreement=self.disagreement,
                 train_seconds=self._round_train,
                 wait_seconds=self._round_wait,
-                bytes_received=self._bytes_received,
-                bytes_sent=self._bytes_sent,
-                joules=self._joules(now).total,
+                bytes_received=self._costs.bytes_received,
+                bytes_sent=self._costs.bytes_sent,
+                joules=self._costs.joules(now).total,
             )
         )
 

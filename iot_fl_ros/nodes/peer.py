@@ -6,11 +6,11 @@ from iot_fl_ros.nodes.process import catch_signals
 
 catch_signals()
 
-from collections.abc import Mapping, Sequence  # noqa: E402
+from collections.abc import Mapping  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-import torch  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
@@ -27,7 +27,9 @@ from iot_fl_ros.learning.outputs import RunWriter  # noqa: E402
 from iot_fl_ros.learning.peer import PeerMachine  # noqa: E402
 from iot_fl_ros.learning.peer_jobs import PeerWorker  # noqa: E402
 from iot_fl_ros.learning.peer_registry import PEER_METHODS, peer_method_settings  # noqa: E402
-from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
+from iot_fl_ros.learning.settings import NodeSettings  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.robots import RobotsApplication  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, describe_peer  # noqa: E402
 from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
@@ -90,6 +92,11 @@ class PeerNode(Node):
         declare(self, PEER_METHODS.get(name).Settings, given, METHOD_PREFIX)
         return MeshRunSettings(settings, name, method_settings)
 
+    @property
+    def node_settings(self) -> NodeSettings:
+        """How the process uses its machine."""
+        return self.settings.peer.node
+
     def start(self) -> None:
         """Begin to take part."""
         self._driver.start()
@@ -113,48 +120,9 @@ class PeerNode(Node):
         self.finished = self.settings.peer.node.exit_when_finished
 
 
-class PeerApplication:
-    """The process of one or several peers; they share one worker thread."""
-
-    def __init__(self) -> None:
-        self._thread = WorkerThread()
-        several = [
-            PeerNode(self._thread, robot_id, index, namespace=robot_id)
-            for index, robot_id in enumerate(_robot_ids())
-        ]
-        self.nodes: Sequence[Any] = several or [PeerNode(self._thread)]
-        node = self.nodes[0].settings.peer.node
-        torch.set_num_threads(node.threads)
-        self.use_events_executor: bool = node.use_events_executor
-
-    def start(self) -> None:
-        """Let every peer take part."""
-        for peer in self.nodes:
-            peer.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether all peers are done and the process was asked to end with them."""
-        return all(node.finished for node in self.nodes)
-
-    def close(self) -> None:
-        """Leave in good order."""
-        for node in self.nodes:
-            node.leave()
-        self._thread.stop(WORKER_TIMEOUT)
-
-
-def _robot_ids() -> list[str]:
-    """Return robot.ids of the command line, read with a node that is gone before the others."""
-    probe = Node('peer', start_parameter_services=False, enable_rosout=False)
-    ids = overrides_of(probe).get('robot.ids', [])
-    probe.destroy_node()
-    return [robot_id for robot_id in ids if robot_id]
-
-
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the run (exit_when_finished), SIGINT or SIGTERM."""
-    return run(PeerApplication, args)
+    return run(partial(RobotsApplication, PeerNode, 'peer'), args)
 
 
 if __name__ == '__main__':

@@ -157,11 +157,13 @@ def test_totals_go_on_over_a_restart():
             'bytes_sent': sent, 'bytes_received': 2 * sent, 'joules': 1.0, 'joules_active': 0.5,
         }  # fmt: skip
 
-    rows = merge_rows({'a': [row(1, 10), row(2, 20), row(3, 5)], 'b': [row(1, 1), row(3, 3)]})
-    assert [r['bytes_total'] for r in rows[:-1]] == [33, 63, 84]
-    assert [r['bytes_up'] for r in rows[:-1]] == [11, 10, 7]
+    start = {'kind': 'start', 'round': 2}
+    lives = {'a': [row(1, 10), row(2, 20), start, row(3, 25)], 'b': [row(1, 1), row(3, 3)]}
+    rows = merge_rows(lives)
+    assert [r['bytes_total'] for r in rows[:-1]] == [33, 63, 144]
+    assert [r['bytes_up'] for r in rows[:-1]] == [11, 10, 27]
     assert rows[1]['participants'] == ['a']
-    assert rows[-1]['bytes_up'] == 28
+    assert rows[-1]['bytes_up'] == 48
     assert rows[-1]['joules'] == 3.0
 
 

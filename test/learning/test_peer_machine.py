@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from methods import info_of
 
-from iot_fl_ros.core.effects import Hear, Publish, Record, RunEnded, SaveCheckpoint, StartJob, Warn
+from iot_fl_ros.core.effects import (
+    Hear,
+    Publish,
+    Reach,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    StartJob,
+    Warn,
+)
 from iot_fl_ros.core.events import (
     CheckpointSaved,
     GraphChanged,
@@ -119,7 +128,9 @@ def chunk(robot_id, round, mark, run_id=RUN):
 
 def test_it_starts_when_all_neighbours_are_heard_and_hears_them_alone():
     peer = Peer()
-    assert of(Hear, peer.prepare()) == [Hear(PeerChunk, ('a', 'c'))]
+    effects = peer.prepare()
+    assert of(Hear, effects) == [Hear(PeerChunk, ('a', 'c'))]
+    assert of(Reach, effects) == [Reach(PeerChunk, ('b',))], 'a topic of its own'
     assert job_of(peer.hear('a')) is None
     assert job_of(peer.hear('x')) is None, 'no neighbour'
     assert job_of(peer.hear('c')) == TrainPeer(1)
@@ -353,9 +364,9 @@ def test_hostile_messages_cost_a_counter_and_nothing_else():
 def test_it_does_not_count_what_it_hears_of_itself():
     peer = Peer()
     peer.begin()
-    before = peer.machine._bytes_received
+    before = peer.machine._costs.bytes_received
     peer.hear('b', neighbours=('a', 'c'))
-    assert peer.machine._bytes_received == before
+    assert peer.machine._costs.bytes_received == before
 
 
 def test_training_and_mixing_cost_energy():

@@ -80,6 +80,17 @@ def test_a_killed_peer_comes_back_and_the_mesh_goes_on(start_mesh, tmp_path):
     assert summary['robots'] == 3
 
 
+def test_several_peers_in_one_process(start_mesh, tmp_path):
+    mesh = start_mesh(2, **{'run.rounds': 3, 'mesh.count': 4, 'method.local_epochs': 1})
+    arguments = ['--params-file', str(tmp_path / 'run/params.yaml')]
+    arguments += ['-p', 'robot.ids:=[robot_2,robot_3]', '-p', 'data.partition_index:=2']
+    mesh.start('peer', [*arguments, '-p', 'data.partition_count:=4'], 'both')
+    wait_for(lambda: set(mesh.codes().values()) == {0})
+    for robot_id in robot_ids(4):
+        rows = rounds_of(tmp_path / 'run', robot_id)
+        assert [len(row['participants']) for row in rows] == [3, 3, 3]
+
+
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_peer_quietly(start_mesh, tmp_path, number):
     mesh = start_mesh(2)
