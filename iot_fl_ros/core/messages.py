@@ -36,6 +36,7 @@ AGGREGATOR = 'aggregator'
 NO_DIGEST = b''
 DIGEST_BYTES = 32
 MAX_OPEN_SET = 10_000_000
+MAX_TAGS = 64
 
 
 class PlanState(IntEnum):
@@ -151,6 +152,8 @@ class RobotStatus(WireMessage):
             raise MessageError('out of range', 'accuracy and battery must be in 0..1')
         if self.train_seconds < 0 or self.upload_seconds < 0:
             raise MessageError('out of range', 'times must not be negative')
+        if len(self.tags) > MAX_TAGS:
+            raise MessageError('too long', f'{len(self.tags)} tags, limit {MAX_TAGS}')
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ class Resources:
         self._settings = settings
         self._places = {robot_id: n for n, robot_id in enumerate(robots)}
         self._seed = seed
+        self._slower = _mean_inverse(settings.spread, settings.cut)
         rng = generator(seed, 'resources')
         count = len(robots)
         self._speed = rng.uniform(settings.slowest, settings.fastest, count)
@@ -92,10 +93,9 @@ class Resources:
         """Return the expected times, for whoever wants to compare with the best choice."""
         place = self._places[robot_id]
         x, y = self._positions(round)[place]
-        slower = _mean_inverse(self._settings.spread, self._settings.cut)
         return Seconds(
-            slower * self._settings.samples / float(self._speed[place]),
-            slower * size * 8 / self._capacity(math.hypot(x, y)),
+            self._slower * self._settings.samples / float(self._speed[place]),
+            self._slower * size * 8 / self._capacity(math.hypot(x, y)),
         )
 
     def _capacity(self, distance: float) -> float:

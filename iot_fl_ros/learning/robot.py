@@ -22,7 +22,7 @@ from iot_fl_ros.core.effects import (
     StartJob,
     Warn,
 )
-from iot_fl_ros.core.errors import IotFlError, MessageError
+from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
 from iot_fl_ros.core.events import (
     BadMessage,
     CheckpointSaved,
@@ -35,6 +35,7 @@ from iot_fl_ros.core.events import (
 )
 from iot_fl_ros.core.messages import (
     AGGREGATOR,
+    MAX_TAGS,
     NO_DIGEST,
     ChunkRequest,
     GlobalChunk,
@@ -70,6 +71,8 @@ class RobotMachine:
         self.robot_id = robot_id
         self._trusted = tuple(trusted)
         self._tags = tuple(tags)
+        if len(self._tags) > MAX_TAGS:
+            raise ConfigError(f'robot.tags has {len(self._tags)} items: {MAX_TAGS} are allowed')
         self._battery = math.nan
         self.counters = Refusals()
         self.accuracy = math.nan

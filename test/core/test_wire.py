@@ -75,6 +75,7 @@ ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT, SPLIT_INFO, SPLIT_STATUS, INF
     [
         (STATUS, {'accuracy': 1.5}, 'out of range'),
         (STATUS, {'train_seconds': math.nan}, 'not finite'),
+        (STATUS, {'tags': ('x',) * 65}, 'too long'),
         (STATUS, {'loss': math.inf}, 'not finite'),
         (STATUS, {'state': 99}, 'out of range'),
         (STATUS, {'robot_id': 'aggregator'}, 'bad robot id'),

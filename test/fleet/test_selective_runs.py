@@ -202,6 +202,12 @@ def test_games_show_what_policies_are_worth():
         for policy in ('random', 'fedcs', 'elementwise_ucb', 'bsfl')
     }
     assert seconds['fedcs'] < 0.6 * seconds['random']
+    told = GameSettings(robots=30, rounds=60, told=True)
+    best = play(told, SelectSettings(policy='fedcs', count=3), robots, 0)
+    assert sum(best) < min(seconds.values()), 'nobody explores'
+    assert sum(best[-20:]) < 0.5 * sum(
+        play(told, SelectSettings(policy='random', count=3), robots, 0)[-20:]
+    )
     assert seconds['elementwise_ucb'] < 0.6 * seconds['random']
     assert seconds['bsfl'] < seconds['random']
     short = GameSettings(robots=30, rounds=60, deadline=20.0)

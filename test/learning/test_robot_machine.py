@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from iot_fl_ros.core.effects import StartJob
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.events import JobFailed, MessageArrived
 from iot_fl_ros.core.messages import RobotState, RunInfo
 from iot_fl_ros.learning.jobs import Prepare
@@ -51,6 +52,11 @@ def test_run_info_that_cannot_be_used_is_refused_and_said(changes):
     assert machine.reason
     again = machine.handle(MessageArrived(INFO, 100), 1.0)
     assert [e for e in again if isinstance(e, StartJob)], 'the right one is still welcome'
+
+
+def test_more_tags_than_fit_into_a_status_are_refused():
+    with pytest.raises(ConfigError, match=r'robot\.tags'):
+        RobotMachine('robot_0', tags=[str(n) for n in range(65)])
 
 
 def test_a_dotted_path_needs_the_owners_trust():

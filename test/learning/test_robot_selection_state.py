@@ -147,6 +147,29 @@ def test_what_a_round_with_serial_uploads_shows():
     assert sights['e'].train_at_least
 
 
+def test_absurd_times_do_no_harm():
+    opened = OpenRound(1, 0, ['a', 'b'], 100.0)
+    opened.add_status(status('a', 1e308), 100.0)
+    sights = sights_of(opened, 'parallel', 130.0)
+    assert sights['a'].train == 30 * 24 * 3600
+    for policy in ('naive_ucb', 'elementwise_ucb', 'bsfl'):
+        for normaliser in ('relative', 'percentile'):
+            asker = Asker(SelectSettings(policy=policy, count=1, normaliser=normaliser), 0, 0)
+            for round in range(1, 6):
+                lies = Sight(round, [2.6e6, 0.0][round % 2], 0.0)
+                asker.observe({'a': lies, 'b': Sight(round, 1.0, 1.0)})
+                assert len(asker.ask(['a', 'b'], round + 1)) == 1
+            json.dumps(asker.state(), allow_nan=False)
+
+
+def test_rounds_weigh_like_sights():
+    asker = Asker(SelectSettings(policy='bsfl', discount=0.9), 0, 0)
+    for round in range(1, 30):
+        asker.observe({'a': Sight(round, 1.0, 1.0)})
+    asked = asker._known(['a'], 30)['a'].asked
+    assert asker._rounds(30) == pytest.approx(asked), 'it took part in all of them'
+
+
 def test_an_update_from_before_the_round_says_nothing_of_its_upload():
     opened = OpenRound(1, 0, ['a'], 100.0)
     opened.add_status(status('a', 9.0), 100.0)

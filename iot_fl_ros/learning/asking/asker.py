@@ -122,9 +122,10 @@ class Asker:
         return known
 
     def _rounds(self, round: int) -> float:
-        """Return the number of rounds before `round`, with the weight that their sights have."""
+        """Return the number of rounds before `round`, weighted as their sights are."""
         settings = self._settings
         past = min(round - 1, settings.window) if settings.window else round - 1
         if settings.discount == 1.0:
             return float(past)
-        return (1 - settings.discount**past) / (1 - settings.discount)
+        gamma = settings.discount
+        return gamma * (1 - gamma**past) / (1 - gamma)

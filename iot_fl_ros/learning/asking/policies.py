@@ -1,7 +1,7 @@
 """Policies: whom to ask, from what is known of the robots. Functions without state.
 
 Sources: FedCS, Nishio and Yonetani, arXiv 1804.08333, algorithm 3; naive and element-wise UCB,
-Yoshida et al., arXiv 2009.13879; BSFL, Ben Ami, Cohen and Zhao, arXiv 2303.15393 (formulas as in
+Yoshida et al., arXiv 2009.13879; BSFL, Ben Ami, Cohen and Zhao, arXiv 2303.10373 (formulas as in
 docs/methods.md). Discounted and sliding-window forms: Garivier and Moulines, arXiv 0805.3415.
 """
 

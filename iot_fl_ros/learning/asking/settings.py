@@ -34,7 +34,9 @@ class SelectSettings:
         minimum=0.0,
     )
     exploration: float = setting(
-        0.25, 'Weight of the optimism about robots that were seldom asked.', minimum=0.0
+        0.25,
+        'Weight c of the optimism about robots that were seldom asked; bsfl needs less, 0.02.',
+        minimum=0.0,
     )
     normaliser: str = setting(
         'relative',

@@ -7,6 +7,9 @@ import math
 from iot_fl_ros.learning.asking.times import Sight
 from iot_fl_ros.learning.round import OpenRound
 
+# What a status says is believed up to a month where nothing here can tell.
+_LONGEST = 30 * 24 * 3600.0  # s
+
 
 def sights_of(closed: OpenRound, timing: str, now: float) -> dict[str, Sight]:
     """Return one sight a participant, by the robots' statuses and the aggregator's own clock.
@@ -26,7 +29,7 @@ def sights_of(closed: OpenRound, timing: str, now: float) -> dict[str, Sight]:
         if status is None:
             sights[robot_id] = Sight(closed.number, now - closed.opened, math.nan, True)
             continue
-        train = status.train_seconds
+        train = min(status.train_seconds, _LONGEST)
         if announced is not None:
             train = min(train, announced - closed.opened)
         arrived = closed.arrived.get(robot_id)
