@@ -7,11 +7,10 @@ from iot_fl_ros.nodes.process import catch_signals
 catch_signals()
 
 import math  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-import torch  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import BatteryState  # noqa: E402
@@ -23,8 +22,13 @@ from iot_fl_ros.core.messages import AGGREGATOR  # noqa: E402
 from iot_fl_ros.core.store import FolderStore  # noqa: E402
 from iot_fl_ros.learning.jobs import RobotWorker  # noqa: E402
 from iot_fl_ros.learning.robot import RobotMachine  # noqa: E402
-from iot_fl_ros.learning.settings import LearnerSettings, fleet_setting_names  # noqa: E402
-from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
+from iot_fl_ros.learning.settings import (  # noqa: E402
+    LearnerSettings,
+    NodeSettings,
+    fleet_setting_names,
+)
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.robots import RobotsApplication  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, describe_robot  # noqa: E402
 from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
@@ -75,6 +79,11 @@ class LearnerNode(Node):
         )
         self._diagnostics = Diagnostics(self)
 
+    @property
+    def node_settings(self) -> NodeSettings:
+        """How the process uses its machine."""
+        return self.settings.node
+
     def start(self) -> None:
         """Begin to take part."""
         self._driver.start()
@@ -99,48 +108,9 @@ class LearnerNode(Node):
         self.finished = self.settings.node.exit_when_finished
 
 
-class LearnerApplication:
-    """The process of one or several robots; they share one worker thread."""
-
-    def __init__(self) -> None:
-        self._thread = WorkerThread()
-        several = [
-            LearnerNode(self._thread, robot_id, index, namespace=robot_id)
-            for index, robot_id in enumerate(_robot_ids())
-        ]
-        self.nodes: Sequence[Any] = several or [LearnerNode(self._thread)]
-        node = self.nodes[0].settings.node
-        torch.set_num_threads(node.threads)
-        self.use_events_executor: bool = node.use_events_executor
-
-    def start(self) -> None:
-        """Let every robot take part."""
-        for learner in self.nodes:
-            learner.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether all robots are done and the process was asked to end with them."""
-        return all(node.finished for node in self.nodes)
-
-    def close(self) -> None:
-        """Leave in good order."""
-        for node in self.nodes:
-            node.leave()
-        self._thread.stop(WORKER_TIMEOUT)
-
-
-def _robot_ids() -> list[str]:
-    """Return robot.ids of the command line, read with a node that is gone before the others."""
-    probe = Node('learner', start_parameter_services=False, enable_rosout=False)
-    ids = overrides_of(probe).get('robot.ids', [])
-    probe.destroy_node()
-    return [robot_id for robot_id in ids if robot_id]
-
-
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the run (exit_when_finished), SIGINT or SIGTERM."""
-    return run(LearnerApplication, args)
+    return run(partial(RobotsApplication, LearnerNode, 'learner'), args)
 
 
 if __name__ == '__main__':
