@@ -112,6 +112,7 @@ def _plot_courses(section: Section, by_case: Mapping[str, Courses], path: Path) 
             _band(axes, grid, 100 * np.array(curves), method, colors[method])
         for target in TARGETS:
             axes.axhline(100 * target, color='grey', linewidth=0.6, linestyle=':')
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # intervals may go below
         axes.set_xlabel('virtual seconds')
         axes.set_ylabel('accuracy, %')
 
