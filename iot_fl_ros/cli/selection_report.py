@@ -112,6 +112,7 @@ def _plot_courses(section: Section, by_case: Mapping[str, Courses], path: Path) 
             _band(axes, grid, 100 * np.array(curves), method, colors[method])
         for target in TARGETS:
             axes.axhline(100 * target, color='grey', linewidth=0.6, linestyle=':')
+        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # intervals may go below
         axes.set_xlabel('virtual seconds')
         axes.set_ylabel('accuracy, %')
 
@@ -226,10 +227,13 @@ def _panels(section: Section, by_case: Mapping[str, Any], draw: Any, path: Path)
 
 
 def _band(axes: Any, x: Any, curves: Any, label: str, color: Any) -> None:
-    """Draw the mean over seeds and its 95 % interval. curves: [seeds, points]."""
+    """Draw the mean over seeds and its 95 % interval, which two seeds leave too wide to see.
+
+    curves: [seeds, points].
+    """
     mean = np.mean(curves, axis=0)
     axes.plot(x, mean, label=label, color=color, linewidth=1.4)
-    if len(curves) > 1:
+    if len(curves) > 2:
         half = np.array([Estimate.of(list(values)).half for values in np.asarray(curves).T])
         axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.12)
 
