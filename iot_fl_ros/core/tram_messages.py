@@ -26,6 +26,9 @@ from iot_fl_ros.core.wire import (
 )
 
 MAX_TOKENS = 64
+# Far beyond what a fleet can use up, and far below where numbers end.
+MAX_FENCE = 1 << 62
+MAX_COUNT = 1 << 30
 
 
 class TramState(IntEnum):
@@ -102,6 +105,7 @@ class TramStatus(WireMessage):
             raise MessageError('out of range', 'accuracy must be in 0..1')
         if min(self.train_seconds, self.joules) < 0 or self.batch_seconds < 0:
             raise MessageError('out of range', 'times and joules must not be negative')
+        _check_fences(*self.promised, *self.fences, *self.bases)
         if self.link_rate <= 0:
             raise MessageError('out of range', 'link_rate must be positive')
 
@@ -132,6 +136,10 @@ class TokenOffer(WireMessage):
         _check_token(self.token_id)
         check_enum('phase', self.phase, TokenPhase)
         check_digest('digest', self.digest, True)
+        _check_fences(self.fence)
+        counts = (self.visits, self.updates, self.cycle, *self.class_usage)
+        if max(counts) > MAX_COUNT:
+            raise MessageError('out of range', f'a count is over {MAX_COUNT}')
         if not self.fence:
             raise MessageError('out of range', 'who offers a token holds it with a fence')
         for robot_id in (self.sender_id, *self.route):
@@ -160,6 +168,7 @@ class TokenClaim(WireMessage):
         _check_token(self.token_id)
         check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
+        _check_fences(self.fence)
         if self.base >= self.fence:
             raise MessageError('out of range', f'fence {self.fence} is not after base {self.base}')
 
@@ -184,6 +193,7 @@ class TokenVote(WireMessage):
         _check_token(self.token_id)
         check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
+        _check_fences(self.fence, self.promised)
         if self.granted > 1:
             raise MessageError('out of range', f'granted is {self.granted}, not 0 or 1')
 
@@ -207,3 +217,8 @@ TRAM_MESSAGES: tuple[type[WireMessage], ...] = (
 def _check_token(token_id: int) -> None:
     if token_id >= MAX_TOKENS:
         raise MessageError('out of range', f'token {token_id}, at most {MAX_TOKENS}')
+
+
+def _check_fences(*fences: int) -> None:
+    if max(fences, default=0) > MAX_FENCE:
+        raise MessageError('out of range', f'a fencing number is over {MAX_FENCE}')

@@ -45,7 +45,7 @@ class TramNode(Node):
         refuse_unknown(given, tram_setting_names())
         given['data.partition_index'] = given.get('data.partition_index', 0) + index
         self.settings = declare(self, TramNodeSettings, given)
-        self.settings.tram.check()
+        self.settings.check()
         self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
         if self.robot_id not in self.settings.tram.ids:
             raise ConfigError(

@@ -37,6 +37,7 @@ class Watch:
         self.simulation = simulation
         self.holders: dict[tuple[int, int], str] = {}
         self.held: dict[int, dict[int, tuple[int, set[int]]]] = {}
+        self.offered: set[tuple[int, int]] = set()
 
     def look(self):
         for robot_id, machine in self.simulation.machines.items():
@@ -48,6 +49,10 @@ class Watch:
         key = seat.token_id, seat.fence
         known = self.holders.setdefault(key, robot_id)
         assert known == robot_id, f'{known} and {robot_id} both hold token and fence {key}'
+        if seat.place is Place.OFFERING and seat._offered:
+            self.offered.add(key)
+        # Two results of one holding could not be told apart.
+        assert seat.place is not Place.TRAINING or key not in self.offered, f'again with {key}'
         held = self.held.setdefault(seat.token_id, {})
         if seat.fence not in held:
             base = machine.context.promises.made[seat.token_id].base

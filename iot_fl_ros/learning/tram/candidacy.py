@@ -26,8 +26,8 @@ class Candidacy:
         return True
 
     def won(self, majority: int) -> bool:
-        """Return whether enough robots promised."""
-        return len(self.votes) >= majority
+        """Return whether enough robots promised, itself among them."""
+        return self.claim.sender_id in self.votes and len(self.votes) >= majority
 
     def lost(self, robots: int, majority: int) -> bool:
         """Return whether too many robots refused."""

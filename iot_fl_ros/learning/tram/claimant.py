@@ -64,14 +64,15 @@ class Claimant:
         patience = _PATIENCE * me.settings.run.lease
         me.promises.grant(claim, now, patience)
         self._candidacy = Candidacy(claim, now + patience)
-        return [self._keep(claim)]
+        # In case its disk is too slow for the claim.
+        return [self._keep(claim), self._timer(patience)]
 
     def voted(self, vote: TokenVote, now: float) -> list[Effect]:
         """Take a vote, if it is for a claim of this robot."""
         me = self._me
-        me.promises.note(self._token_id, vote.promised)
         if vote.sender_id not in me.roster.robots:
             raise MessageError('not of the fleet', f'{vote.sender_id!r} has no vote')
+        me.promises.note(self._token_id, vote.promised)
         if self._candidacy is None or not self._candidacy.take(vote):
             return []
         if self._candidacy.lost(len(me.roster.robots), me.roster.majority):
@@ -84,7 +85,10 @@ class Claimant:
             return []
         if now >= self._candidacy.deadline:
             return self._give_way(now)
-        return [Publish(self._candidacy.claim), self._timer(REPEAT * self._me.settings.run.lease)]
+        again = self._timer(REPEAT * self._me.settings.run.lease)
+        # Before its own promise is on disk nobody may hear of the claim.
+        promised = self._me.robot_id in self._candidacy.votes
+        return [Publish(self._candidacy.claim), again] if promised else [again]
 
     def _go_on_if_majority(self, now: float) -> list[Effect]:
         if self._candidacy is None or not self._candidacy.won(self._me.roster.majority):

@@ -144,7 +144,9 @@ class TramWorker:
             {
                 'seed': settings.run.seed,
                 'updates': settings.run.updates,
-                'tram': settings.tram,
+                'target': settings.run.target,
+                'lease': settings.run.lease,
+                'tram': replace(settings.tram, robots=[], count=0),
                 'robots': settings.tram.ids,
                 'model': settings.model.name,
                 'state_size': self._learner.state_size,
@@ -179,8 +181,13 @@ class TramWorker:
         return Token(token_id, manifest['base'], manifest['trained'], log, tensors)
 
     def _kept_promises(self, run_id: str) -> tuple[Promise, ...] | None:
+        """Return the promises kept; none made, if a store is empty; None if there is no store."""
+        if self._stores(_PROMISES) is None:
+            return None
         kept = self._read(_PROMISES, run_id)
-        return tuple(Promise(*entry) for entry in kept[0]['promises']) if kept else None
+        if kept is None:
+            return tuple(Promise() for _ in range(self._settings.tram.tokens))
+        return tuple(Promise(*entry) for entry in kept[0]['promises'])
 
     def _read(self, name: str, run_id: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         store = self._stores(name)
@@ -224,8 +231,11 @@ class TramWorker:
             seed=derive_seed(seed, 'dropout', *parts),
         )
         seconds = time.perf_counter() - start
+        state = learner.state()
+        if not (math.isfinite(loss) and np.isfinite(state).all() and np.isfinite(velocity).all()):
+            raise DataError('training diverged: lower tram.learning_rate')
         used = np.bincount(private.labels[batches].ravel(), minlength=len(token.log.class_usage))
-        tensors = token_tensors(learner.state(), velocity, tram.momentum_bits)
+        tensors = token_tensors(state, velocity, tram.momentum_bits)
         accuracy = learner.accuracy(self._test) if job.test and self._test else math.nan
         counts = tuple(int(n) for n in used)
         log = _after(token.log, job.batches, counts)

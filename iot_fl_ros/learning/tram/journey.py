@@ -12,7 +12,7 @@ from iot_fl_ros.learning.tram.token import Log
 
 
 class Journey:
-    """Plans for one token. `avoid` leaves a robot out for a lease."""
+    """Plans for one token. `avoid` leaves a robot out of plans for a while."""
 
     def __init__(self, context: Context) -> None:
         self._me = context
@@ -22,13 +22,15 @@ class Journey:
         """A robot did not take the token."""
         self._avoided[robot_id] = now
 
-    def next_stop(self, log: Log, now: float) -> tuple[str, int]:
-        """Return the next robot of the route that is there, and its position; '' = none."""
+    def next_stop(self, log: Log, after: int, now: float) -> tuple[str, int]:
+        """Return the next robot of the route that is there, and its position; '' = none.
+
+        after: position of the route that was offered to last.
+        """
         me = self._me
-        for position in range(log.position + 1, len(log.route)):
+        for position in range(after + 1, len(log.route)):
             robot = log.route[position]
-            other = robot != me.robot_id and not self._lately(robot, now)
-            if other and me.roster.there(robot, now):
+            if robot != me.robot_id and me.roster.there(robot, now):
                 return robot, position
         return '', -1
 
@@ -56,10 +58,13 @@ class Journey:
             log, phase=TokenPhase.DELIVERING, route=route, shares=(0,) * len(route), position=0
         )
 
-    def trained_enough(self, log: Log) -> bool:
-        """Return whether the training is over, and the last tour has not begun."""
+    def trained_enough(self, log: Log, accuracy: float) -> bool:
+        """Return whether the training is over, and the last tour has not begun.
+
+        accuracy: of this token's last test here, NaN = none.
+        """
         run = self._me.settings.run
-        reached = run.target < 1.0 and self._me.accuracy >= run.target
+        reached = run.target < 1.0 and accuracy >= run.target
         return log.phase == TokenPhase.TRAINING and (log.updates >= run.updates or reached)
 
     def batches_here(self, log: Log) -> int:
@@ -75,5 +80,7 @@ class Journey:
         return crossed or after >= run.updates
 
     def _lately(self, robot_id: str, now: float) -> bool:
-        lease = self._me.settings.run.lease
-        return now - self._avoided.get(robot_id, -math.inf) <= lease
+        settings = self._me.settings
+        # Longer than it takes to find out again that it does not take the token.
+        while_ = settings.run.lease + 2 * settings.tram.offer_timeout
+        return now - self._avoided.get(robot_id, -math.inf) <= while_

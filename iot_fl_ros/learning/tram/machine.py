@@ -34,6 +34,7 @@ from iot_fl_ros.core.tram_messages import (
     TokenChunk,
     TokenClaim,
     TokenOffer,
+    TokenPhase,
     TokenVote,
     TramState,
     TramStatus,
@@ -80,7 +81,8 @@ class TramMachine:
         self.seats: list[Seat] = []
         self._settings = settings
         self._refused = False
-        self._started_at = 0.0
+        self._elapsed = 0.0
+        self._beaten_at = 0.0
         self._now = 0.0
         self._done_at: float | None = None
         self._over = False
@@ -111,11 +113,15 @@ class TramMachine:
         """Return the energy since the start."""
         return joules_of(
             self._settings.energy,
-            elapsed=now - self._started_at,
+            elapsed=self._elapsed + self._since_beat(now),
             training=self.context.train_seconds,
             bytes_sent=self.bytes_sent,
             bytes_received=self.bytes_received,
         )
+
+    def _since_beat(self, now: float) -> float:
+        """Return the time since the last heartbeat, whatever was done to the clock meanwhile."""
+        return min(max(0.0, now - self._beaten_at), 2 * self._settings.run.heartbeat)
 
     def missing(self) -> list[str]:
         """Return the robots of the fleet that are not heard."""
@@ -128,7 +134,7 @@ class TramMachine:
 
     def start(self, now: float) -> list[Effect]:
         """Begin: load data and model."""
-        self._started_at = now
+        self._beaten_at = now
         return [StartJob(Prepare()), self._next_beat()]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -140,8 +146,7 @@ class TramMachine:
     def _handle(self, event: Event, now: float) -> list[Effect]:
         match event:
             case MessageArrived(message, wire_bytes):
-                self.bytes_received += wire_bytes
-                return self._message(message, now)
+                return self._message(message, wire_bytes, now)
             case BadMessage(topic, sender, reason):
                 return [self.context.refuse(sender, f'{topic}: {reason}')]
             case TimerFired(name):
@@ -160,9 +165,12 @@ class TramMachine:
 
     # --- messages -------------------------------------------------------------------------------
 
-    def _message(self, message: Any, now: float) -> list[Effect]:
+    def _message(self, message: Any, wire_bytes: int, now: float) -> list[Effect]:
         sender = getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
-        if not self.seats or sender == self.robot_id:
+        if sender == self.robot_id:
+            return []  # its own, which no radio carries
+        self.bytes_received += wire_bytes
+        if not self.seats:
             return []
         try:
             if message.run_id != self.context.run_id:
@@ -170,6 +178,8 @@ class TramMachine:
                     'foreign run',
                     f'{message.run_id!r} is not {self.context.run_id!r}: settings or data differ',
                 )
+            if sender not in self.context.roster.robots:
+                raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
             return self._take(message, now)
         except MessageError as error:
             return [self.context.refuse(sender, f'{message.TOPIC}: {error.reason}', str(error))]
@@ -183,8 +193,6 @@ class TramMachine:
             case TokenChunk():
                 return self._seat(message.model_version).chunk(message, now)
             case TokenClaim():
-                if message.sender_id not in self.context.roster.robots:
-                    raise MessageError('not of the fleet', f'{message.sender_id!r} cannot hold')
                 return self._seat(message.token_id).claimed(message, now)
             case TokenVote():
                 return self._seat(message.token_id).voted(message, now)
@@ -226,7 +234,7 @@ class TramMachine:
     def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
         self._refused = True
         self.reason = error[:255]
-        return [Warn('prepare', f'cannot take part: {error}')]
+        return [Warn('prepare', f'cannot take part: {error}'), self._status(now), RunEnded()]
 
     def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
         match job:
@@ -251,7 +259,7 @@ class TramMachine:
             case KeepToken(token):
                 return self.seats[token.token_id].not_kept(token, error, now)
             case Visit(token):
-                return self.seats[token.token_id].failed(error, now)
+                return self.seats[token.token_id].failed(job, error, now)
             case Merge(first):
                 warn = Warn('merge', f'tokens were not merged: {error}')
                 return [warn, *self._save(self.seats[first.token_id])]
@@ -269,7 +277,9 @@ class TramMachine:
             me.accuracy = result.accuracy
         effects = seat.visited(result, now)
         waiting = next((s for s in self.seats if s.place is Place.WAITING), None)
-        if seat.place is Place.SAVING and waiting and self._merging:
+        both = [seat, waiting] if seat.place is Place.SAVING and waiting else []
+        if both and self._merging and all(s.token.log.phase == TokenPhase.TRAINING for s in both):
+            assert waiting is not None
             return [*effects, StartJob(Merge(seat.token, waiting.token))]
         return effects + self._save(seat)
 
@@ -313,6 +323,10 @@ class TramMachine:
 
     def _beat(self, now: float) -> list[Effect]:
         effects: list[Effect] = [self._next_beat()]
+        self._elapsed += self._since_beat(now)
+        self._beaten_at = now
+        if self._refused:
+            return [*effects, self._status(now)]
         if not self.context.run_id:
             return effects
         for seat in self.seats:
@@ -324,7 +338,10 @@ class TramMachine:
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once the others know that all tokens are finished, or had time enough to."""
-        if self.state != TramState.FINISHED or self._over:
+        if self._over:
+            return []
+        if self.state != TramState.FINISHED:
+            self._done_at = None
             return []
         if self._done_at is None:
             self._done_at = now
@@ -356,7 +373,7 @@ class TramMachine:
         return Publish(
             TramStatus(
                 stamp=now,
-                run_id=me.run_id,
+                run_id=me.run_id or self._settings.run.name,
                 robot_id=self.robot_id,
                 sequence=self._status_sequence,
                 state=self.state if state is None else state,

@@ -18,7 +18,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.tram_messages import ClaimPhase, TokenClaim
+
+# Nobody who claims again and again gets so far ahead of the others.
+_MOST_AHEAD = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,9 @@ class Promises:
         self.made[token_id] = mine
 
     def note(self, token_id: int, number: int) -> None:
-        """Take note of a number that somebody has promised."""
+        """Take note of a number that somebody has promised; MessageError for an absurd one."""
+        if number > self._highest[token_id] + _MOST_AHEAD:
+            raise MessageError('out of range', f'number {number} is far ahead of all others')
         self._highest[token_id] = max(self._highest[token_id], number)
 
     def next_number(self, token_id: int) -> int:

@@ -6,14 +6,15 @@ from __future__ import annotations
 class Recollection:
     """A robot with a record on disk may vote at once. One without waits for a lease, and listens.
 
-    What it then knows of more than half of the others tells every promise that it can have made
+    What it then knows of at least half of the fleet tells every promise that it can have made
     before, if messages take less than a quarter of a lease and the others have not forgotten too:
     claims that it voted for are void or known to one of those it heard.
     """
 
     def __init__(self, robot_id: str, robots: tuple[str, ...], lease: float) -> None:
         self._others = set(robots) - {robot_id}
-        self._enough = min(len(robots) // 2 + 1, len(self._others))
+        # So many that one of them is in every majority that this robot can have been a part of.
+        self._enough = min(len(robots) - len(robots) // 2, len(self._others))
         self._lease = lease
         self._heard: set[str] = set()
         self._started = 0.0

@@ -26,7 +26,8 @@ class TramRoster:
             raise MessageError('not of the fleet', f'{status.robot_id!r} is not in tram.robots')
         known = self._heard.get(status.robot_id)
         # Stamps, not sequence numbers: a robot that starts again counts from 1.
-        if known and status.stamp < known[0].stamp:
+        # An older stamp after a silence: its clock was put right.
+        if known and status.stamp < known[0].stamp and now - known[1] <= self._lease:
             raise MessageError('old status', f'status {status.sequence} is not new')
         self._heard[status.robot_id] = status, now
 

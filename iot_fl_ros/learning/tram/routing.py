@@ -90,8 +90,10 @@ def _load_aware(
     """Return the visit of least time a mini-batch among those that leave usage balanced enough."""
     batches = np.arange(1, settings.visit_batches + 1)
     after = used + batches[None, :, None] * units[:, None, :]
-    # Relative, so that it means the same early and late in a run.
-    spread = after.var(axis=2) / np.maximum(after.mean(axis=2), 1e-9) ** 2
+    # In shares of a class in a cycle: relative to all that was used, a token late in a run could
+    # stay with one robot until it has forgotten the classes of the others.
+    share = settings.cycle_batches * settings.batch_size / len(used)
+    spread = after.var(axis=2) / share**2
     seconds = np.array([_seconds(sites[r], r == holder, batches, token_bytes) for r in robots])
     # At the start nothing is balanced: then the best there is, and little worse.
     bound = max(settings.imbalance, 1.05 * float(spread.min()))

@@ -7,6 +7,7 @@ everything here may be late, repeated or lost.
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from iot_fl_ros.core.effects import CancelTimer, Effect, Publish, Reach, SetTimer, StartJob, Warn
 from iot_fl_ros.core.errors import MessageError
@@ -53,6 +54,10 @@ class Seat:
         self._offering = Offering(context)
         self._held_since = 0.0
         self._came = False
+        self._offered = False  # with the number that it holds
+        self._stop = -1  # position of the route that was last offered to
+        self._accuracy = math.nan
+        self._arriving: Token | None = None
 
     @property
     def place(self) -> Place:
@@ -87,7 +92,10 @@ class Seat:
         self._places.go('offered')
         self._inbox.expect(offer)
         timers: list[Effect] = [] if repeated else [self._repair_timer()]
-        return timers + self._keep_if_whole(now)
+        try:
+            return timers + self._keep_if_whole(now)
+        except MessageError as error:  # pieces that came before their offer; ask for right ones
+            return [*timers, self._me.refuse(offer.sender_id, error.reason, str(error))]
 
     def _check(self, offer: TokenOffer) -> None:
         """Raise MessageError for an offer that is old, or of something else."""
@@ -118,11 +126,13 @@ class Seat:
             return []
         self._places.go('all pieces')
         token = Token(self.token_id, offer.fence, False, Log.of_offer(offer), tensors)
-        return [self._cancel(_REPAIR), StartJob(KeepToken(token))]
+        self._arriving = token
+        # Beside the training of another token, which it may meet here.
+        return [self._cancel(_REPAIR), StartJob(KeepToken(token), background=True)]
 
     def kept(self, token: Token, now: float) -> list[Effect]:
         """A copy is on disk: one that came here is claimed, one trained here goes on."""
-        if self.place is Place.KEEPING and not token.trained:
+        if self.place is Place.KEEPING and token is self._arriving:
             self.token = token
             self._inbox.forget()
             return self._claim(now, 'on disk')
@@ -134,7 +144,7 @@ class Seat:
     def not_kept(self, token: Token, error: str, now: float) -> list[Effect]:
         """A copy could not be written: leave it to others, or do with that in memory."""
         warn = Warn('disk', f'token {self.token_id} is not on disk: {error}')
-        if self.place is Place.KEEPING:
+        if self.place is Place.KEEPING and token is self._arriving:
             self._places.go('not kept')
             return [warn]
         return [warn, *self.kept(token, now)]
@@ -173,7 +183,9 @@ class Seat:
             self._places.go('majority' if won else 'no majority')
             if won:
                 self.fence = won.fence
-                self._held_since, self._came = now, not self.token.trained
+                self._held_since, self._came = now, self.token is self._arriving
+                self._offered, self._stop = False, self.token.log.position
+                self._accuracy = math.nan
                 self._renew(now)
         if won or lost:
             self._claimant.rest()
@@ -258,7 +270,7 @@ class Seat:
         if not batches:
             return self._pass_on('nothing to train')
         self._places.go('trains')
-        after = self._journey.next_stop(log, now)[0]
+        after = self._journey.next_stop(log, log.position, now)[0]
         reach = [Reach(TokenChunk, (after,))] if after else []
         visit = Visit(self.token, self.fence, batches, self._journey.tests(log, batches))
         return [*reach, StartJob(visit)]
@@ -278,15 +290,16 @@ class Seat:
         )  # fmt: skip
         self.token = result.token
         self._came = False
+        self._accuracy = result.accuracy
         return [row]
 
     def keep(self) -> Effect:
         """Make the trained token durable; the place is SAVING."""
         return StartJob(KeepToken(self.token))
 
-    def failed(self, error: str, now: float) -> list[Effect]:
+    def failed(self, visit: Visit, error: str, now: float) -> list[Effect]:
         """Training raised: pass the token on as it came."""
-        if self.place is not Place.TRAINING:
+        if self.place is not Place.TRAINING or visit.fence != self.fence:
             return []
         warn = Warn('training', f'token {self.token_id} cannot be trained here: {error}')
         return [warn, *self._pass_on('training failed')]
@@ -299,11 +312,11 @@ class Seat:
 
     def _onward(self, now: float) -> list[Effect]:
         """Offer the token to the next robot; the place is OFFERING."""
-        if self._journey.trained_enough(self.token.log):
+        if self._journey.trained_enough(self.token.log, self._accuracy):
             self._plan(self._journey.delivery(self.token.log, now))
-        receiver, position = self._journey.next_stop(self.token.log, now)
-        if receiver:
-            return self._offering.begin(self.token, self.fence, receiver, position, now)
+        offer = self._offer_next(now)
+        if offer:
+            return offer
         if len(self._me.roster.present(now)) + 1 < self._me.roster.majority:
             # Nobody could take it, and the others may go on without this robot: training on here
             # would be for nothing.
@@ -318,17 +331,29 @@ class Seat:
         self._plan(self._journey.next_cycle(self.token.log, now))
         if self.token.log.position == 0:  # this robot comes first
             self.token = dataclasses.replace(self.token, trained=False)
+            if self.place is Place.OFFERING and self._offered:
+                # Others may have what was offered: another result needs a number of its own.
+                return self._claim(now, 'its turn again, after an offer')
             if self.place is Place.OFFERING:
                 self._places.go('its turn again')
             return self.proceed(now)
         if self.place is Place.WAITING:
             return self._pass_on('nothing to train')
-        receiver, position = self._journey.next_stop(self.token.log, now)
-        if receiver:
-            return self._offering.begin(self.token, self.fence, receiver, position, now)
+        offer = self._offer_next(now)
+        if offer:
+            return offer
         return self._offering.wait(self.token_id)
 
+    def _offer_next(self, now: float) -> list[Effect]:
+        """Offer the token to the next robot of the route that is there; empty = there is none."""
+        receiver, position = self._journey.next_stop(self.token.log, self._stop, now)
+        if not receiver:
+            return []
+        self._stop, self._offered = position, True
+        return self._offering.begin(self.token, self.fence, receiver, position, now)
+
     def _plan(self, log: Log) -> None:
+        self._stop = log.position
         self.token = dataclasses.replace(self.token, log=log)
 
     def asked(self, request: ChunkRequest, now: float) -> list[Effect]:

@@ -62,7 +62,10 @@ class TramSettings:
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
     imbalance: float = setting(
-        0.05, 'Relative variance of class usage that load_aware accepts for speed.', minimum=0.0
+        0.05,
+        "Variance of class usage, over the square of a class's share of a cycle, that load_aware "
+        'accepts for speed.',
+        minimum=0.0,
     )
     batch_size: int = setting(100, 'Samples a mini-batch.', minimum=1)
     learning_rate: float = setting(0.005, 'SGD learning rate (eta).', minimum=0.0)
@@ -118,8 +121,17 @@ class TramNodeSettings:
         """Read dotted names; ConfigError for an unknown name or a bad value."""
         refuse_unknown(flat, tram_setting_names())
         settings = read_settings(cls, flat, known=flat)
-        settings.tram.check()
+        settings.check()
         return settings
+
+    def check(self) -> None:
+        """Raise ConfigError for what no fleet can run with."""
+        self.tram.check()
+        if 2 * self.run.heartbeat > self.run.lease:
+            raise ConfigError(
+                f'run.heartbeat is {self.run.heartbeat:g} s: run.lease of {self.run.lease:g} s '
+                'needs two of them at least'
+            )
 
     def flat(self) -> dict[str, Any]:
         """Return every setting as a nested mapping, for config.yaml."""

@@ -47,6 +47,7 @@ PLACE_TABLE: Mapping[tuple[Place, str], Place] = {
     (_P.SAVING, 'on disk'): _P.OFFERING,
     (_P.SAVING, 'superseded'): _P.ELSEWHERE,
     (_P.OFFERING, 'its turn again'): _P.WAITING,
+    (_P.OFFERING, 'its turn again, after an offer'): _P.CLAIMING,
     (_P.OFFERING, 'promised to the next'): _P.ELSEWHERE,
     (_P.OFFERING, 'superseded'): _P.ELSEWHERE,
     (_P.OFFERING, 'tour over'): _P.FINISHED,

@@ -98,7 +98,7 @@ def test_a_robot_that_forgot_learns_before_it_votes():
     assert not memory.may_vote(LEASE + 1), 'these may have been sent before its start'
     memory.hear('b', 3.0)
     memory.hear('c', 3.0)
-    assert not memory.may_vote(LEASE + 1), 'two others are not more than half'
+    assert not memory.may_vote(LEASE + 1), 'a majority without these two is possible'
     memory.hear('d', 3.0)
     assert not memory.may_vote(LEASE - 1), 'claims of before its start may be open'
     assert memory.may_vote(LEASE + 1)
