@@ -95,8 +95,8 @@ def _load_aware(
     share = settings.cycle_batches * settings.batch_size / len(used)
     spread = after.var(axis=2) / share**2
     seconds = np.array([_seconds(sites[r], r == holder, batches, token_bytes) for r in robots])
-    # At the start nothing is balanced: then the best there is, and little worse.
-    bound = max(settings.imbalance, 1.05 * float(spread.min()))
+    # Where nothing is balanced enough, balance comes first: what is only a little worse adds up.
+    bound = max(settings.imbalance, float(spread.min()) + 1e-9)
     cost = np.where(spread <= bound, seconds / batches, np.inf)
     robot, index = np.unravel_index(int(np.argmin(np.round(cost, 12))), cost.shape)
     return Plan((robots[int(robot)],), (int(batches[index]),))

@@ -56,3 +56,20 @@ def test_a_load_aware_route_takes_the_quick_robot_of_two_alike():
 def test_a_load_aware_route_keeps_the_balance():
     sites = {'a': Site((100, 0), 0.01, 1e9), 'b': Site((0, 100), 1.0, 1e3)}
     assert plan(usage=(400, 0), sites=sites, routing='load_aware').route == ('b',)
+
+
+def test_a_load_aware_route_stays_balanced_for_as_long_as_it_goes_on():
+    classes = {'a': (0, 1), 'b': (1, 2, 3), 'c': (3, 4), 'd': (4, 5, 0), 'e': (2,)}
+    sites = {
+        name: Site(tuple(100 * (c in own) for c in range(6)), 0.1, 1e6)
+        for name, own in classes.items()
+    }
+    used, holder = [0.0] * 6, 'a'
+    for _ in range(400):
+        visit = plan(
+            usage=[round(n) for n in used], holder=holder, sites=sites, routing='load_aware'
+        )
+        holder, batches = visit.route[0], visit.shares[0]
+        counts = sites[holder].class_counts
+        used = [n + 10 * batches * c / sum(counts) for n, c in zip(used, counts, strict=True)]
+    assert max(used) - min(used) < 100, 'a few mini-batches of 10'
