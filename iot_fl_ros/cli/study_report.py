@@ -105,7 +105,7 @@ def _plot(
     for place in axes.flat[len(cases) :]:
         place.set_visible(False)
     handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=4, fontsize='small')
+    figure.legend(handles, labels, loc='outside lower center', ncols=2 * columns, fontsize='small')
     path = report / f'{study.name}_{section.name}.png'
     figure.savefig(path, dpi=100)
     plt.close(figure)
@@ -135,7 +135,8 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
             sizes, means, marker=marker, markersize=3, color=color, label=method,
             linewidth=width, zorder=order,
         )  # fmt: skip
-        axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
+        if len(runs) > 2:  # the interval of two seeds would fill the picture
+            axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
         finals.append(float(means.max()))
     if finals:  # intervals of few seeds may leave the picture
         axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
