@@ -67,16 +67,16 @@ def run(arguments: argparse.Namespace) -> int:
 def tram_table(summaries: dict[str, dict[str, Any]]) -> Table:
     """Return the table that compares runs; bytes and joules are of all robots together."""
     table = Table(title='Tram-FL; bytes and joules of all robots together')
-    columns = ('', 'accuracy', 'mini-batches', 'hops', 'merged', 'MB', 's', 'training', 'J')
+    columns = ('', 'accuracy', 'batches', 'merged', 'MB', 's', 'training', 'J')
     for column in (*columns, 'J above idle'):
-        table.add_column(column, justify='right')
+        table.add_column(column, justify='right', no_wrap=True)
     for title, one in summaries.items():
         best = one['accuracy']
         # Of the time of all robots: 1/M where one of M trains at a time.
         busy = one['train_seconds'] / max(1e-9, one['seconds'] * one['robots'])
         table.add_row(
             title, '-' if best is None else f'{best:.1%}', f'{one["updates"]:,}',
-            f'{one["hops"]:,}', f'{one["merged"]:,}', f'{one["bytes"] / 1e6:,.0f}',
+            f'{one["merged"]:,}', f'{one["bytes"] / 1e6:,.0f}',
             f'{one["seconds"]:,.0f}', f'{busy:.1%}', f'{sum(one["joules"].values()):,.0f}',
             f'{one["joules_active"]:,.0f}',
         )  # fmt: skip
