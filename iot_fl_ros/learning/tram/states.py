@@ -34,7 +34,6 @@ PLACE_TABLE: Mapping[tuple[Place, str], Place] = {
     (_P.RECEIVING, 'superseded'): _P.ELSEWHERE,
     (_P.KEEPING, 'on disk'): _P.CLAIMING,
     (_P.KEEPING, 'not kept'): _P.ELSEWHERE,
-    (_P.KEEPING, 'superseded'): _P.ELSEWHERE,
     (_P.CLAIMING, 'majority'): _P.WAITING,
     (_P.CLAIMING, 'no majority'): _P.ELSEWHERE,
     (_P.CLAIMING, 'superseded'): _P.ELSEWHERE,
