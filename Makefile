@@ -3,7 +3,7 @@ DISTRO ?= jazzy
 PYTHON ?= python3
 VENV := .venv-$(DISTRO)
 BIN := $(VENV)/bin
-SOURCES := $(shell find iot_fl_ros msg srv launch config tools/build_backend.py -type f \
+SOURCES := $(shell find iot_fl_ros msg srv launch config worlds tools/build_backend.py -type f \
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 
@@ -44,14 +44,14 @@ docs: setup
 
 setup: $(VENV)/installed
 
-$(VENV)/ready: requirements/ros-$(DISTRO).txt requirements/runtime.txt requirements/dev.txt tools/check_machine.sh
+$(VENV)/ready: requirements/ros-$(DISTRO).txt requirements/runtime.txt requirements/sim.txt requirements/dev.txt tools/check_machine.sh
 	@sh tools/check_machine.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=23' 'setuptools>=64,<80' wheel
 	@echo 'installing torch, ROS 2 $(DISTRO) wheels and tools into $(VENV) (a few minutes the first time)'
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet -r requirements/ros-$(DISTRO).txt -r requirements/runtime.txt \
-	  -r requirements/dev.txt
+	  -r requirements/sim.txt -r requirements/dev.txt
 	@touch $@
 
 # Without isolation, and with a build folder that stays: a second build takes seconds.
