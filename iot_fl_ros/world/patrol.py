@@ -34,8 +34,8 @@ class PatrolSettings:
         [], 'Rooms to visit in order, 0 to 3; empty = the one where the robot is.'
     )
     loops: int = setting(1, 'How many times to do the route; 0 = for ever.', minimum=0)
-    speed: float = setting(0.5, 'Speed, m/s.', minimum=0.05, maximum=0.6)
-    turn_rate: float = setting(1.2, 'Turn rate, rad/s.', minimum=0.2, maximum=3.0)
+    speed: float = setting(0.6, 'Speed, m/s.', minimum=0.05, maximum=0.6)
+    turn_rate: float = setting(1.3, 'Turn rate, rad/s.', minimum=0.2, maximum=3.0)
     pose_topic: str = setting('ground_truth', 'Where the robot is in the world: Odometry.')
     exit_when_finished: bool = setting(True, 'End the process at the end of the route.')
 

@@ -19,14 +19,14 @@ _HUB = (_DOOR, _DOOR)  # between the two doors of a room
 _MIDDLE = (2.55, 2.55)
 # Around the crates and between them: along, across, and whether to look around there.
 _TOUR = (
-    (*_HUB, False),
-    (3.5, 0.75, True),
-    (4.55, 0.85, False),
+    (*_HUB, True),
+    (3.3, 0.6, True),
+    (4.6, 0.8, False),
     (4.6, 2.65, True),
     (*_MIDDLE, True),
     (2.65, 4.6, True),
-    (0.85, 4.55, False),
-    (0.75, 3.5, True),
+    (0.8, 4.6, False),
+    (0.6, 3.3, True),
 )
 _HUB_INDEX, _MIDDLE_INDEX = 0, 4
 
