@@ -24,7 +24,7 @@ BOARD_THICKNESS = 0.02
 BOARD_CENTRE = 0.4  # height of a board's centre, m
 CRATE = 0.64  # side, m
 CRATE_HEIGHT = 0.8
-CRATES = ((3.7, 3.7), (3.7, 1.75), (1.75, 3.7))
+CRATES = ((3.55, 3.55), (3.55, 1.75), (1.75, 3.55))
 _OUTER_BOARDS, _INNER_BOARDS = 7, 4  # of one wall of one room, beside the one before the door
 _SIGNS = ((1, 1), (-1, 1), (-1, -1), (1, -1))
 
