@@ -101,11 +101,13 @@ def _learn_together(
     env: Mapping[str, str],
 ) -> dict[str, float]:
     """Return the robots' accuracies after the last round of DS-FL."""
-    run_settings = {**settings, 'run.name': 'sim', 'run.output': str(folder)}
+    run_settings = {
+        **settings, 'run.name': 'sim', 'run.robots': len(ids), 'run.output': str(folder),
+    }  # fmt: skip
     run_fleet('together', run_settings, len(ids), console=console, env=env, own=own)
     accuracies: dict[str, float] = {}
     for row in read_events(folder):
-        if row['kind'] == 'update':
+        if row['kind'] == 'robot':
             accuracies[row['robot']] = row['accuracy']
     if set(accuracies) != set(ids):
         raise IotFlError(f'no update of {sorted(set(ids) - set(accuracies))}: see {folder}')
