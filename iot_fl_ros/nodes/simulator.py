@@ -37,7 +37,9 @@ from iot_fl_ros.world.pace import Every, Pace  # noqa: E402
 from iot_fl_ros.world.simulation import Simulation  # noqa: E402
 from iot_fl_ros.world.textures import prepare_world  # noqa: E402
 
-_SLICE = 0.02  # of simulated time between two looks at the inbox and two ticks of /clock, s
+# Of simulated time between two looks at the inbox and two ticks of /clock, s; shorter where
+# something is published more often.
+_SLICE = 0.02
 _TICK = 0.001  # s of real time
 _PATIENCE = 0.5
 _WARN_PERIOD = 5.0
@@ -71,11 +73,12 @@ class SimulatorNode(Node):
         world = Path(self.settings.world) if self.settings.world else prepare_world()
         self.simulation = Simulation.open(world, self.settings.robots)
         self._pace = Pace(self.settings.real_time_factor, _PATIENCE)
-        self._steps = max(1, round(_SLICE * 1e9 / self.simulation.step_ns))
         self._ticks = self.create_publisher(Clock, '/clock', bridge_qos())
         self._outputs: list[Callable[[int, Time], None]] = []
+        self._slice = _SLICE
         for robot in self.simulation.robots.values():
             self._serve(robot)
+        self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
         self._started = time.monotonic()
 
@@ -119,7 +122,7 @@ class SimulatorNode(Node):
     def _serve_motion(
         self, topic: str, rate: float, frames: tuple[str, str], motion: Callable[[], Motion]
     ) -> None:
-        publisher, every = self.create_publisher(Odometry, topic, bridge_qos()), Every(rate)
+        publisher, every = self.create_publisher(Odometry, topic, bridge_qos()), self._every(rate)
 
         def publish(now: int, stamp: Time) -> None:
             if every.due(now):
@@ -131,7 +134,7 @@ class SimulatorNode(Node):
         camera = self.simulation.camera(robot)
         images = self.create_publisher(Image, camera.topic, bridge_qos())
         infos = self.create_publisher(CameraInfo, camera.info_topic, bridge_qos())
-        every = Every(self.settings.image_rate or camera.rate)
+        every = self._every(self.settings.image_rate or camera.rate)
 
         def publish(now: int, stamp: Time) -> None:
             if not every.due(now):
@@ -143,6 +146,10 @@ class SimulatorNode(Node):
                 self.pictures += 1
 
         self._outputs.append(publish)
+
+    def _every(self, rate: float) -> Every:
+        self._slice = min(self._slice, 1 / rate)
+        return Every(rate)
 
     def _advance(self) -> None:
         """Simulate a slice, if it is time for it, and publish what is due."""

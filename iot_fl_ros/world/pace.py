@@ -15,7 +15,7 @@ class Every:
         """Return whether another period has begun by now, ns."""
         if now_ns * self._rate < self._count * 1e9:
             return False
-        self._count = int(now_ns * self._rate * 1e-9) + 1
+        self._count = int(now_ns * self._rate // 1e9) + 1
         return True
 
 

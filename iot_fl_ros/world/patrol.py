@@ -16,11 +16,11 @@ from iot_fl_ros.core.config import setting
 from iot_fl_ros.world.poses import turn_between
 from iot_fl_ros.world.routes import Waypoint
 
-_ARRIVED = 0.06  # m
-_ALIGNED = 0.08  # rad
+_ARRIVED = 0.08  # m
+_ALIGNED = 0.12  # rad
 _ASTRAY = 0.6  # rad off course, from which on it stops to turn
-_STEERING = 2.5  # rad/s of turn for each rad off course
-_BRAKING = 1.5  # m/s of speed for each m to go
+_STEERING = 1.6  # rad/s of turn for each rad off course; more would sway when commands come late
+_BRAKING = 1.2  # m/s of speed for each m to go
 _SLOWEST = 0.08  # m/s
 _SLOWEST_TURN = 0.15  # rad/s
 _BACK_SPEED, _BACK_TIME = 0.15, 1.5  # m/s, s
@@ -37,7 +37,7 @@ class PatrolSettings:
     )
     loops: int = setting(1, 'How many times to do the route; 0 = for ever.', minimum=0)
     speed: float = setting(0.6, 'Speed, m/s.', minimum=0.05, maximum=0.6)
-    turn_rate: float = setting(1.3, 'Turn rate, rad/s.', minimum=0.2, maximum=3.0)
+    turn_rate: float = setting(1.4, 'Turn rate, rad/s.', minimum=0.2, maximum=3.0)
     pose_topic: str = setting('ground_truth', 'Where the robot is in the world: Odometry.')
     exit_when_finished: bool = setting(True, 'End the process at the end of the route.')
 

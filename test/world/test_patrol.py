@@ -19,18 +19,19 @@ ROBOT_RADIUS = 0.19  # m
 BLOCKS = [*walls(), *crates()]
 
 
-def _drive(waypoints, pose, settings=DEFAULT, obstacle=None, limit=2000.0, solid=False):
+def _drive(waypoints, pose, settings=DEFAULT, obstacle=None, late=0, limit=2000.0, solid=False):
     """Return the poses (time, x, y, yaw) and the states of a patrol of an ideal robot.
 
-    solid: walls and crates stop it.
+    late: after how many poses a command arrives. solid: walls and crates stop it.
     """
     patrol = Patrol(waypoints, settings.speed, settings.turn_rate, detour)
     x, y, yaw = pose
-    poses, states = [], []
+    poses, states, on_the_way = [], [], [STOP] * late
     while not patrol.finished:
         now = len(poses) * STEP
         assert now < limit, f'{states[-1]} at {x:.2f}, {y:.2f}'
-        velocity = patrol.handle(x, y, yaw, now)
+        on_the_way.append(patrol.handle(x, y, yaw, now))
+        velocity = on_the_way.pop(0)
         poses.append((now, x, y, yaw))
         states.append(patrol.state)
         assert abs(velocity.linear) <= settings.speed
@@ -63,6 +64,15 @@ def test_a_tour_of_a_room_is_short_safe_and_ends_where_it_began(room):
     assert _clearance(poses[:, 1:3]) > ROBOT_RADIUS + 0.1
     assert math.dist(poses[-1, 1:3], start[:2]) < 0.2
     assert set(states) == {State.TURN, State.DRIVE, State.LOOK, State.END}
+
+
+@pytest.mark.parametrize('late', [2, 4, 8])
+def test_commands_that_come_late_do_no_harm(late):
+    start = start_pose(0)
+    poses, states = _drive(tour((), 1, *start[:2]), start, late=late)
+    assert poses[-1, 0] <= 75
+    assert _clearance(poses[:, 1:3]) > ROBOT_RADIUS + 0.1
+    assert State.BACK not in states
 
 
 def test_on_a_tour_every_board_of_the_room_is_seen_well(hall):
