@@ -52,8 +52,8 @@ class StorageFile(Protocol):
     def add_topic(self, topic: str, ros_type: str, qos: str, type_hash: str) -> int:
         """Store a topic; return its number in this file."""
 
-    def write(self, topic: int, stamp: int, sent: int, sequence: int, raw: bytes) -> None:
-        """Store a message; stamp: when it was received, sent: when published, ns."""
+    def write(self, topic: int, stamp: int, raw: bytes) -> None:
+        """Store a message; stamp: when it was received, ns."""
 
     def flush(self) -> None:
         """Hand over to the system what was written: the end of the process cannot lose it."""
@@ -87,10 +87,10 @@ class McapFile:
         schema = self._schemas[ros_type]
         return int(self._writer.register_channel(topic, 'cdr', schema, metadata))
 
-    def write(self, topic: int, stamp: int, sent: int, sequence: int, raw: bytes) -> None:
+    def write(self, topic: int, stamp: int, raw: bytes) -> None:
         """Store a message."""
         before = self._file.tell()
-        self._writer.add_message(topic, stamp, raw, sent, sequence)
+        self._writer.add_message(topic, stamp, raw, stamp)
         written = self._file.tell()
         self._pending = self._pending + len(raw) if written == before else 0
         self.size = written + self._pending
@@ -135,7 +135,7 @@ class SqliteFile:
         self._db.execute('INSERT INTO topics VALUES (?, ?, ?, ?, ?, ?)', row)
         return self._topics
 
-    def write(self, topic: int, stamp: int, sent: int, sequence: int, raw: bytes) -> None:
+    def write(self, topic: int, stamp: int, raw: bytes) -> None:
         """Store a message."""
         self._db.execute(
             'INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)',

@@ -144,19 +144,14 @@ class BagWriter:
         """Return whether a topic has been declared."""
         return topic in self._topics
 
-    def write(
-        self, topic: str, stamp: int, raw: bytes, *, sent: int | None = None, sequence: int = 0
-    ) -> None:
-        """Write a serialized message.
-
-        stamp: time of receiving, ns; sent: time of publication, ns, where it is known.
-        """
+    def write(self, topic: str, stamp: int, raw: bytes) -> None:
+        """Write a serialized message; stamp: time of receiving, ns."""
         file = self._open_for(stamp)
         declared = self._topics[topic]
         if declared.number is None:
             self._introduce(file, declared)
         assert declared.number is not None
-        file.write(declared.number, stamp, stamp if sent is None else sent, sequence, raw)
+        file.write(declared.number, stamp, raw)
         declared.count += 1
         self._spans[-1].add(stamp)
         self._whole.add(stamp)

@@ -8,6 +8,7 @@ recording.
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
 LOSSES = (0.0, 0.1, 0.3, 0.5)
+_WIDTH = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and write the results."""
     torch.set_num_threads(1)  # the order of additions decides about the last bits
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     settings = read_settings(EvaluationSettings, overrides_of(arguments.set))
     folder = bundle_folder(arguments.bundle, arguments.bundle_dir)
     output = arguments.output or Path('runs') / f'evaluate-{arguments.bag.stem}'

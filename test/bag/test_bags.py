@@ -132,7 +132,7 @@ def test_a_file_without_its_end_loses_nothing(tmp_path):
     file.add_type(IMAGE, *definition_of(IMAGE))
     topic = file.add_topic('/a', IMAGE, '', '')
     for number in range(3):
-        file.write(topic, number, number, number, b'abcd')
+        file.write(topic, number, b'abcd')
     file.flush()
     with open_bag(tmp_path / 'x.mcap') as bag:
         assert [message.raw for message in bag.messages()] == [b'abcd'] * 3
@@ -210,7 +210,7 @@ def test_messages_of_another_release_are_refused(tmp_path):
     kind = 'iot_fl_ros/msg/Inference'
     file = McapFile(tmp_path / 'x.mcap', 'none')
     file.add_type(kind, 'uint8 something_else\n', '')
-    file.write(file.add_topic('/i', kind, '', ''), 1, 1, 0, b'abcd')
+    file.write(file.add_topic('/i', kind, '', ''), 1, b'abcd')
     file.close('')
     with open_bag(tmp_path / 'x.mcap') as bag, pytest.raises(DataError, match='another release'):
         check_own_types(bag, ['/i'])
