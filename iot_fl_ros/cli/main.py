@@ -10,7 +10,7 @@ from iot_fl_ros.core.errors import IotFlError
 
 VERBS = (
     'demo', 'demo-split', 'demo-mesh', 'demo-tram', 'run', 'simulate', 'mesh', 'comtune',
-    'bundle', 'record', 'evaluate', 'study', 'plot', 'data', 'models', 'doctor',
+    'bundle', 'record', 'evaluate', 'replay', 'study', 'plot', 'data', 'models', 'doctor',
 )  # fmt: skip
 
 

@@ -73,12 +73,13 @@ class RecorderSettings:
 
 @dataclass
 class _Source:
-    """A topic that is recorded. introduced: the bag knows it."""
+    """A topic that is recorded. introduced: the bag knows it; publishers: when last counted."""
 
     ros_type: str
     qos: QoSProfile
     subscription: Subscription
     introduced: bool = False
+    publishers: int = 0
 
 
 class RecorderNode(Node):
@@ -105,7 +106,7 @@ class RecorderNode(Node):
         self.recording = RecordingThread(
             writer, round(settings.queue_size * _MEGA), settings.flush_period
         )
-        self.lost = 0
+        self.lost: dict[str, int] = {}
         self._sources: dict[str, _Source] = {}
         self._unusable: set[str] = set()
         self._said_dropped = 0
@@ -126,8 +127,8 @@ class RecorderNode(Node):
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{len(self._sources)} topics; dropped {recording.dropped:,}, lost on the way '
-            f'{self.lost:,}; most waiting {recording.most_waiting / _MEGA:.1f} MB'
+            f'{len(self._sources)} topics; dropped {recording.dropped:,}; most waiting '
+            f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
         if recording.error:
             self.get_logger().error(f'recording stopped early: {recording.error}')
@@ -148,6 +149,7 @@ class RecorderNode(Node):
                 offered = self._offered(name)
                 if offered and name not in self._unusable:
                     self._adapt(name, types[0], subscription_for(offered))
+                    self._tell_publishers(name)
         self._tell_drops()
 
     def _is_wanted(self, name: str, ros_type: str) -> bool:
@@ -165,6 +167,12 @@ class RecorderNode(Node):
             self._subscribe(name, ros_type, qos)
             self._sources[name].introduced = introduced
 
+    def _tell_publishers(self, name: str) -> None:
+        source, count = self._sources.get(name), self.count_publishers(name)
+        if source and source.publishers != count:
+            source.publishers = count
+            self.get_logger().info(f'recording {name} of {count} publishers')
+
     def _subscribe(self, name: str, ros_type: str, qos: QoSProfile) -> None:
         try:
             package, _, cls = ros_type.partition('/msg/')
@@ -173,12 +181,11 @@ class RecorderNode(Node):
             self._unusable.add(name)
             self.get_logger().warning(f'{name} is not recorded: {ros_type} is not installed')
             return
+        events = SubscriptionEventCallbacks(message_lost=partial(self._message_lost, name))
         subscription = self.create_subscription(
-            message, name, partial(self._arrived, name), qos, raw=True,
-            event_callbacks=SubscriptionEventCallbacks(message_lost=self._message_lost),
-        )  # fmt: skip
+            message, name, partial(self._arrived, name), qos, raw=True, event_callbacks=events
+        )
         self._sources[name] = _Source(ros_type, qos, subscription)
-        self.get_logger().info(f'recording {name}')
 
     def _arrived(self, name: str, raw: bytes) -> None:
         source = self._sources[name]
@@ -196,8 +203,13 @@ class RecorderNode(Node):
                 found.append(publisher.qos_profile)
         return found
 
-    def _message_lost(self, event: Any) -> None:
-        self.lost += event.total_count_change
+    def _message_lost(self, name: str, event: Any) -> None:
+        """Count what the network lost, or a publisher with a short history overwrote."""
+        self.lost[name] = self.lost.get(name, 0) + event.total_count_change
+
+    def _lost_text(self) -> str:
+        lost = ', '.join(f'{count:,} of {name}' for name, count in sorted(self.lost.items()))
+        return lost or 'none'
 
     def _tell_drops(self) -> None:
         dropped = self.recording.dropped
@@ -219,7 +231,7 @@ class RecorderNode(Node):
                 'topics': len(self._sources),
                 'bytes': recording.received_bytes,
                 'dropped': recording.dropped,
-                'lost on the way': self.lost,
+                'never came': self._lost_text(),
             },
         )
 
