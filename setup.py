@@ -24,7 +24,8 @@ WORK = Path(os.environ.get('IOT_FL_ROS_BUILD_DIR') or tempfile.mkdtemp(prefix=f'
 STAGE = WORK / 'stage'
 CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'srv', 'launch', 'config', NAME)
 ROS_RUNTIME = (
-    'rclpy', 'std-msgs', 'sensor-msgs', 'diagnostic-msgs', 'lifecycle-msgs', 'rmw-fastrtps-cpp',
+    'rclpy', 'std-msgs', 'sensor-msgs', 'rosgraph-msgs', 'diagnostic-msgs', 'lifecycle-msgs',
+    'rmw-fastrtps-cpp',
 )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ from iot_fl_ros.split.jobs import (
 
 ROBOT = 'robot_0'
 LABELS = '/labels'
+# A live evaluation begins so long before the first picture: head and tail have to meet, s.
+LEAD = 30.0
 _START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
 _LEAST_GAP = 1_000_000  # ns
 _NANO = 1e-9
@@ -75,12 +77,12 @@ class Shown:
 
 @dataclass
 class LossRun:
-    """What came of one loss rate. answers: by number of the picture."""
+    """What came of one loss rate. answers: by number of the picture; None = not counted."""
 
     loss: float
     answers: dict[int, Inference]
-    packets_sent: int
-    packets_arrived: int
+    packets_sent: int | None
+    packets_arrived: int | None
     bytes_sent: int
 
 

@@ -21,7 +21,7 @@ class LossFigures:
     Shares are of all pictures: one without an answer counts as wrong. agreement: with the unsplit
     model; the same first class, or for detections the F1 of its objects. accuracy: of those whose
     label is known, None = there are none. objects, found, others, overlap: of detections, else
-    None. latency: from stamp to answer, s; None = no answers.
+    None. packets_lost: None = not counted. latency: from stamp to answer, s; None = no answers.
     """
 
     loss: float
@@ -33,7 +33,7 @@ class LossFigures:
     found: int | None
     others: int | None
     overlap: float | None
-    packets_lost: float
+    packets_lost: float | None
     features_received: float
     bytes_per_picture: float
     latency_p50: float | None
@@ -78,7 +78,7 @@ def _figures(evaluation: Evaluation, run: LossRun) -> LossFigures:
         accuracy=_accuracy(evaluation, firsts),
         agreement=agreement,
         **detections,
-        packets_lost=1 - run.packets_arrived / run.packets_sent if run.packets_sent else 0.0,
+        packets_lost=_lost(run),
         features_received=float(np.mean([a.received for a in answers if a] or [0.0])),
         bytes_per_picture=run.bytes_sent / max(1, count),
         latency_p50=float(np.quantile(latencies, 0.5)) if latencies else None,
@@ -108,6 +108,12 @@ def _accuracy(evaluation: Evaluation, firsts: Sequence[int]) -> float | None:
 
 def _first(ids: Any) -> int:
     return int(ids[0]) if len(ids) else -1
+
+
+def _lost(run: LossRun) -> float | None:
+    if run.packets_sent is None or run.packets_arrived is None:
+        return None
+    return 1 - run.packets_arrived / run.packets_sent if run.packets_sent else 0.0
 
 
 def _share(flags: Sequence[bool]) -> float:

@@ -31,6 +31,8 @@ from iot_fl_ros.split.answers import Answer
 
 _TYPE = 'iot_fl_ros/msg/Inference'
 _SUMMARY = 'summary.json'
+# Folder for the logs of live nodes.
+LIVE = 'live'
 _NANO = 1_000_000_000
 _COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
     'loss': ('lost', '{:.0%}'.format),
@@ -49,7 +51,8 @@ _COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 
 def check_output(folder: Path) -> None:
     """Raise ConfigError if `folder` holds something else than an evaluation."""
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / _SUMMARY).is_file():
+    there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+    if there - {LIVE} and _SUMMARY not in there:
         raise ConfigError(f'--output {folder} holds something else: choose an empty folder')
 
 

@@ -19,9 +19,10 @@ from rich.table import Table
 
 from iot_fl_ros.bag.evaluation import Evaluation, EvaluationSettings, evaluate
 from iot_fl_ros.bag.evaluation_figures import LossFigures
-from iot_fl_ros.bag.evaluation_files import check_output, table_of, write_evaluation
+from iot_fl_ros.bag.evaluation_files import LIVE, check_output, table_of, write_evaluation
 from iot_fl_ros.bag.pictures import image_topic
 from iot_fl_ros.bag.reader import Bag, open_bag
+from iot_fl_ros.cli.evaluate_live import evaluate_live
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.split.settings import BUNDLE_DIR
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--set', action='append', default=[], metavar='NAME=VALUE',
         help='a setting, for example link.delay=0.005, deadline=0.5 or bits=4; may be repeated',
     )  # fmt: skip
+    parser.add_argument(
+        '--live', action='store_true', help='by real nodes over DDS, at the speed of the bag'
+    )
+    parser.add_argument(
+        '--speed', type=float, default=1.0, help='with --live: seconds of the bag in a second'
+    )
     parser.add_argument('--salvage', action='store_true', help='read past damage')
 
 
@@ -66,8 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
     with open_bag(arguments.bag, salvage=arguments.salvage) as bag:
         for note in bag.notes:
             console.print(f'[yellow]{note}')
-        evaluation = _with_progress(bag, folder, arguments, settings, console)
+        # Live, one loss rate tells what the unsplit model says.
+        losses = tuple(arguments.loss[:1] if arguments.live else arguments.loss)
+        evaluation = _with_progress(bag, folder, arguments, losses, settings, console)
+    if arguments.live:
+        console.print('now by the nodes, over DDS')
+        evaluation = evaluate_live(
+            evaluation, arguments.bag, folder, arguments.loss, settings, output / LIVE,
+            speed=arguments.speed, salvage=arguments.salvage,
+        )  # fmt: skip
     described = {
+        'live': arguments.live,
         'bag': arguments.bag.name,
         'bundle': evaluation.bundle.name,
         'bundle_digest': evaluation.bundle.digest.hex(),
@@ -95,6 +111,7 @@ def _with_progress(
     bag: Bag,
     folder: Path,
     arguments: argparse.Namespace,
+    losses: tuple[float, ...],
     settings: EvaluationSettings,
     console: Console,
 ) -> Evaluation:
@@ -102,7 +119,7 @@ def _with_progress(
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('pictures', total=bag.topics[topic].count)
         return evaluate(
-            bag, folder, tuple(arguments.loss), settings, topic=topic, labels=arguments.labels,
+            bag, folder, losses, settings, topic=topic, labels=arguments.labels,
             progress=lambda number: progress.update(task, completed=number),
         )  # fmt: skip
 
