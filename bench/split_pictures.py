@@ -23,6 +23,7 @@ from iot_fl_ros.cli.main import main as iot_fl
 from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.data.pictures import photographs
 from iot_fl_ros.models.yolo_boxes import decode
+from iot_fl_ros.split.agreement import BoxAgreement
 from iot_fl_ros.split.pretrained import load_pretrained
 
 LOSS = 0.3
@@ -150,28 +151,15 @@ def matched(found: list, whole: list) -> dict[str, int | float]:
     An object is found if a box of its class overlaps it by half (intersection over union); overlap
     is the mean of that.
     """
-    hits, extra, overlaps = 0, 0, []
+    agreement = BoxAgreement()
     for answer, (classes, boxes) in zip(found, whole, strict=True):
-        ids = np.array(answer['class_ids'] if answer else [], int)
+        ids = answer['class_ids'] if answer else []
         others = np.array(answer['boxes'] if answer else [], np.float32).reshape(-1, 4)
-        free = np.ones(len(ids), bool)
-        for wanted, box in zip(classes, boxes, strict=True):
-            iou = intersection_over_union(box, others) * free * (ids == wanted)
-            if len(iou) and iou.max() >= 0.5:
-                hits += 1
-                overlaps.append(float(iou.max()))
-                free[int(iou.argmax())] = False
-        extra += int(free.sum())
-    mean = round(float(np.mean(overlaps)), 4) if overlaps else 0.0
-    return {'found': hits, 'others': extra, 'overlap': mean}
-
-
-def intersection_over_union(box: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Return the overlap of `box` [4] with each of `others` [n, 4]."""
-    low, high = np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    areas = np.prod(others[:, 2:] - others[:, :2], axis=1) + np.prod(box[2:] - box[:2])
-    return shared / np.maximum(areas - shared, 1e-9)
+        agreement.add(ids, others, classes, boxes)
+    return {
+        'found': agreement.found, 'others': agreement.others,
+        'overlap': round(agreement.overlap, 4),
+    }  # fmt: skip
 
 
 def draw(rgb: np.ndarray, answer: dict | None) -> np.ndarray:

@@ -10,7 +10,8 @@ from iot_fl_ros.core.errors import IotFlError
 
 VERBS = (
     'demo', 'demo-split', 'demo-mesh', 'demo-tram', 'demo-sim', 'run', 'simulate', 'mesh',
-    'comtune', 'bundle', 'study', 'plot', 'data', 'models', 'doctor',
+    'comtune', 'bundle', 'record', 'evaluate', 'replay', 'study', 'plot', 'data', 'models',
+    'doctor',
 )  # fmt: skip
 
 

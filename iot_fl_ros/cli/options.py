@@ -27,10 +27,11 @@ def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None
 
 def read_overrides(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
     """Return the dotted settings of a YAML file, then those of `--set NAME=VALUE`."""
-    return {**read_yaml(path), **_overrides(overrides)}
+    return {**read_yaml(path), **overrides_of(overrides)}
 
 
-def _overrides(items: Sequence[str]) -> dict[str, Any]:
+def overrides_of(items: Sequence[str]) -> dict[str, Any]:
+    """Return the dotted settings of `NAME=VALUE` items; values are YAML."""
     flat = {}
     for item in items:
         name, equals, value = item.partition('=')
@@ -47,7 +48,7 @@ def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     flat = read_yaml(arguments.params) if arguments.params else {}
     if arguments.method:
         flat['method.name'] = arguments.method
-    flat |= _overrides(arguments.set)
+    flat |= overrides_of(arguments.set)
     flat.setdefault('run.name', arguments.output.name)
     flat['run.robots'] = arguments.robots
     flat['run.output'] = str(arguments.output.absolute())

@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.pictures import vtest_video
 from iot_fl_ros.data.registry import DATA_SETS, load_samples
+from iot_fl_ros.data.visp import VISP_SEQUENCES, visp_pictures
 
 _PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm'}
 SOURCES = (
-    'vtest (a video of pedestrians), path of a video, of a picture or of a folder of pictures, '
+    'vtest (a video of pedestrians), visp-cube or visp-mire (sequences of a robot camera), '
+    'path of a video, of a picture or of a folder of pictures, '
     'index of a webcam, or name of a registered data set (its test images)'
 )
 
@@ -33,6 +35,8 @@ def open_stream(source: str) -> Iterator[Picture]:
     """Return the pictures of `source` (see SOURCES); ConfigError if there is nothing to read."""
     if source == 'vtest':
         return _video(str(vtest_video()))
+    if source in VISP_SEQUENCES:
+        return _files(visp_pictures(source), source)
     if source.isdigit():
         return _video(int(source))
     path = Path(source).expanduser()

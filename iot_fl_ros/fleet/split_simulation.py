@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,8 +55,31 @@ class WorkTimes:
     tail: float = 0.005
 
 
+@dataclass
+class Sent:
+    """Packets and their bytes, as serialized."""
+
+    packets: int = 0
+    size: int = 0
+
+    def add(self, size: int) -> None:
+        """Count a packet."""
+        self.packets += 1
+        self.size += size
+
+
+class Worker(Protocol):
+    """Who does jobs."""
+
+    def run(self, job: Any) -> Any:
+        """Do a job."""
+
+
 class SplitSimulation:
-    """Robots with a head each and one edge. The same seed of the link gives the same answers."""
+    """Robots with a head each and one edge. The same seed of the link gives the same answers.
+
+    head_worker, tail_worker: instead of those of the nodes. sent, arrived: feature packets.
+    """
 
     def __init__(
         self,
@@ -69,19 +92,22 @@ class SplitSimulation:
         deadline: float = 0.2,
         quiet_time: float = 0.0,
         times: WorkTimes | None = None,
+        head_worker: Worker | None = None,
+        tail_worker: Worker | None = None,
     ) -> None:
         self._clock = VirtualClock()
         self._times = times or WorkTimes()
         self._deadline = deadline
         self._tail = _Party(TailMachine('edge', len(robots), len(robots), quiet_time),
-                            TailWorker(bundle_dir, AnswerSettings()))  # fmt: skip
+                            tail_worker or TailWorker(bundle_dir, AnswerSettings()))  # fmt: skip
         self._heads = {
             robot_id: _Party(HeadMachine(robot_id, number, deadline, 1.0),
-                             HeadWorker(bundle_dir, lambda image: image))
+                             head_worker or HeadWorker(bundle_dir, lambda image: image))
             for number, robot_id in enumerate(robots)
         }  # fmt: skip
         self._links = {robot_id: Link(link, robot_id) for robot_id in robots}
         self.answers: list[Inference] = []
+        self.sent, self.arrived = Sent(), Sent()
         for head in self._heads.values():
             self._tell(head, SwitchRequested(bundle, bits, lambda *outcome: None))
         self._run_until(_START)
@@ -104,6 +130,21 @@ class SplitSimulation:
                 self._clock.at(at, partial(self._tell, head, event))
         self._run_until(start + len(pictures) / rate + self._deadline)
         return self.answers[before:]
+
+    @property
+    def now(self) -> float:
+        """Virtual time, s."""
+        return self._clock.now
+
+    def picture(self, at: float, header: SourceHeader, image: Any) -> None:
+        """Let time pass until `at`, s, then show every robot one picture."""
+        self._run_until(at)
+        for head in self._heads.values():
+            self._tell(head, PictureArrived(header, image))
+
+    def finish(self) -> None:
+        """Let time pass until every answer is out."""
+        self._run_until(self._clock.now + self._deadline)
 
     def _run_until(self, end: float) -> None:
         self._clock.run(end, lambda: False)
@@ -130,7 +171,9 @@ class SplitSimulation:
                 link = self._links[packets.robot_id]
                 arrivals = link.send(self._clock.now, np.array([len(raw) for raw in raws]))
                 for raw, arrival in zip(raws, arrivals, strict=True):
+                    self.sent.add(len(raw))
                     if arrival < LOST:
+                        self.arrived.add(len(raw))
                         self._clock.at(float(arrival), partial(self._packet, raw))
             case Publish(message):
                 self._deliver(party, message)
@@ -167,7 +210,7 @@ class SplitSimulation:
 class _Party:
     """A machine, who does its jobs and until when, and how often each of its timers was set."""
 
-    def __init__(self, machine: Any, worker: HeadWorker | TailWorker) -> None:
+    def __init__(self, machine: Any, worker: Worker) -> None:
         self.machine = machine
         self.worker = worker
         self.timers: dict[str, int] = {}

@@ -76,7 +76,7 @@ class AggregatorMachine:
     """The aggregator. `handle` is the only entry; it never blocks nor raises on remote input.
 
     initial: tensors to send before round 1. restored: (manifest, tensors) of a checkpoint.
-    select: whom rounds ask.
+    select: whom rounds ask; asker: who decides that, instead.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class AggregatorMachine:
         initial: Tensors,
         restored: tuple[Mapping[str, Any], Tensors] | None = None,
         select: SelectSettings = ASK_ALL,
+        asker: Asker | None = None,
     ) -> None:
         self.info = info
         self.counters = Refusals()
@@ -94,7 +95,7 @@ class AggregatorMachine:
         self.round = 0
         self.version = 0
         self._settings = settings
-        self._asker = Asker(select, info.seed, settings.quorum)
+        self._asker = asker or Asker(select, info.seed, settings.quorum)
         self._method = method_of(info)
         self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
         self._open: OpenRound | None = None

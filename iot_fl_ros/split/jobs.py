@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,17 +113,28 @@ class HeadWorker:
     def _encode(self, job: EncodeFrame) -> Encoded:
         start = time.perf_counter()
         rgb = self._to_rgb(job.image)
-        inputs = torch.from_numpy(job.bundle.input.prepare(rgb)[None])
-        with torch.inference_mode():
-            parts = job.bundle.cut.features(inputs)
-            flat = parts[0] if len(parts) == 1 else torch.cat([p.flatten(1) for p in parts], 1)
-        codec = job.bundle.codec
-        payload, ranges = codec.encode(flat.flatten().numpy())
-        size = (rgb.shape[1], rgb.shape[0])
-        seconds = time.perf_counter() - start
-        return Encoded(
-            job.header, job.epoch, payload, ranges, codec.layout.elements, size, seconds
-        )
+        features = head_features(job.bundle, rgb)
+        encoded = encode_features(job, features, (rgb.shape[1], rgb.shape[0]))
+        return replace(encoded, seconds=time.perf_counter() - start)
+
+
+def head_features(bundle: Bundle, rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what crosses the cut for a picture uint8 [height, width, 3]: float32 [elements]."""
+    inputs = torch.from_numpy(bundle.input.prepare(rgb)[None])
+    with torch.inference_mode():
+        parts = bundle.cut.features(inputs)
+        flat = parts[0] if len(parts) == 1 else torch.cat([p.flatten(1) for p in parts], 1)
+    features: NDArray[np.float32] = flat.flatten().numpy()
+    return features
+
+
+def encode_features(
+    job: EncodeFrame, features: NDArray[np.float32], size: tuple[int, int]
+) -> Encoded:
+    """Return the features of a picture of `size` (width, height) as packets, in no time."""
+    codec = job.bundle.codec
+    payload, ranges = codec.encode(features)
+    return Encoded(job.header, job.epoch, payload, ranges, codec.layout.elements, size, 0.0)
 
 
 class TailWorker:
@@ -176,7 +187,7 @@ class TailWorker:
         for _ in range(2):
             start = time.perf_counter()
             features = np.zeros((1, codec.spec.elements), np.float32)
-            answers(bundle, _run_tail(bundle, features), [(1, 1)], self._settings)
+            answers(bundle, run_tail(bundle, features), [(1, 1)], self._settings)
             seconds = time.perf_counter() - start
         return seconds
 
@@ -191,7 +202,7 @@ class TailWorker:
             received = [frames[index] for index in indices]
             features = np.stack([f.codec.decode(f.payload, f.arrived, f.ranges) for f in received])
             sizes = [(f.packet.image_width, f.packet.image_height) for f in received]
-            outputs = _run_tail(bundle, features)
+            outputs = run_tail(bundle, features)
             found = answers(bundle, outputs, sizes, self._settings)
             for index, answer in zip(indices, found, strict=True):
                 results[index] = answer
@@ -199,7 +210,8 @@ class TailWorker:
         return Inferred(done, time.perf_counter() - start)
 
 
-def _run_tail(bundle: Bundle, features: NDArray[np.float32]) -> tuple[torch.Tensor, ...]:
+def run_tail(bundle: Bundle, features: NDArray[np.float32]) -> tuple[torch.Tensor, ...]:
+    """Return the model's outputs for features [N, elements], each a tensor [N, ...]."""
     parts = [torch.from_numpy(part) for part in bundle.codec.parts(features)]
     with torch.inference_mode():
         outputs = bundle.cut.tail(*parts)

@@ -1,0 +1,253 @@
+"""A split model judged on the pictures of a bag, without playing it.
+
+Every picture goes through the head's machine, an emulated link and the tail's machine, the same as
+in the nodes, in virtual time whose clock is the pictures' stamps. All loss rates are tried side by
+side, so that a picture is read, decoded and put through the head once. The same bag, bundle and
+settings give the same answers, bit for bit, on the same machine.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures
+from iot_fl_ros.bag.reader import Bag, check_own_types
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.split_messages import Inference
+from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.fleet.split_simulation import SplitSimulation, WorkTimes
+from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.ros.convert import decode
+from iot_fl_ros.ros.images import to_rgb
+from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
+from iot_fl_ros.split.bundle import Bundle, load_bundle
+from iot_fl_ros.split.jobs import (
+    Encoded,
+    EncodeFrame,
+    LoadBundle,
+    TailWorker,
+    encode_features,
+    head_features,
+    run_tail,
+)
+
+ROBOT = 'robot_0'
+LABELS = '/labels'
+# A live evaluation begins so long before the first picture: head and tail have to meet, s.
+LEAD = 30.0
+_START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
+_LEAST_GAP = 1_000_000  # ns
+_NANO = 1e-9
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """How pictures go from head to tail."""
+
+    bits: int = setting(0, 'Bits of a feature; 0 = those of the bundle.', minimum=0, maximum=32)
+    deadline: float = setting(
+        0.2, 'Time from the stamp of a picture to its answer, s.', minimum=0.001, maximum=60.0
+    )
+    quiet_time: float = setting(
+        0.0, 'Answer a frame that got no packet for so long, s; 0 = wait for the deadline.',
+        minimum=0.0, maximum=60.0,
+    )  # fmt: skip
+    head_seconds: float = setting(0.0, 'Time the head takes, in the latencies, s.', minimum=0.0)
+    tail_seconds: float = setting(0.0, 'Time the tail takes, in the latencies, s.', minimum=0.0)
+    max_answers: int = setting(5, 'Classes in an answer of a classifier.', minimum=1)
+    score_threshold: float = setting(
+        0.5, 'Smallest score of a detection.', minimum=0.0, maximum=1.0
+    )
+    link: LinkSettings = field(default_factory=LinkSettings)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A picture that was shown. stamp: of receiving, in the bag, ns; label: -1 = not known."""
+
+    stamp: int
+    header: SourceHeader
+    label: int
+
+
+@dataclass
+class LossRun:
+    """What came of one loss rate. answers: by number of the picture; None = not counted."""
+
+    loss: float
+    answers: dict[int, Inference]
+    packets_sent: int | None
+    packets_arrived: int | None
+    bytes_sent: int
+
+
+@dataclass
+class Timing:
+    """Measured seconds of this process; never a part of the results."""
+
+    decode: float = 0.0
+    head: float = 0.0
+    whole: float = 0.0
+
+
+@dataclass
+class Evaluation:
+    """All that is known after the last picture.
+
+    unsplit: what head and tail say with nothing in between; None = the picture is unusable.
+    """
+
+    bundle: Bundle
+    topic: str
+    shown: list[Shown]
+    unsplit: list[Answer | None]
+    runs: list[LossRun]
+    timing: Timing
+
+
+class SharedHead:
+    """Does the work of all heads, once for a picture; also asks the unsplit model.
+
+    unsplit: its answers, by the stamp of the picture.
+    """
+
+    def __init__(self, folder: Path, answer_settings: AnswerSettings, timing: Timing) -> None:
+        self._folder = folder
+        self._settings = answer_settings
+        self._timing = timing
+        self._bundles: dict[int, Bundle] = {}
+        self._number: int | None = None
+        self._result: Encoded | Exception | None = None
+        self.unsplit: dict[int, Answer] = {}
+
+    def bundle(self, bits: int) -> Bundle:
+        """Return the bundle with features of so many bits; 0 = its own."""
+        if bits not in self._bundles:
+            bundle = load_bundle(self._folder)
+            self._bundles[bits] = bundle.with_bits(bits) if bits else bundle
+        return self._bundles[bits]
+
+    def run(self, job: Any) -> Any:
+        """Do a job of a head."""
+        if isinstance(job, LoadBundle):
+            return self.bundle(job.bits)
+        assert isinstance(job, EncodeFrame)
+        if job.header.stamp != self._number:
+            self._number = job.header.stamp
+            try:
+                self._result = self._encode(job)
+            except Exception as error:  # the same for every head that asks
+                self._result = error
+        if isinstance(self._result, Exception):
+            raise self._result
+        assert self._result is not None
+        return replace(self._result, header=job.header)
+
+    def _encode(self, job: EncodeFrame) -> Encoded:
+        start = time.perf_counter()
+        rgb = to_rgb(job.image)
+        decoded = time.perf_counter()
+        size = rgb.shape[1], rgb.shape[0]
+        features = head_features(job.bundle, rgb)
+        encoded = encode_features(job, features, size)
+        self._timing.decode += decoded - start
+        self._timing.head += time.perf_counter() - decoded
+        outputs = run_tail(job.bundle, features[None])
+        (answer,) = answers(job.bundle, outputs, [size], self._settings)
+        self.unsplit[job.header.stamp] = answer
+        return encoded
+
+
+def evaluate(
+    bag: Bag,
+    folder: Path,
+    losses: Sequence[float],
+    settings: EvaluationSettings,
+    *,
+    topic: str = '',
+    labels: str = '',
+    progress: Any = None,
+) -> Evaluation:
+    """Show every picture of a topic at every loss rate.
+
+    folder: of the bundle. topic: '' = the only one with pictures. labels: topic with labels, '' =
+    `<topic>/labels` where there is one. progress: called after each picture with their number.
+    """
+    if not losses or any(not 0 <= loss <= 1 for loss in losses):
+        raise ConfigError(f'--loss is {list(losses)}: shares of packets, 0 to 1, are needed')
+    topic = image_topic(bag, topic)
+    truth = _labels(bag, topic, labels)
+    timing = Timing()
+    start = time.perf_counter()
+    answer_settings = AnswerSettings(settings.max_answers, settings.score_threshold)
+    head = SharedHead(folder, answer_settings, timing)
+    head.bundle(settings.bits)
+    simulations = [
+        SplitSimulation(
+            folder.parent, [ROBOT], folder.name, replace(settings.link, loss=loss),
+            bits=settings.bits, deadline=settings.deadline, quiet_time=settings.quiet_time,
+            times=WorkTimes(settings.head_seconds, settings.tail_seconds),
+            head_worker=head, tail_worker=TailWorker(folder.parent, answer_settings),
+        )
+        for loss in losses
+    ]  # fmt: skip
+    shown: list[Shown] = []
+    numbers: dict[int, int] = {}  # by virtual time
+    gap = _LEAST_GAP + round((settings.head_seconds + settings.tail_seconds) / _NANO)
+    for at, picture in _timed(pictures(bag, topic), gap):
+        numbers[at] = len(shown)
+        for simulation in simulations:
+            header = SourceHeader(at, picture.header.frame_id)
+            simulation.picture(at * _NANO, header, picture.message)
+        label = truth.get(picture.header.stamp, -1)
+        shown.append(Shown(picture.stamp, picture.header, label))
+        if progress:
+            progress(len(shown))
+    runs = []
+    for loss, simulation in zip(losses, simulations, strict=True):
+        simulation.finish()
+        found = {numbers[answer.header.stamp]: answer for answer in simulation.answers}
+        sent, arrived = simulation.sent, simulation.arrived
+        runs.append(LossRun(loss, found, sent.packets, arrived.packets, sent.size))
+    timing.whole = time.perf_counter() - start
+    unsplit = [head.unsplit.get(at) for at in numbers]
+    return Evaluation(head.bundle(settings.bits), topic, shown, unsplit, runs, timing)
+
+
+def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPicture]]:
+    """Yield (virtual time, picture), ns: as far apart as the stamps, but at least `gap`.
+
+    A camera that does not stamp its pictures is taken by the time of receiving.
+    """
+    first, last = 0, 0
+    for picture in stream:
+        stamp = picture.header.stamp or picture.stamp
+        first = first or stamp
+        last = max(_START + stamp - first, last + gap)
+        yield last, picture
+
+
+def _labels(bag: Bag, topic: str, wanted: str) -> Mapping[int, int]:
+    """Return stamp -> class of the pictures whose class is known."""
+    name = wanted or topic.removesuffix('/compressed') + LABELS
+    there = name in bag.topics and bag.topics[name].ros_type == 'iot_fl_ros/msg/Inference'
+    if not there:
+        if wanted:
+            raise ConfigError(f'{bag.path} has no labels (iot_fl_ros/msg/Inference) on {wanted}')
+        return {}
+    check_own_types(bag, [name])
+    found = {}
+    for message in bag.messages((name,)):
+        try:
+            label = decode(Inference, message.raw)
+        except MessageError:
+            continue
+        assert isinstance(label, Inference)
+        if label.class_ids:
+            found[label.header.stamp] = label.class_ids[0]
+    return found

@@ -1,0 +1,120 @@
+"""Figures of an evaluation: one row for each loss rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from iot_fl_ros.bag.evaluation import Evaluation, LossRun
+from iot_fl_ros.core.split_messages import Inference
+from iot_fl_ros.split.agreement import BoxAgreement
+from iot_fl_ros.split.answers import Answer
+
+
+@dataclass(frozen=True)
+class LossFigures:
+    """What a loss rate does.
+
+    Shares are of all pictures: one without an answer counts as wrong. agreement: with the unsplit
+    model; the same first class, or for detections the F1 of its objects. accuracy: of those whose
+    label is known, None = there are none. objects, found, others, overlap: of detections, else
+    None. packets_lost: None = not counted. latency: from stamp to answer, s; None = no answers.
+    """
+
+    loss: float
+    pictures: int
+    answered: float
+    accuracy: float | None
+    agreement: float
+    objects: int | None
+    found: int | None
+    others: int | None
+    overlap: float | None
+    packets_lost: float | None
+    features_received: float
+    bytes_per_picture: float
+    latency_p50: float | None
+    latency_p99: float | None
+
+    def row(self) -> dict[str, Any]:
+        """Return the figures by name."""
+        return asdict(self)
+
+
+def figures_of(evaluation: Evaluation) -> list[LossFigures]:
+    """Return the figures of every loss rate, in order."""
+    return [_figures(evaluation, run) for run in evaluation.runs]
+
+
+def unsplit_accuracy(evaluation: Evaluation) -> float | None:
+    """Return the share of labelled pictures that the unsplit model classifies rightly."""
+    firsts = [_first(answer.class_ids) if answer else -1 for answer in evaluation.unsplit]
+    return _accuracy(evaluation, firsts)
+
+
+def _figures(evaluation: Evaluation, run: LossRun) -> LossFigures:
+    count = len(evaluation.shown)
+    answers = [run.answers.get(number) for number in range(count)]
+    latencies = [answer.latency for answer in answers if answer]
+    firsts = [_first(answer.class_ids) if answer else -1 for answer in answers]
+    detections: Mapping[str, Any] = dict.fromkeys(('objects', 'found', 'others', 'overlap'))
+    if evaluation.bundle.task == 'detection':
+        boxes = _boxes(answers, evaluation.unsplit)
+        agreement = boxes.f1
+        detections = {
+            'objects': boxes.objects, 'found': boxes.found, 'others': boxes.others,
+            'overlap': boxes.overlap,
+        }  # fmt: skip
+    else:
+        wanted = [_first(answer.class_ids) if answer else None for answer in evaluation.unsplit]
+        agreement = _share([a == b for a, b in zip(firsts, wanted, strict=True)])
+    return LossFigures(
+        loss=run.loss,
+        pictures=count,
+        answered=len(latencies) / max(1, count),
+        accuracy=_accuracy(evaluation, firsts),
+        agreement=agreement,
+        **detections,
+        packets_lost=_lost(run),
+        features_received=float(np.mean([a.received for a in answers if a] or [0.0])),
+        bytes_per_picture=run.bytes_sent / max(1, count),
+        latency_p50=float(np.quantile(latencies, 0.5)) if latencies else None,
+        latency_p99=float(np.quantile(latencies, 0.99)) if latencies else None,
+    )
+
+
+def _boxes(answers: Sequence[Inference | None], unsplit: Sequence[Answer | None]) -> BoxAgreement:
+    agreement = BoxAgreement()
+    for answer, wanted in zip(answers, unsplit, strict=True):
+        if wanted is None:
+            continue
+        ids = answer.class_ids if answer else ()
+        boxes = np.asarray(answer.boxes if answer else (), np.float32).reshape(-1, 4)
+        agreement.add(ids, boxes, [int(i) for i in wanted.class_ids], wanted.boxes)
+    return agreement
+
+
+def _accuracy(evaluation: Evaluation, firsts: Sequence[int]) -> float | None:
+    known = [
+        first == shown.label
+        for first, shown in zip(firsts, evaluation.shown, strict=True)
+        if shown.label >= 0
+    ]
+    return _share(known) if known else None
+
+
+def _first(ids: Any) -> int:
+    return int(ids[0]) if len(ids) else -1
+
+
+def _lost(run: LossRun) -> float | None:
+    if run.packets_sent is None or run.packets_arrived is None:
+        return None
+    return 1 - run.packets_arrived / run.packets_sent if run.packets_sent else 0.0
+
+
+def _share(flags: Sequence[bool]) -> float:
+    return sum(flags) / len(flags) if flags else 0.0

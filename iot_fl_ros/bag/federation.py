@@ -1,0 +1,205 @@
+"""A recorded federation: what a bag knows of one run, sorted by rounds and robots."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+from iot_fl_ros.bag.reader import Bag, check_own_types
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.messages import (
+    GlobalChunk,
+    PlanState,
+    RobotStatus,
+    RoundPlan,
+    RoundReport,
+    RunInfo,
+    TensorChunk,
+)
+from iot_fl_ros.core.transfer import Assembly
+from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.ros.convert import decode
+
+_KINDS: Mapping[str, type[WireMessage]] = {
+    kind.TOPIC: kind
+    for kind in (RunInfo, RoundPlan, RobotStatus, TensorChunk, GlobalChunk, RoundReport)
+}
+
+
+@dataclass
+class ChunkSet:
+    """The pieces of one set of tensors, in the order of recording. last: of the newest, ns."""
+
+    chunks: dict[int, TensorChunk] = field(default_factory=dict)
+    last: int = 0
+
+    def add(self, chunk: TensorChunk, stamp: int) -> None:
+        """Take a piece; one that was sent twice is kept as it came first."""
+        if chunk.chunk_index not in self.chunks:
+            self.chunks[chunk.chunk_index] = chunk
+            self.last = stamp
+
+    def tensors(self) -> dict[str, NDArray[Any]]:
+        """Return the tensors; MessageError says what is wrong with the set."""
+        assembly: Assembly | None = None
+        for _, chunk in sorted(self.chunks.items()):
+            assembly = assembly or Assembly(chunk)
+            assembly.add(chunk)
+        if assembly is None or assembly.missing:
+            count = next(iter(self.chunks.values())).chunk_count if self.chunks else 0
+            raise MessageError('not whole', f'{len(self.chunks)} of {count} pieces are here')
+        return assembly.tensors()
+
+
+@dataclass
+class RecordedUpdate:
+    """What a robot sent in a round: announcements, and sets of pieces by their digest.
+
+    announced: when the first status with a digest came, ns.
+    """
+
+    statuses: dict[bytes, RobotStatus] = field(default_factory=dict)
+    sets: dict[bytes, ChunkSet] = field(default_factory=dict)
+    announced: int = 0
+
+    @property
+    def status(self) -> RobotStatus | None:
+        """The announcement that counts: the last one whose update is here, else the last one."""
+        whole = [status for digest, status in self.statuses.items() if digest in self.sets]
+        announced = whole or list(self.statuses.values())
+        return announced[-1] if announced else None
+
+    @property
+    def arrived(self) -> int:
+        """When the update was announced and whole, ns."""
+        status = self.status
+        found = self.sets.get(status.update_digest) if status else None
+        return max(self.announced, found.last if found else 0)
+
+
+@dataclass
+class RecordedRound:
+    """A round. opened: by the time of the bag, ns, 0 = its plan is not here.
+
+    accepted: whose updates were aggregated; None = its report is not here.
+    """
+
+    number: int
+    participants: tuple[str, ...] = ()
+    accepted: tuple[str, ...] | None = None
+    opened: int = 0
+    updates: dict[str, RecordedUpdate] = field(default_factory=dict)
+
+
+@dataclass
+class Federation:
+    """A run as it was recorded. outcomes: round -> digests of the global set that came out of it.
+
+    unreadable: messages of the fleet's topics that could not be read, by topic.
+    """
+
+    info: RunInfo
+    rounds: dict[int, RecordedRound]
+    outcomes: dict[int, set[bytes]]
+    sets: dict[bytes, ChunkSet]
+    versions: dict[int, bytes]
+    statuses: dict[str, RobotStatus]
+    unreadable: dict[str, int]
+
+    @property
+    def ended(self) -> list[RecordedRound]:
+        """The rounds of which is known who was accepted, in order."""
+        rounds = (self.rounds[number] for number in sorted(self.rounds))
+        return [one for one in rounds if one.accepted is not None]
+
+
+def read_federation(bag: Bag, run_id: str = '', namespace: str = '') -> Federation:
+    """Return the run `run_id` of a bag ('' = its only one); DataError if there is none.
+
+    namespace: of the fleet; '' = the only one with runs.
+    """
+    namespace = _namespace(bag, namespace)
+    topics = {f'{namespace}/{name}': kind for name, kind in _KINDS.items()}
+    check_own_types(bag, [name for name in topics if name in bag.topics])
+    unreadable: dict[str, int] = {}
+    messages: dict[str, list[tuple[int, WireMessage]]] = {}
+    for stamp, message in _read(bag, topics, unreadable):
+        messages.setdefault(getattr(message, 'run_id', ''), []).append((stamp, message))
+    runs = {
+        run: [m for _, m in found if isinstance(m, RunInfo)] for run, found in messages.items()
+    }
+    known = sorted(run for run, infos in runs.items() if infos)
+    if not known:
+        raise DataError(f'{bag.path} holds no run_info: was it recorded with --fleet?')
+    if run_id and run_id not in known:
+        raise ConfigError(
+            f'{bag.path} holds no run {run_id!r}: --run-id can be {", ".join(known)}'
+        )
+    if not run_id and len(known) > 1:
+        raise ConfigError(f'{bag.path} holds several runs: choose --run-id {", ".join(known)}')
+    run_id = run_id or known[0]
+    federation = Federation(runs[run_id][-1], {}, {}, {}, {}, {}, unreadable)
+    for stamp, message in messages[run_id]:
+        _take(federation, message, stamp)
+    return federation
+
+
+def _namespace(bag: Bag, wanted: str) -> str:
+    found = sorted(
+        name.rpartition('/')[0]
+        for name, topic in bag.topics.items()
+        if topic.ros_type == 'iot_fl_ros/msg/RunInfo' and name.endswith(f'/{RunInfo.TOPIC}')
+    )
+    wanted = wanted.rstrip('/')
+    if not found or (wanted and wanted not in found):
+        where = f' under {wanted}' if wanted else ''
+        raise DataError(f'{bag.path} holds no run_info{where}: was it recorded with --fleet?')
+    if not wanted and len(found) > 1:
+        raise ConfigError(
+            f'{bag.path} holds several fleets: choose --fleet-namespace {", ".join(found)}'
+        )
+    return wanted or found[0]
+
+
+def _read(
+    bag: Bag, topics: Mapping[str, type[WireMessage]], unreadable: dict[str, int]
+) -> Iterator[tuple[int, WireMessage]]:
+    for message in bag.messages([name for name in topics if name in bag.topics]):
+        try:
+            yield message.stamp, decode(topics[message.topic], message.raw)
+        except MessageError:
+            unreadable[message.topic] = unreadable.get(message.topic, 0) + 1
+
+
+def _take(federation: Federation, message: WireMessage, stamp: int) -> None:
+    def of_round(number: int) -> RecordedRound:
+        return federation.rounds.setdefault(number, RecordedRound(number))
+
+    match message:
+        case RoundPlan(round=number) if message.participants:
+            one = of_round(number)
+            if message.state == PlanState.COLLECTING:
+                one.participants = message.participants
+                one.opened = one.opened or stamp
+        case RoundReport(round=number):
+            one = of_round(number)
+            one.accepted = message.participants
+            everybody = {*message.participants, *message.late, *message.silent, *message.refused}
+            one.participants = one.participants or tuple(sorted(everybody))
+        case GlobalChunk(round=number):
+            federation.outcomes.setdefault(number, set()).add(message.digest)
+            federation.sets.setdefault(message.digest, ChunkSet()).add(message, stamp)
+        case TensorChunk(round=number):
+            update = of_round(number).updates.setdefault(message.sender_id, RecordedUpdate())
+            update.sets.setdefault(message.digest, ChunkSet()).add(message, stamp)
+        case RobotStatus(round=number):
+            federation.statuses.setdefault(message.robot_id, message)
+            if message.update_digest and number:
+                update = of_round(number).updates.setdefault(message.robot_id, RecordedUpdate())
+                update.statuses.setdefault(message.update_digest, message)
+                update.announced = update.announced or stamp
+    if isinstance(message, RoundPlan) and message.model_digest:
+        federation.versions.setdefault(message.model_version, message.model_digest)

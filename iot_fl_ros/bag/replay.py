@@ -1,0 +1,184 @@
+"""A recorded federation played back through the aggregator's machine and worker.
+
+What depended on the moment (whom a round asked, who was accepted) is taken from the recorded plans
+and reports; what was computed is computed again by the method's own code.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from iot_fl_ros.bag.federation import Federation, RecordedRound
+from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.core.effects import Effect, Record, SaveCheckpoint, StartJob, Warn
+from iot_fl_ros.core.errors import DataError, IotFlError
+from iot_fl_ros.core.events import (
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import RobotState, RobotStatus
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.learning.aggregator import AggregatorMachine
+from iot_fl_ros.learning.asking.asker import Asker
+from iot_fl_ros.learning.asking.settings import ASK_ALL
+from iot_fl_ros.learning.jobs import Aggregate, Assess
+from iot_fl_ros.learning.settings import RunSettings
+
+_DEADLINE = 'deadline'
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of a round. digest: of the newest global set; accuracy: NaN = not measured.
+
+    tensors: empty = no update was accepted. refused: why the machine took something not.
+    """
+
+    round: int
+    accepted: tuple[str, ...]
+    digest: bytes
+    tensors: Tensors
+    accuracy: float
+    refused: tuple[str, ...]
+
+
+class RecordedAsker(Asker):
+    """Asks in each round the robots that `participants` names, once all of them are there."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__(ASK_ALL, seed, 0)
+        self.participants: tuple[str, ...] = ()
+
+    def eligible(self, statuses: Mapping[str, RobotStatus]) -> list[str]:
+        """Return the participants, or nobody yet."""
+        there = bool(self.participants) and set(self.participants) <= set(statuses)
+        return list(self.participants) if there else []
+
+    def ask(self, robot_ids: Sequence[str], round: int) -> list[str]:
+        """Return the participants."""
+        return sorted(robot_ids)
+
+
+class Replay:
+    """One machine and worker that relive a run round by round.
+
+    exact: an update must be one for the very global set that the round started from.
+    """
+
+    def __init__(
+        self, federation: Federation, worker: ReplayWorker, *, exact: bool = True
+    ) -> None:
+        self.worker = worker
+        self._exact = exact
+        self._federation = federation
+        self._asker = RecordedAsker(worker.info.seed)
+        last = max((one.number for one in federation.ended), default=1)
+        settings = RunSettings(rounds=max(last, worker.info.rounds))
+        self.machine = AggregatorMachine(
+            settings, worker.info, worker.initial_global(), asker=self._asker
+        )
+        self._now = 0.0
+        self._accuracy = math.nan
+        self._tensors: Tensors = {}
+        self._warnings: list[str] = []
+        self._accepted: list[str] = []
+        self._do(self.machine.start(self._now))
+
+    @property
+    def initial_digest(self) -> bytes:
+        """Digest of the global set before round 1."""
+        return self.machine.global_digest
+
+    def play(self, one: RecordedRound, robots: Sequence[str]) -> Outcome:
+        """Live through a round in which the updates of `robots` arrive; return what came of it."""
+        if one.number != self.machine.round + 1:
+            raise DataError(
+                f'round {one.number} cannot be played behind round {self.machine.round}: the '
+                'rounds between, or their reports, are not in the bag'
+            )
+        self._accuracy, self._tensors, self._warnings, self._accepted = math.nan, {}, [], []
+        self._asker.participants = tuple(sorted({*one.participants, *robots}))
+        for robot_id in self._asker.participants:
+            if self._open:
+                break
+            self._hear(self._ready(robot_id, one.number))
+        if not self._open:
+            raise DataError(f'round {one.number} cannot be opened again')
+        self._asker.participants = ()  # the next round opens when it is played
+        for robot_id in sorted(robots):
+            self._send(one, robot_id)
+        if self._open:
+            self._tell(TimerFired(_DEADLINE))
+        return Outcome(
+            one.number, tuple(sorted(self._accepted)), self.machine.global_digest, self._tensors,
+            self._accuracy, tuple(self._warnings),
+        )  # fmt: skip
+
+    @property
+    def _open(self) -> bool:
+        return self.machine.open_round is not None
+
+    def _ready(self, robot_id: str, number: int) -> RobotStatus:
+        """Return a status of a robot that waits for a round."""
+        known = self._federation.statuses.get(robot_id)
+        if known is None:
+            raise DataError(f'no status of {robot_id} is in the bag, but round {number} asked it')
+        return dataclasses.replace(
+            known, state=int(RobotState.READY), reason='', round=number - 1, update_digest=b''
+        )
+
+    def _send(self, one: RecordedRound, robot_id: str) -> None:
+        """Let the update of a robot arrive."""
+        update = one.updates.get(robot_id)
+        status = update.status if update else None
+        if update is None or status is None:
+            return
+        self._hear(status)
+        found = update.sets.get(status.update_digest)
+        for chunk in found.chunks.values() if found else ():
+            if not self._open:
+                return
+            if not self._exact:  # with updates left out, earlier rounds may have had no result
+                chunk = dataclasses.replace(chunk, model_version=self.machine.version)
+            self._tell(MessageArrived(chunk, 0))
+
+    def _hear(self, status: RobotStatus) -> None:
+        self._now += 1.0
+        self._tell(MessageArrived(dataclasses.replace(status, stamp=self._now), 0))
+
+    def _tell(self, event: Event) -> None:
+        self._do(self.machine.handle(event, self._now))
+
+    def _do(self, effects: list[Effect]) -> None:
+        """Do jobs at once, one after the other."""
+        waiting: deque[Effect] = deque(effects)
+        while waiting:
+            effect = waiting.popleft()
+            match effect:
+                case StartJob(job):
+                    waiting.extend(self.machine.handle(self._run(job), self._now))
+                case SaveCheckpoint(number):
+                    waiting.extend(self.machine.handle(CheckpointSaved(number), self._now))
+                case Warn(_, text):
+                    self._warnings.append(text)
+                case Record(row) if row['kind'] == 'update':
+                    self._accepted.append(str(row['robot']))
+
+    def _run(self, job: Aggregate | Assess) -> Event:
+        try:
+            result = self.worker.run(job)
+        except (IotFlError, ValueError, ArithmeticError) as error:
+            return JobFailed(job, f'{type(error).__name__}: {error}')
+        if isinstance(job, Assess):
+            self._accuracy = result
+        else:
+            self._tensors = result
+        return JobDone(job, result)

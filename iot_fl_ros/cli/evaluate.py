@@ -1,0 +1,138 @@
+"""Judge a split model on the pictures of a bag, at growing packet loss; no node runs.
+
+Every picture goes through head, emulated link and tail. Writes a table, plots and the answers as a
+bag; the same command gives the same files. With --live the real nodes do it, at the speed of the
+recording.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from iot_fl_ros.bag.evaluation import Evaluation, EvaluationSettings, evaluate
+from iot_fl_ros.bag.evaluation_figures import LossFigures
+from iot_fl_ros.bag.evaluation_files import LIVE, check_output, table_of, write_evaluation
+from iot_fl_ros.bag.pictures import image_topic
+from iot_fl_ros.bag.reader import Bag, open_bag
+from iot_fl_ros.cli.evaluate_live import evaluate_live
+from iot_fl_ros.cli.options import overrides_of
+from iot_fl_ros.core.config import read_settings
+from iot_fl_ros.split.settings import BUNDLE_DIR
+
+LOSSES = (0.0, 0.1, 0.3, 0.5)
+_WIDTH = 120
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument(
+        '--bag', type=Path, required=True, help='a folder, or one .mcap or .db3 file'
+    )
+    parser.add_argument(
+        '--bundle', required=True, help='folder of a bundle, or its name in --bundle-dir'
+    )
+    parser.add_argument(
+        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
+    )
+    parser.add_argument('--topic', default='', help='of the pictures; needed if there are several')
+    parser.add_argument('--labels', default='', help='topic with Inference messages that are true')
+    parser.add_argument(
+        '--loss', type=float, nargs='+', default=LOSSES, metavar='SHARE',
+        help='shares of packets to lose',
+    )  # fmt: skip
+    parser.add_argument('--output', type=Path, help='folder for results (runs/evaluate-BAG)')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='NAME=VALUE',
+        help='a setting, for example link.delay=0.005, deadline=0.5 or bits=4; may be repeated',
+    )  # fmt: skip
+    parser.add_argument(
+        '--live', action='store_true', help='by real nodes over DDS, at the speed of the bag'
+    )
+    parser.add_argument(
+        '--speed', type=float, default=1.0, help='with --live: seconds of the bag in a second'
+    )
+    parser.add_argument('--salvage', action='store_true', help='read past damage')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate and write the results."""
+    torch.set_num_threads(1)  # the order of additions decides about the last bits
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    settings = read_settings(EvaluationSettings, overrides_of(arguments.set))
+    folder = bundle_folder(arguments.bundle, arguments.bundle_dir)
+    output = arguments.output or Path('runs') / f'evaluate-{arguments.bag.stem}'
+    check_output(output)
+    with open_bag(arguments.bag, salvage=arguments.salvage) as bag:
+        for note in bag.notes:
+            console.print(f'[yellow]{note}')
+        # Live, one loss rate tells what the unsplit model says.
+        losses = tuple(arguments.loss[:1] if arguments.live else arguments.loss)
+        evaluation = _with_progress(bag, folder, arguments, losses, settings, console)
+    if arguments.live:
+        console.print('now by the nodes, over DDS')
+        evaluation = evaluate_live(
+            evaluation, arguments.bag, folder, arguments.loss, settings, output / LIVE,
+            speed=arguments.speed, salvage=arguments.salvage,
+        )  # fmt: skip
+    described = {
+        'live': arguments.live,
+        'bag': arguments.bag.name,
+        'bundle': evaluation.bundle.name,
+        'bundle_digest': evaluation.bundle.digest.hex(),
+        'settings': asdict(settings),
+    }
+    figures = write_evaluation(evaluation, output, described)
+    console.print(_table(evaluation, figures))
+    timing, count = evaluation.timing, max(1, len(evaluation.shown))
+    console.print(
+        f'{count / timing.whole:.1f} pictures/s at {len(figures)} loss rates; a picture takes '
+        f'{1e3 * timing.decode / count:.1f} ms to decode, {1e3 * timing.head / count:.1f} ms in '
+        f'the head, {1e3 * timing.whole / count:.1f} ms in all'
+    )
+    console.print(f'wrote {output}')
+    return 0
+
+
+def bundle_folder(name: str, bundle_dir: Path) -> Path:
+    """Return the folder of a bundle that is named by its path or in `bundle_dir`."""
+    path = Path(name).expanduser()
+    return (path if path.is_dir() else bundle_dir.expanduser() / name).absolute()
+
+
+def _with_progress(
+    bag: Bag,
+    folder: Path,
+    arguments: argparse.Namespace,
+    losses: tuple[float, ...],
+    settings: EvaluationSettings,
+    console: Console,
+) -> Evaluation:
+    topic = image_topic(bag, arguments.topic)
+    with Progress(console=console, transient=True) as progress:
+        task = progress.add_task('pictures', total=bag.topics[topic].count)
+        return evaluate(
+            bag, folder, losses, settings, topic=topic, labels=arguments.labels,
+            progress=lambda number: progress.update(task, completed=number),
+        )  # fmt: skip
+
+
+def _table(evaluation: Evaluation, figures: list[LossFigures]) -> Table:
+    objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
+    table = Table(
+        title=f'{evaluation.bundle.name} on {len(evaluation.shown):,} pictures of '
+        f'{evaluation.topic}{objects}'
+    )
+    titles, rows = table_of(figures)
+    for title in titles:
+        table.add_column(title, justify='right')
+    for row in rows:
+        table.add_row(*row)
+    return table

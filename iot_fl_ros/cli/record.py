@@ -1,0 +1,101 @@
+"""Record a bag: a camera, the federation, or any topics; or make one from a video or folder.
+
+Recording ends with Ctrl-C. What was written up to half a second before survives a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import yaml
+from rich.console import Console
+
+from iot_fl_ros.bag.making import Shooting, make_bag
+from iot_fl_ros.bag.storage import COMPRESSIONS
+from iot_fl_ros.bag.writer import STORAGES, BagSettings
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.data.image_stream import SOURCES
+
+_MEGA = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('--bag', type=Path, required=True, help='folder to make')
+    parser.add_argument(
+        '--storage', choices=sorted(STORAGES), default='mcap', help='kind of files'
+    )
+    parser.add_argument(
+        '--compression', choices=COMPRESSIONS, default='none', help='of the chunks of MCAP files'
+    )
+    parser.add_argument(
+        '--max-size', type=float, default=0.0, help='MB of a file, then a new one begins; 0 = one'
+    )
+    parser.add_argument(
+        '--max-duration', type=float, default=0.0, help='seconds of a file, in the same way'
+    )
+    parser.add_argument('--topics', nargs='+', default=[], metavar='TOPIC', help='to record')
+    parser.add_argument(
+        '--camera', nargs='+', default=[], metavar='TOPIC', help='the same, for pictures'
+    )
+    parser.add_argument(
+        '--fleet', action='store_true', help='all topics with messages of this package'
+    )
+    parser.add_argument('--all', action='store_true', help='every topic')
+    parser.add_argument(
+        '--fleet-namespace', default='/fleet', help='of the topics that the fleet shares'
+    )
+    parser.add_argument('--source', help=f'make the bag from pictures, without ROS: {SOURCES}')
+    parser.add_argument('--topic', default='/camera/image', help='of the pictures of --source')
+    parser.add_argument('--rate', type=float, default=10.0, help='pictures a second of --source')
+    parser.add_argument('--count', type=int, default=0, help='pictures of --source; 0 = all')
+    parser.add_argument('--stride', type=int, default=1, help='take every n-th picture')
+    parser.add_argument('--quality', type=int, default=0, help='of JPEGs; 0 = raw pictures')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the bag."""
+    if not arguments.source:
+        return _record(arguments)
+    settings = BagSettings(
+        arguments.storage,
+        arguments.compression,
+        round(arguments.max_size * _MEGA),
+        arguments.max_duration,
+    )
+    console = Console()
+    shooting = Shooting(
+        arguments.source, arguments.topic, arguments.rate, arguments.count, arguments.stride,
+        arguments.quality,
+    )  # fmt: skip
+    count = make_bag(arguments.bag, shooting, settings)
+    console.print(f'wrote {arguments.bag}: {count:,} pictures of {arguments.source}')
+    return 0
+
+
+def _record(arguments: argparse.Namespace) -> int:
+    """Be the recorder node until a signal comes."""
+    topics = [*arguments.topics, *arguments.camera]
+    if not (topics or arguments.fleet or arguments.all):
+        raise ConfigError('nothing to record: --topics, --camera, --fleet, --all or --source')
+    # Late: importing a node changes what signals do.
+    from iot_fl_ros.nodes.recorder import main
+
+    values = {
+        'bag': str(arguments.bag.absolute()),
+        'topics': topics or [''],
+        'fleet': arguments.fleet,
+        'all': arguments.all,
+        'fleet_namespace': arguments.fleet_namespace,
+        'storage': arguments.storage,
+        'compression': arguments.compression,
+        'max_size': arguments.max_size,
+        'max_duration': arguments.max_duration,
+    }
+    parameters = [f'{name}:={_yaml(value)}' for name, value in values.items()]
+    return main(['--ros-args', *(part for one in parameters for part in ('-p', one))])
+
+
+def _yaml(value: object) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=1 << 20).split('\n...')[0].strip()

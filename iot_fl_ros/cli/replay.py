@@ -1,0 +1,193 @@
+"""Play a recorded federation back: prove that its results follow from its updates, or change it.
+
+Without a change it is an audit: every global set is computed again from the recorded updates and
+compared bit for bit; exit code 1 names the first round, and robot, where that fails. --method,
+--set, --without and --deadline ask what would have come out instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from iot_fl_ros.bag.audit import AuditedRound, audit
+from iot_fl_ros.bag.federation import Federation, read_federation
+from iot_fl_ros.bag.reader import open_bag
+from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.what_if import Change, Difference, changed_info, compare
+from iot_fl_ros.cli.options import overrides_of
+from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.learning.settings import AggregatorSettings, FleetSettings
+
+_METHOD = 'method.'
+_UNKNOWABLE = (
+    'The updates are those that the robots sent. With another global set they would have trained '
+    'differently from then on; that cannot be known from the bag.'
+)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument('--bag', type=Path, required=True, help='recorded with --fleet')
+    parser.add_argument('--run-id', default='', help='id of the run; needed if there are several')
+    parser.add_argument('--fleet-namespace', default='', help='needed if there are several')
+    parser.add_argument(
+        '--params', type=Path, help='parameter file of the run, whose data give accuracies'
+    )
+    parser.add_argument('--method', default='', help='what if: another method')
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='method.NAME=VALUE',
+        help='what if: another setting of the method, for example method.aggregation=era',
+    )  # fmt: skip
+    parser.add_argument(
+        '--without', nargs='+', default=[], metavar='ROBOT', help='what if: robots left out'
+    )
+    parser.add_argument(
+        '--deadline',
+        type=float,
+        default=math.inf,
+        help='what if: rounds had ended after so long, s',
+    )
+    parser.add_argument('--output', type=Path, help='file for the results, JSON')
+    parser.add_argument(
+        '--trust', nargs='+', default=[], metavar='MODULE:NAME',
+        help='methods and models by dotted path that the bag may name',
+    )  # fmt: skip
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Audit, or compare."""
+    torch.set_num_threads(1)
+    console = Console()
+    change = _change(arguments)
+    federation = _federation(arguments, console)
+    settings = _settings(arguments.params)
+    worker = ReplayWorker(federation.info, settings, arguments.trust)
+    info = federation.info
+    console.print(
+        f'run {info.run_id}: {info.method}, {info.model}, {len(federation.ended)} of '
+        f'{info.rounds} rounds ended, {len(federation.statuses)} robots'
+    )
+    if change:
+        changed = changed_info(info, change)
+        other = ReplayWorker(changed, settings, arguments.trust)
+        differences = list(compare(federation, worker, other, change))
+        console.print(_table(differences))
+        console.print(_UNKNOWABLE)
+        _write(arguments.output, {'run': info.run_id, 'rounds': [_plain(d) for d in differences]})
+        return 0
+    return _audit(federation, worker, arguments.output, console)
+
+
+def _audit(
+    federation: Federation, worker: ReplayWorker, output: Path | None, console: Console
+) -> int:
+    verdicts: list[AuditedRound] = []
+    for verdict in audit(federation, worker):
+        verdicts.append(verdict)
+        what = f'{len(verdict.accepted)} updates' if verdict.number else 'the initial set'
+        text = f'identical, {verdict.digest.hex()[:16]}' if verdict.good else verdict.problem
+        console.print(f'round {verdict.number}: {what}: {text}', soft_wrap=True)
+    if not verdicts:
+        raise DataError('no round of the run ended while it was recorded: nothing to replay')
+    _write(output, {'run': federation.info.run_id, 'rounds': [_verdict(v) for v in verdicts]})
+    bad = next((verdict for verdict in verdicts if not verdict.good), None)
+    if bad is None:
+        console.print(
+            f'identical: every result of {len(federation.ended)} rounds follows from the '
+            'recorded updates, bit for bit'
+        )
+        return 0
+    by = f', {", ".join(bad.robots)}' if bad.robots else ''
+    if bad.missing:
+        console.print(
+            f'NOT proved: from round {bad.number}{by} on something is missing in the bag. Start '
+            'the recorder before the fleet'
+        )
+    else:
+        console.print(f'NOT identical: the first round that does not follow is {bad.number}{by}')
+    return 1
+
+
+def _federation(arguments: argparse.Namespace, console: Console) -> Federation:
+    """Read the bag; a damaged one as far as it goes, for that is what an audit is about."""
+    try:
+        with open_bag(arguments.bag) as bag:
+            notes = bag.notes
+            federation = read_federation(bag, arguments.run_id, arguments.fleet_namespace)
+    except DataError:
+        with open_bag(arguments.bag, salvage=True) as bag:
+            notes = bag.notes
+            federation = read_federation(bag, arguments.run_id, arguments.fleet_namespace)
+    for note in notes:
+        console.print(f'[yellow]{note}')
+    for topic, count in federation.unreadable.items():
+        console.print(f'[yellow]{topic}: {count} messages cannot be read')
+    return federation
+
+
+def _change(arguments: argparse.Namespace) -> Change:
+    flat = overrides_of(arguments.set)
+    wrong = [name for name in flat if not name.startswith(_METHOD)]
+    if wrong:
+        raise ConfigError(
+            f'--set {wrong[0]}: only settings of the method can be changed, method.*'
+        )
+    settings = {name.removeprefix(_METHOD): value for name, value in flat.items()}
+    if 'name' in settings:
+        raise ConfigError('--set method.name: use --method')
+    return Change(
+        arguments.method, settings, tuple(sorted(set(arguments.without))), arguments.deadline
+    )
+
+
+def _settings(params: Path | None) -> AggregatorSettings | None:
+    if params is None:
+        return None
+    flat = read_yaml(params)
+    return FleetSettings.from_flat(flat).aggregator
+
+
+def _table(differences: list[Difference]) -> Table:
+    table = Table(title='What would have come out of each round')
+    for title in ('round', 'left out', 'same', 'classes changed', 'distance', 'accuracy', 'then',
+                  'note'):  # fmt: skip
+        table.add_column(title, justify='left' if title in ('left out', 'note') else 'right')
+    for one in differences:
+        table.add_row(
+            str(one.number), ' '.join(one.left_out), 'yes' if one.same else 'no',
+            _number(one.classes_changed, '.2%'), _number(one.distance, '.5f'),
+            _number(one.accuracy, '.1%'), _number(one.accuracy_then, '.1%'), one.note,
+        )  # fmt: skip
+    return table
+
+
+def _number(value: float, form: str) -> str:
+    return '' if math.isnan(value) else format(value, form)
+
+
+def _verdict(verdict: AuditedRound) -> dict[str, Any]:
+    return {
+        'round': verdict.number, 'accepted': list(verdict.accepted),
+        'digest': verdict.digest.hex(), 'identical': verdict.good,
+        'problem': verdict.problem, 'robots': list(verdict.robots),
+    }  # fmt: skip
+
+
+def _plain(one: Difference) -> dict[str, Any]:
+    values = {name: getattr(one, name) for name in Difference.__dataclass_fields__}
+    return {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in values.items()}
+
+
+def _write(path: Path | None, content: dict[str, Any]) -> None:
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, content)

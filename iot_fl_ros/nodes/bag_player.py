@@ -1,0 +1,208 @@
+"""Plays the pictures of a bag to a head, with /clock, and writes down what the tail answers."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+import time  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from builtin_interfaces.msg import Time  # noqa: E402
+from rclpy.clock import Clock, ClockType  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
+from rosgraph_msgs.msg import Clock as ClockMessage  # noqa: E402
+
+from iot_fl_ros.bag.evaluation import LEAD  # noqa: E402
+from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures  # noqa: E402
+from iot_fl_ros.bag.reader import open_bag  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
+from iot_fl_ros.core.split_messages import Inference  # noqa: E402
+from iot_fl_ros.learning.outputs import write_json  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.topics import publisher_qos  # noqa: E402
+
+_NANO = 1_000_000_000
+_TICK = 0.005
+_WARM_PERIOD = 0.25
+_ANSWERS_DEPTH = 100
+
+
+@dataclass(frozen=True)
+class PlayerSettings:
+    """Settings of the bag player."""
+
+    bag: str = setting('', 'Bag with the pictures.')
+    topic: str = setting('', 'Topic of the pictures; empty = the only one.')
+    salvage: bool = setting(False, 'Read past damage.')
+    robot_id: str = setting('', 'Robot id of the head; empty = the namespace of the node.')
+    speed: float = setting(1.0, 'Seconds of the bag in a second.', minimum=0.01, maximum=100.0)
+    patience: float = setting(
+        1.0, 'Time after the last picture for answers to come in, by the clock of the bag, s.',
+        minimum=0.0,
+    )  # fmt: skip
+    output: str = setting('', 'File for the answers, JSON; empty = none.')
+
+
+class BagPlayerNode(Node):
+    """Publishes `image` or `image/compressed` as it is in the bag, when /clock says its stamp.
+
+    Stamps too near to zero are moved on; answers are written with those of the bag.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('bag_player', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(PlayerSettings)})
+        settings = self.settings = declare(self, PlayerSettings, given)
+        self._bag = open_bag(Path(settings.bag).expanduser(), salvage=settings.salvage)
+        topic = image_topic(self._bag, settings.topic)
+        self._pictures = pictures(self._bag, topic)
+        self._next: BagPicture | None = next(self._pictures)
+        self._first = self._next
+        start = _stamp_of(self._first) - round(LEAD * _NANO)
+        self._offset = max(0, _NANO - start)
+        # Bag time at the moment `_since` of the steady clock, both ns.
+        self._base, self._since = start + self._offset, time.monotonic_ns()
+        self._warm = False
+        self._warmed = 0
+        self._numbers: dict[int, int] = {}
+        self._answers: dict[int, dict[str, Any]] = {}
+        self._ended_at: int | None = None
+        self.finished = False
+        own = self.get_namespace().strip('/').replace('/', '_')
+        self._robot_id = settings.robot_id or own
+        name = 'image/compressed' if hasattr(self._first.message, 'format') else 'image'
+        self._publisher = self.create_publisher(
+            type(self._first.message), name, qos_profile_sensor_data
+        )
+        clock_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._clock_publisher = self.create_publisher(ClockMessage, '/clock', clock_qos)
+
+    def start(self) -> None:
+        """Begin to play."""
+        qos = publisher_qos(Inference)
+        qos.depth = _ANSWERS_DEPTH
+        answers = f'/{self._robot_id}/{Inference.TOPIC}'
+        self.create_subscription(ROS_TYPES[Inference], answers, self._answer, qos)
+        self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _now(self) -> int:
+        """Return the time of the bag, moved on, ns."""
+        passed = time.monotonic_ns() - self._since
+        return self._base + round(passed * self.settings.speed)
+
+    def _tick(self) -> None:
+        now = self._now()
+        if not self._warm and self._next is not None and self._due(self._next) <= now:
+            self._warm = True  # nobody answers: the figures will say so
+        if not self._warm:
+            self._tell_time(now)
+            self._warm_up(now)
+            return
+        while self._next is not None and self._due(self._next) <= now:
+            self._show(self._next)
+            self._next = next(self._pictures, None)
+            self._ended_at = now
+        self._tell_time(now)
+        ended = self._ended_at
+        if self._next is not None or ended is None or self.finished:
+            return
+        if now - ended > self.settings.patience * _NANO:
+            self._write()
+            self.finished = True
+
+    def _warm_up(self, now: int) -> None:
+        """Show the first picture again and again until it is answered."""
+        if now - self._warmed >= _WARM_PERIOD * _NANO:
+            self._warmed = now
+            self._publish(self._first.message, now)
+
+    def _show(self, picture: BagPicture) -> None:
+        due = self._due(picture)
+        self._tell_time(due)
+        self._numbers.setdefault(due, len(self._numbers))
+        self._publish(picture.message, due)
+
+    def _publish(self, message: Any, stamp: int) -> None:
+        message.header.stamp = _time(stamp)
+        self._publisher.publish(message)
+
+    def _due(self, picture: BagPicture) -> int:
+        return _stamp_of(picture) + self._offset
+
+    def _tell_time(self, now: int) -> None:
+        self._clock_publisher.publish(ClockMessage(clock=_time(now)))
+
+    def _answer(self, message: Any) -> None:
+        answer = from_ros(Inference, message)
+        assert isinstance(answer, Inference)
+        if not self._warm:
+            self._warm = True
+            if self._next is not None:  # no need to wait any longer
+                self._base = self._due(self._next) - round(_WARM_PERIOD * _NANO)
+                self._since = time.monotonic_ns()
+            return
+        number = self._numbers.get(answer.header.stamp)
+        if number is not None:
+            self._answers.setdefault(
+                number,
+                {
+                    'number': number, 'received': answer.received,
+                    'latency': (self._now() - answer.header.stamp) / _NANO,
+                    'class_ids': answer.class_ids, 'class_names': answer.class_names,
+                    'scores': answer.scores, 'boxes': answer.boxes,
+                },
+            )  # fmt: skip
+
+    def _write(self) -> None:
+        if self.settings.output:
+            rows = [self._answers[number] for number in sorted(self._answers)]
+            content = {'pictures': len(self._numbers), 'answers': rows}
+            write_json(Path(self.settings.output), content)
+
+
+def _stamp_of(picture: BagPicture) -> int:
+    return picture.header.stamp or picture.stamp
+
+
+def _time(stamp: int) -> Time:
+    return Time(sec=stamp // _NANO, nanosec=stamp % _NANO)
+
+
+class BagPlayerApplication:
+    """The process of one player."""
+
+    use_events_executor: bool = True
+
+    def __init__(self) -> None:
+        self._node = BagPlayerNode()
+        self.nodes: Sequence[Any] = (self._node,)
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the answers are written."""
+        return self._node.finished
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+def main(args: list[str] | None = None) -> int:
+    """Play until the end of the bag, SIGINT or SIGTERM."""
+    return run(BagPlayerApplication, args, profile='camera')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,271 @@
+"""The recorder: topics of the federation, of cameras or any others into a bag, as raw bytes."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+import importlib  # noqa: E402
+from collections.abc import Iterable, Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
+from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import (  # noqa: E402
+    DurabilityPolicy,
+    QoSProfile,
+    ReliabilityPolicy,
+)
+from rclpy.subscription import Subscription  # noqa: E402
+
+from iot_fl_ros.bag.definitions import OWN  # noqa: E402
+from iot_fl_ros.bag.qos import subscription_for  # noqa: E402
+from iot_fl_ros.bag.recording import RecordingThread  # noqa: E402
+from iot_fl_ros.bag.storage import COMPRESSIONS  # noqa: E402
+from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.convert import ROS_TYPES  # noqa: E402
+from iot_fl_ros.ros.diagnostics import Diagnostics, status  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.topics import (  # noqa: E402
+    AGGREGATOR_ROLE,
+    ROBOT_ROLE,
+    subscription_qos,
+)
+
+_MEGA = 1_000_000
+_LEASE = 5.0
+_DISCOVERY_PERIOD = 0.2
+
+
+@dataclass(frozen=True)
+class RecorderSettings:
+    """Settings of the recorder."""
+
+    bag: str = setting('', 'Folder to make.')
+    topics: list = setting([], 'Topics to record, whatever their type.')
+    fleet: bool = setting(False, 'Record all topics with messages of this package.')
+    all: bool = setting(False, 'Record every topic.')
+    fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
+    storage: str = setting('mcap', 'Kind of files.', choices=tuple(STORAGES))
+    compression: str = setting('none', 'Of the chunks of MCAP files.', choices=COMPRESSIONS)
+    max_size: float = setting(
+        0.0, 'Size of a file, then a new one begins, MB; 0 = one.', minimum=0
+    )
+    max_duration: float = setting(0.0, 'Duration of a file, in the same way, s.', minimum=0)
+    queue_size: float = setting(
+        256.0, 'Messages that may wait for the disk; more are dropped and counted, MB.', minimum=1
+    )
+    flush_period: float = setting(
+        0.5, 'What is older survives a kill of the recorder, s.', minimum=0.01, maximum=60.0
+    )
+    use_events_executor: bool = setting(
+        True, "Spin with rclpy's EventsExecutor, which costs less."
+    )
+
+
+@dataclass
+class _Source:
+    """A topic that is recorded. introduced: the bag knows it; publishers: when last counted."""
+
+    ros_type: str
+    qos: QoSProfile
+    subscription: Subscription
+    introduced: bool = False
+    publishers: int = 0
+
+
+class RecorderNode(Node):
+    """Subscribes to topics as they appear, with a QoS that matches all of their publishers."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('recorder', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(RecorderSettings)})
+        settings = self.settings = declare(self, RecorderSettings, given)
+        # An empty list of strings cannot be written on the command line.
+        self._wanted = {self.resolve_topic_name(name) for name in settings.topics if name}
+        if not settings.bag:
+            raise ConfigError('bag names no folder: set it')
+        if not (self._wanted or settings.fleet or settings.all):
+            raise ConfigError('there is nothing to record: set topics, fleet or all')
+        bag_settings = BagSettings(
+            settings.storage,
+            settings.compression,
+            round(settings.max_size * _MEGA),
+            settings.max_duration,
+        )
+        writer = BagWriter(Path(settings.bag).expanduser(), bag_settings)
+        self.recording = RecordingThread(
+            writer, round(settings.queue_size * _MEGA), settings.flush_period
+        )
+        self.lost: dict[str, int] = {}
+        self._sources: dict[str, _Source] = {}
+        self._unusable: set[str] = set()
+        self._said_dropped = 0
+        self._diagnostics = Diagnostics(self)
+
+    def start(self) -> None:
+        """Begin to record."""
+        if self.settings.fleet:
+            self._expect_fleet()
+        self._discover()
+        self.create_timer(_DISCOVERY_PERIOD, self._discover)
+        self._diagnostics.start(self._describe)
+        self.get_logger().info(f'recording into {self.settings.bag}')
+
+    def stop(self) -> None:
+        """Finish the bag and say what is in it."""
+        self.recording.close()
+        recording = self.recording
+        text = (
+            f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
+            f'{len(self._sources)} topics; dropped {recording.dropped:,}; most waiting '
+            f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
+        )
+        if recording.error:
+            self.get_logger().error(f'recording stopped early: {recording.error}')
+        self.get_logger().info(f'wrote {self.settings.bag}: {text}')
+
+    def _expect_fleet(self) -> None:
+        """Subscribe to the fleet's topics before anybody is there: their first messages count."""
+        namespace = self.settings.fleet_namespace.rstrip('/')
+        for kind in (*AGGREGATOR_ROLE.publishes, *ROBOT_ROLE.publishes):
+            name = self.resolve_topic_name(f'{namespace}/{kind.TOPIC}')
+            if name not in self._sources:
+                cls = ROS_TYPES[kind]
+                self._subscribe(name, f'{OWN}/msg/{cls.__name__}', subscription_qos(kind, _LEASE))
+
+    def _discover(self) -> None:
+        for name, types in self.get_topic_names_and_types():
+            if len(types) == 1 and self._is_wanted(name, types[0]):
+                offered = self._offered(name)
+                if offered and name not in self._unusable:
+                    self._adapt(name, types[0], subscription_for(offered))
+                    self._tell_publishers(name)
+        self._tell_drops()
+
+    def _is_wanted(self, name: str, ros_type: str) -> bool:
+        fleet = self.settings.fleet and ros_type.startswith(f'{OWN}/msg/')
+        return self.settings.all or fleet or name in self._wanted
+
+    def _adapt(self, name: str, ros_type: str, qos: QoSProfile) -> None:
+        """Subscribe, or subscribe again if some publisher offers less than was asked for."""
+        source = self._sources.get(name)
+        if source is None:
+            self._subscribe(name, ros_type, qos)
+        elif _asks_more(source.qos, qos):
+            self.destroy_subscription(source.subscription)
+            introduced = source.introduced
+            self._subscribe(name, ros_type, qos)
+            self._sources[name].introduced = introduced
+
+    def _tell_publishers(self, name: str) -> None:
+        source, count = self._sources.get(name), self.count_publishers(name)
+        if source and source.publishers != count:
+            source.publishers = count
+            self.get_logger().info(f'recording {name} of {count} publishers')
+
+    def _subscribe(self, name: str, ros_type: str, qos: QoSProfile) -> None:
+        try:
+            package, _, cls = ros_type.partition('/msg/')
+            message = getattr(importlib.import_module(f'{package}.msg'), cls)
+        except (ImportError, AttributeError):
+            self._unusable.add(name)
+            self.get_logger().warning(f'{name} is not recorded: {ros_type} is not installed')
+            return
+        events = SubscriptionEventCallbacks(message_lost=partial(self._message_lost, name))
+        subscription = self.create_subscription(
+            message, name, partial(self._arrived, name), qos, raw=True, event_callbacks=events
+        )
+        self._sources[name] = _Source(ros_type, qos, subscription)
+
+    def _arrived(self, name: str, raw: bytes) -> None:
+        source = self._sources[name]
+        if not source.introduced:
+            source.introduced = True
+            self.recording.add_topic(name, source.ros_type, self._offered(name) or [source.qos])
+        # Without MessageInfo: the EventsExecutor of the Jazzy wheels fails on a second argument.
+        self.recording.put(name, self.get_clock().now().nanoseconds, raw)
+
+    def _offered(self, name: str) -> list[QoSProfile]:
+        """Return the profiles of the publishers of a topic, each once."""
+        found: list[QoSProfile] = []
+        for publisher in self.get_publishers_info_by_topic(name):
+            if publisher.qos_profile not in found:
+                found.append(publisher.qos_profile)
+        return found
+
+    def _message_lost(self, name: str, event: Any) -> None:
+        """Count what the network lost, or a publisher with a short history overwrote."""
+        self.lost[name] = self.lost.get(name, 0) + event.total_count_change
+
+    def _lost_text(self) -> str:
+        lost = ', '.join(f'{count:,} of {name}' for name, count in sorted(self.lost.items()))
+        return lost or 'none'
+
+    def _tell_drops(self) -> None:
+        dropped = self.recording.dropped
+        if dropped > self._said_dropped:
+            why = self.recording.error or 'the disk is too slow'
+            self.get_logger().warning(
+                f'{dropped:,} messages dropped so far: {why}', throttle_duration_sec=10.0
+            )
+            self._said_dropped = dropped
+
+    def _describe(self) -> Iterable[DiagnosticStatus]:
+        recording = self.recording
+        level = DiagnosticStatus.WARN if recording.dropped or self.lost else DiagnosticStatus.OK
+        yield status(
+            'iot_fl recorder',
+            DiagnosticStatus.ERROR if recording.error else level,
+            recording.error or f'{recording.received:,} messages',
+            {
+                'topics': len(self._sources),
+                'bytes': recording.received_bytes,
+                'dropped': recording.dropped,
+                'never came': self._lost_text(),
+            },
+        )
+
+
+def _asks_more(asked: QoSProfile, possible: QoSProfile) -> bool:
+    reliable, latched = ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL
+    return (asked.reliability is reliable and possible.reliability is not reliable) or (
+        asked.durability is latched and possible.durability is not latched
+    )
+
+
+class RecorderApplication:
+    """The process of one recorder."""
+
+    finished = False
+
+    def __init__(self) -> None:
+        self._node = RecorderNode()
+        self.nodes: Sequence[Any] = (self._node,)
+        self.use_events_executor: bool = self._node.settings.use_events_executor
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    def close(self) -> None:
+        """Finish the bag."""
+        self._node.stop()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Record until SIGINT or SIGTERM."""
+    return run(RecorderApplication, args, profile='camera')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

@@ -1,0 +1,35 @@
+"""The pictures of a bag through real nodes, by the clock of the bag."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_split import tiny_bundle
+
+from iot_fl_ros.bag.reader import open_bag
+from iot_fl_ros.cli.main import main
+
+
+def test_real_nodes_answer_as_the_evaluation_does(shoot, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('PYTHONPATH', str(Path(__file__).parents[1]))
+    tiny_bundle(tmp_path / 'bundles' / 'tiny')
+    bag = shoot(shooting={'rate': 20.0})
+    common = ['evaluate', '--bag', str(bag), '--bundle', str(tmp_path / 'bundles' / 'tiny'),
+              '--loss', '0', '0.5', '--set', 'deadline=0.4']  # fmt: skip
+    assert main([*common, '--output', str(tmp_path / 'offline')]) == 0
+    assert main([*common, '--output', str(tmp_path / 'live'), '--live']) == 0, capsys.readouterr()
+    offline, live = (
+        json.loads((tmp_path / name / 'summary.json').read_text())['losses']
+        for name in ('offline', 'live')
+    )
+    assert live[0]['answered'] > 0.9
+    assert live[0]['agreement'] >= offline[0]['agreement'] - 0.1
+    assert live[1]['features_received'] == pytest.approx(0.5, abs=0.15)
+    assert 0 < live[0]['latency_p50'] < live[1]['latency_p50'] < 0.6
+    # The answers carry the headers of the bag's pictures, although its clock was moved on.
+    with open_bag(tmp_path / 'live' / 'answers') as found:
+        first = next(found.messages(['/evaluation/loss_0/inference']))
+    assert first.stamp < 3 * 10**9
