@@ -35,6 +35,7 @@ bench: setup
 	-$(BIN)/python bench/traffic.py  # needs root and iptables
 	$(BIN)/python bench/split.py
 	$(BIN)/python bench/split_pictures.py --output runs/split-pictures
+	$(BIN)/python bench/bag.py
 
 lint: setup
 	$(BIN)/ruff check .

@@ -112,10 +112,8 @@ class BagPlayerNode(Node):
             self._next = next(self._pictures, None)
             self._ended_at = now
         self._tell_time(now)
-        ended = self._ended_at
-        if self._next is not None or ended is None or self.finished:
-            return
-        if now - ended > self.settings.patience * _NANO:
+        over = self._next is None and not self.finished
+        if over and now - (self._ended_at or now) > self.settings.patience * _NANO:
             self._write()
             self.finished = True
 
