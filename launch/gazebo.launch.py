@@ -183,14 +183,18 @@ def _collection(value, world, patrols):
 
 
 def _learning(value, folder, names):
-    """Return an aggregator, and a learner for each robot with what it has collected."""
+    """Return an aggregator, and a learner for each robot with what it has collected.
+
+    By real time: training takes as long as it takes, however fast the simulator runs.
+    """
     own_rounds = given_numbers(run__rounds=value['rounds'])
-    run = {'run.robots': len(names), 'run.output': str(folder / 'run')}
+    real_time = {'use_sim_time': False}
+    run = {'run.robots': len(names), 'run.output': str(folder / 'run'), **real_time}
     file = parameter_file(LaunchConfiguration('params_file'))
     aggregator = our_node('aggregator', 'fleet', [file, run, own_rounds], namespace='fleet')
     learners = []
     for name in names:
-        files = {'data.private': str(folder / name / OWN)}
+        files = {'data.private': str(folder / name / OWN), **real_time}
         if (folder / name / OTHERS).is_file():
             files['data.test'] = str(folder / name / OTHERS)
         learner = our_node('learner', name, [file, files])

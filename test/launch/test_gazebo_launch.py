@@ -23,6 +23,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
+from iot_fl_ros.data.registry import load_samples  # noqa: E402
+from iot_fl_ros.learning.outputs import read_events  # noqa: E402
+from iot_fl_ros.world.collection import OWN  # noqa: E402
+from iot_fl_ros.world.plan import ROOM_KINDS  # noqa: E402
 from iot_fl_ros.world.robot import start_pose  # noqa: E402
 from iot_fl_ros.world.sdf import read_model  # noqa: E402
 
@@ -95,6 +99,34 @@ def test_two_robots_tour_their_rooms():
 
 
 @pytest.fixture
+def folder(tmp_path):
+    return tmp_path / 'learned'
+
+
+@launch_pytest.fixture
+def learning(folder):
+    arguments = {
+        'simulator': 'mujoco', 'robots': '2', 'real_time_factor': '0', 'output': str(folder),
+        'rounds': '1',
+    }  # fmt: skip
+    return LaunchDescription([_include(**arguments), launch_pytest.actions.ReadyToTest()])
+
+
+@needs_mujoco
+@pytest.mark.launch(fixture=learning)
+def test_after_their_patrols_robots_learn_from_what_they_saw(folder):
+    end = time.monotonic() + 200
+    while not (folder / 'run/summary.json').is_file():
+        assert time.monotonic() < end, sorted(folder.rglob('*'))
+        time.sleep(0.2)
+    robots = {r['robot'] for r in read_events(folder / 'run') if r['kind'] == 'robot'}
+    assert robots == {'robot_0', 'robot_1'}
+    for index, kinds in enumerate(ROOM_KINDS[:2]):
+        own = load_samples(str(folder / f'robot_{index}' / OWN), 'train')
+        assert set(own.labels.tolist()) == set(kinds)
+
+
+@pytest.fixture
 def record(tmp_path, monkeypatch):
     """Stand-ins for ros_gz_sim and ros_gz_bridge; return the file of what they were told."""
     record = tmp_path / 'record.jsonl'
@@ -156,8 +188,8 @@ def _config_file(call):
 @pytest.mark.parametrize(
     ('arguments', 'said'),
     [
-        ({'simulator': 'webots'}, "simulator is 'webots'"),
-        ({'simulator': 'mujoco', 'patrol': 'nowhere'}, "patrol is 'nowhere'"),
+        ({'simulator': 'webots'}, '"webots" is not valid'),
+        ({'simulator': 'mujoco', 'patrol': 'nowhere'}, '"nowhere" is not valid'),
         ({'simulator': 'gazebo'}, 'needs ros_gz'),
     ],
 )
