@@ -80,6 +80,7 @@ class SimulatorNode(Node):
             self._serve(robot)
         self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
+        self._broken = False
         self._started = time.monotonic()
 
     def start(self) -> None:
@@ -89,8 +90,8 @@ class SimulatorNode(Node):
 
     @property
     def finished(self) -> bool:
-        """Whether the time to simulate is over."""
-        return 0 < self.settings.duration <= self.simulation.time
+        """Whether the time to simulate is over, or nothing sensible is left to simulate."""
+        return self._broken or 0 < self.settings.duration <= self.simulation.time
 
     def close(self) -> None:
         """Say how fast it was and free the graphics."""
@@ -155,7 +156,12 @@ class SimulatorNode(Node):
         """Simulate a slice, if it is time for it, and publish what is due."""
         if self.finished or not self._pace.allows(self.simulation.time, time.monotonic()):
             return
-        self.simulation.step(self._steps)
+        try:
+            self.simulation.step(self._steps)
+        except SimulatorError as error:
+            self._broken = True
+            self.get_logger().fatal(str(error))
+            return
         now = self.simulation.time_ns
         stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
         self._ticks.publish(Clock(clock=stamp))
