@@ -34,6 +34,7 @@ from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry  # n
 from iot_fl_ros.world.elements import Model  # noqa: E402
 from iot_fl_ros.world.motion import Motion  # noqa: E402
 from iot_fl_ros.world.pace import Every, Pace  # noqa: E402
+from iot_fl_ros.world.robot import MOST_ROBOTS  # noqa: E402
 from iot_fl_ros.world.simulation import Simulation  # noqa: E402
 from iot_fl_ros.world.textures import prepare_world  # noqa: E402
 
@@ -50,7 +51,9 @@ class SimulatorSettings:
     """Settings of the simulator."""
 
     world: str = setting('', 'World file with its textures; empty = make the one of the package.')
-    robots: int = setting(4, 'Number of robots, named robot_0 and so on.', minimum=1, maximum=64)
+    robots: int = setting(
+        4, 'Number of robots, named robot_0 and so on.', minimum=1, maximum=MOST_ROBOTS
+    )
     real_time_factor: float = setting(
         1.0, 'Simulated s in a real one, at most; 0 = as fast as it can.', minimum=0, maximum=100
     )
