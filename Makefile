@@ -7,7 +7,7 @@ SOURCES := $(shell find iot_fl_ros msg srv launch config worlds tools/build_back
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 
-.PHONY: demo demo-split demo-mesh demo-tram test bench lint setup docs clean
+.PHONY: demo demo-split demo-mesh demo-tram demo-sim test bench lint setup docs clean
 
 demo: setup
 	$(BIN)/iot-fl demo
@@ -20,6 +20,9 @@ demo-mesh: setup
 
 demo-tram: setup
 	$(BIN)/iot-fl demo-tram
+
+demo-sim: setup
+	$(BIN)/iot-fl demo-sim
 
 test: setup lint
 	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'

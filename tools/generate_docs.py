@@ -235,10 +235,17 @@ def own_methods(methods: Registry) -> Iterator[tuple[str, type]]:
 def parameter_table(settings: Iterable[Setting]) -> list[str]:
     """Return the lines of a table of settings."""
     rows = [
-        (f'`{s.name}`', ROS_KINDS[s.kind], f'`{default_text(s)}`', range_text(s), s.doc)
+        (f'`{s.name}`', ros_kind(s), f'`{default_text(s)}`', range_text(s), s.doc)
         for s in settings
     ]
     return markdown_table(('name', 'type', 'default', 'range or choices', 'description'), rows)
+
+
+def ros_kind(item: Setting) -> str:
+    """Return the type of the ROS parameter of a setting."""
+    if item.kind is list and item.default and isinstance(item.default[0], int):
+        return 'integer array'
+    return ROS_KINDS[item.kind]
 
 
 def default_text(item: Setting) -> str:

@@ -32,10 +32,12 @@ def run_fleet(
     robots_per_process: int = 1,
     console: Console | None = None,
     env: Mapping[str, str] | None = None,
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Run a federated run in processes over DDS; return its summary.
 
-    settings: dotted names, with run.output and run.rounds. IotFlError if a process fails.
+    settings: dotted names, with run.output and run.rounds. own: further ones of single robots.
+    IotFlError if a process fails.
     """
     folder = Path(settings['run.output'])
     rounds = settings['run.rounds']
@@ -43,7 +45,7 @@ def run_fleet(
     settings = {**settings, 'node.exit_when_finished': True}
     (folder / 'summary.json').unlink(missing_ok=True)
     fleet = FleetProcesses(
-        settings, robots, folder, robots_per_process=robots_per_process, env=env
+        settings, robots, folder, robots_per_process=robots_per_process, env=env, own=own
     )
     console = console or Console()
     with terminate_as_interrupt(), fleet:

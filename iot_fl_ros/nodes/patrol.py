@@ -22,7 +22,7 @@ from iot_fl_ros.nodes.process import run  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.world_messages import bridge_qos, motion_from, twist  # noqa: E402
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity  # noqa: E402
-from iot_fl_ros.world.routes import rooms_of, tour  # noqa: E402
+from iot_fl_ros.world.routes import detour, rooms_of, tour  # noqa: E402
 
 _WARN_PERIOD = 5.0
 _LAST_WORD = 2.0  # how long to wait until the robot has heard that it is to stop, s
@@ -73,7 +73,7 @@ class PatrolNode(Node):
         x, y, _ = motion.position
         if self.patrol is None:
             waypoints = tour(self._rooms, self.settings.loops, x, y)
-            self.patrol = Patrol(waypoints, self.settings.speed, self.settings.turn_rate)
+            self.patrol = Patrol(waypoints, self.settings.speed, self.settings.turn_rate, detour)
             self._began = now
         if self.patrol.finished:
             return

@@ -7,8 +7,9 @@ goes BACK a little and tries again; END when there is no waypoint left.
 from __future__ import annotations
 
 import enum
+import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from iot_fl_ros.core.config import setting
@@ -24,6 +25,7 @@ _SLOWEST = 0.08  # m/s
 _SLOWEST_TURN = 0.15  # rad/s
 _BACK_SPEED, _BACK_TIME = 0.15, 1.5  # m/s, s
 _STUCK_TIME, _STUCK_WAY, _STUCK_TURN = 3.0, 0.05, 0.1  # s, m, rad
+_FAILURES = 2  # times of being stuck on the way to a waypoint until something else is tried
 
 
 @dataclass(frozen=True)
@@ -61,11 +63,24 @@ class Velocity:
 STOP = Velocity(0.0, 0.0)
 
 
-class Patrol:
-    """One robot on its way. Give it each pose that arrives; it says how to drive on."""
+# From x, y to a waypoint in another way than straight.
+Detour = Callable[[float, float, Waypoint], Iterable[Waypoint]]
 
-    def __init__(self, waypoints: Iterator[Waypoint], speed: float, turn_rate: float) -> None:
+
+class Patrol:
+    """One robot on its way. Give it each pose that arrives; it says how to drive on.
+
+    Who is stuck backs off and tries again, then takes the detour (another robot may have pushed it
+    through a door), and at last gives the waypoint up.
+    """
+
+    def __init__(
+        self, waypoints: Iterator[Waypoint], speed: float, turn_rate: float, detour: Detour
+    ) -> None:
         self._waypoints = waypoints
+        self._detour = detour
+        self._failures = 0  # on the way to the goal
+        self._detoured: Waypoint | None = None
         self._speed, self._turn_rate = speed, turn_rate
         self._goal: Waypoint | None = None
         self.state = State.TURN
@@ -83,7 +98,7 @@ class Patrol:
         if self._goal is None and not self.finished:
             self._next(now)
         if self._stuck(x, y, yaw, now):
-            self._enter(State.BACK, now)
+            self._fail(x, y, now)
         step = {
             State.TURN: self._turn,
             State.DRIVE: self._drive,
@@ -135,7 +150,21 @@ class Patrol:
         self._next(now)
         return STOP
 
+    def _fail(self, x: float, y: float, now: float) -> None:
+        """Make the best of being stuck."""
+        assert self._goal is not None
+        self._failures += 1
+        if self._failures >= _FAILURES and self._goal == self._detoured:
+            self._next(now)
+        elif self._failures >= _FAILURES:
+            self._detoured = self._goal
+            self._waypoints = itertools.chain(self._detour(x, y, self._goal), self._waypoints)
+            self._next(now)
+        if not self.finished:
+            self._enter(State.BACK, now)
+
     def _next(self, now: float) -> None:
+        self._failures = 0
         self._goal = next(self._waypoints, None)
         self._enter(State.END if self._goal is None else State.TURN, now)
 

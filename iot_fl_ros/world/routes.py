@@ -69,6 +69,14 @@ def tour(route: Sequence[int], loops: int, x: float, y: float) -> Iterator[Waypo
             yield _waypoint(room, start, look=False)
 
 
+def detour(x: float, y: float, goal: Waypoint) -> Iterator[Waypoint]:
+    """Yield the way to a goal by the hubs of the rooms, for who is where it should not be."""
+    here, there = room_of(x, y), room_of(goal.x, goal.y)
+    yield _waypoint(here, _HUB_INDEX, look=False)
+    yield from _through_doors(here, there)
+    yield goal
+
+
 def _nearest(room: int, x: float, y: float) -> int:
     places = [in_room(room, along, across) for along, across, _ in _TOUR]
     return min(range(len(_TOUR)), key=lambda index: math.dist(places[index], (x, y)))

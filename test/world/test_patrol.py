@@ -11,7 +11,7 @@ from iot_fl_ros.world.boards import boards_of
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, State
 from iot_fl_ros.world.plan import HALF, crates, room_of, walls
 from iot_fl_ros.world.robot import MOST_ROBOTS, start_pose
-from iot_fl_ros.world.routes import Waypoint, rooms_of, tour
+from iot_fl_ros.world.routes import Waypoint, detour, rooms_of, tour
 
 DEFAULT = PatrolSettings()
 STEP = 0.05  # s between poses
@@ -19,12 +19,12 @@ ROBOT_RADIUS = 0.19  # m
 BLOCKS = [*walls(), *crates()]
 
 
-def _drive(waypoints, pose, settings=DEFAULT, obstacle=None, late=0, limit=2000.0):
+def _drive(waypoints, pose, settings=DEFAULT, obstacle=None, late=0, limit=2000.0, solid=False):
     """Return the poses (time, x, y, yaw) and the states of a patrol of an ideal robot.
 
-    late: after how many poses a command arrives.
+    late: after how many poses a command arrives. solid: walls and crates stop it.
     """
-    patrol = Patrol(waypoints, settings.speed, settings.turn_rate)
+    patrol = Patrol(waypoints, settings.speed, settings.turn_rate, detour)
     x, y, yaw = pose
     poses, states, on_the_way = [], [], [STOP] * late
     while not patrol.finished:
@@ -38,8 +38,10 @@ def _drive(waypoints, pose, settings=DEFAULT, obstacle=None, late=0, limit=2000.
         assert abs(velocity.angular) <= settings.turn_rate
         if obstacle is None or not obstacle(now):
             yaw += velocity.angular * STEP
-            x += velocity.linear * STEP * math.cos(yaw)
-            y += velocity.linear * STEP * math.sin(yaw)
+            ahead_x = x + velocity.linear * STEP * math.cos(yaw)
+            ahead_y = y + velocity.linear * STEP * math.sin(yaw)
+            if not solid or _clearance(np.array([[ahead_x, ahead_y]])) > ROBOT_RADIUS:
+                x, y = ahead_x, ahead_y
     return np.array(poses), states
 
 
@@ -143,6 +145,19 @@ def test_who_is_stuck_goes_back_and_tries_again():
     assert math.dist(poses[-1, 1:3], (4.0, 0.0)) < 0.1
 
 
+def test_who_was_pushed_into_another_room_finds_back_through_the_doors():
+    goal = Waypoint(-3.5, 0.75)  # straight ahead, behind the wall
+    poses, states = _drive(iter([goal]), (-3.3, -0.3, 1.57), limit=120.0, solid=True)
+    assert states.count(State.BACK)
+    assert math.dist(poses[-1, 1:3], (goal.x, goal.y)) < 0.1
+
+
+def test_a_waypoint_that_cannot_be_reached_is_given_up():
+    in_a_crate, beside = Waypoint(3.7, 3.7), Waypoint(2.5, 2.5)
+    poses, _ = _drive(iter([in_a_crate, beside]), (2.5, 2.5, 0.0), limit=120.0, solid=True)
+    assert math.dist(poses[-1, 1:3], (beside.x, beside.y)) < 0.1
+
+
 def test_looking_around_is_one_whole_turn():
     poses, states = _drive(iter([Waypoint(0.0, 0.0, look=True)]), (0.0, 0.0, 3.0))
     assert poses[-1, 3] - poses[0, 3] == pytest.approx(2 * math.pi, abs=0.15)
@@ -150,7 +165,7 @@ def test_looking_around_is_one_whole_turn():
 
 
 def test_at_the_end_it_stands():
-    patrol = Patrol(iter([]), 0.5, 1.0)
+    patrol = Patrol(iter([]), 0.5, 1.0, detour)
     assert patrol.handle(0.0, 0.0, 0.0, 1.0) == STOP
     assert patrol.finished
     assert patrol.handle(5.0, 0.0, 0.0, 9.0) == STOP
