@@ -34,6 +34,7 @@ from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry  # n
 from iot_fl_ros.world.elements import Model  # noqa: E402
 from iot_fl_ros.world.motion import Motion  # noqa: E402
 from iot_fl_ros.world.pace import Every, Pace  # noqa: E402
+from iot_fl_ros.world.robot import MOST_ROBOTS  # noqa: E402
 from iot_fl_ros.world.simulation import Simulation  # noqa: E402
 from iot_fl_ros.world.textures import prepare_world  # noqa: E402
 
@@ -50,7 +51,9 @@ class SimulatorSettings:
     """Settings of the simulator."""
 
     world: str = setting('', 'World file with its textures; empty = make the one of the package.')
-    robots: int = setting(4, 'Number of robots, named robot_0 and so on.', minimum=1, maximum=64)
+    robots: int = setting(
+        4, 'Number of robots, named robot_0 and so on.', minimum=1, maximum=MOST_ROBOTS
+    )
     real_time_factor: float = setting(
         1.0, 'Simulated s in a real one, at most; 0 = as fast as it can.', minimum=0, maximum=100
     )
@@ -80,6 +83,7 @@ class SimulatorNode(Node):
             self._serve(robot)
         self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
+        self._broken = False
         self._started = time.monotonic()
 
     def start(self) -> None:
@@ -89,8 +93,8 @@ class SimulatorNode(Node):
 
     @property
     def finished(self) -> bool:
-        """Whether the time to simulate is over."""
-        return 0 < self.settings.duration <= self.simulation.time
+        """Whether the time to simulate is over, or nothing sensible is left to simulate."""
+        return self._broken or 0 < self.settings.duration <= self.simulation.time
 
     def close(self) -> None:
         """Say how fast it was and free the graphics."""
@@ -155,7 +159,12 @@ class SimulatorNode(Node):
         """Simulate a slice, if it is time for it, and publish what is due."""
         if self.finished or not self._pace.allows(self.simulation.time, time.monotonic()):
             return
-        self.simulation.step(self._steps)
+        try:
+            self.simulation.step(self._steps)
+        except SimulatorError as error:
+            self._broken = True
+            self.get_logger().fatal(str(error))
+            return
         now = self.simulation.time_ns
         stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
         self._ticks.publish(Clock(clock=stamp))

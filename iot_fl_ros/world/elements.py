@@ -70,12 +70,14 @@ class Joint:
 
 @dataclass(frozen=True)
 class Drive:
-    """The DiffDrive plugin of a model."""
+    """The DiffDrive plugin of a model; linear and angular: lowest and highest speed."""
 
     left: str
     right: str
     separation: float
     radius: float
+    linear: tuple[float, float]
+    angular: tuple[float, float]
     topic: str
     odom_topic: str
     odom_rate: float

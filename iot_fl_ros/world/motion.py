@@ -52,6 +52,7 @@ class WheelOdometry:
         if drive is None:
             raise DataError(f'{robot.name} has no DiffDrive plugin')
         self._radius, self._separation = drive.radius, drive.separation
+        self._limits = drive.linear, drive.angular
         wheels = (f'{robot.name}/{drive.left}', f'{robot.name}/{drive.right}')
         self._motors = [model.actuator(name).id for name in wheels]
         self._angles = [int(model.joint(name).qposadr[0]) for name in wheels]
@@ -62,6 +63,7 @@ class WheelOdometry:
 
     def drive(self, linear: float, angular: float) -> None:
         """Command the wheels; see Simulation.drive."""
+        linear, angular = _within(linear, self._limits[0]), _within(angular, self._limits[1])
         difference = angular * self._separation / 2
         speeds = ((linear - difference) / self._radius, (linear + difference) / self._radius)
         self._data.ctrl[self._motors] = speeds
@@ -85,6 +87,10 @@ class WheelOdometry:
             (self._ahead / step, 0.0, 0.0),
             (0.0, 0.0, self._turn / step),
         )
+
+
+def _within(value: float, limits: tuple[float, float]) -> float:
+    return min(max(value, limits[0]), limits[1])
 
 
 def _floats(values: np.ndarray) -> Any:

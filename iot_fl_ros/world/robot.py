@@ -8,20 +8,24 @@ from pathlib import Path
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.world.elements import Model
-from iot_fl_ros.world.plan import HALF, ROOMS, in_room
+from iot_fl_ros.world.plan import ROOMS, in_room
 from iot_fl_ros.world.poses import pose_matrix
 from iot_fl_ros.world.sdf import placed, read_model
 
 PLACEHOLDER = '__ROBOT__'
 TEMPLATE = 'camera_robot.sdf'
-_MIDDLE = HALF / 2
-_ROW = 0.7  # m between robots that start in one room
+# Places of a room where robots start, in this order: along, across, m (see plan.in_room).
+_STARTS = (
+    (2.5, 2.5), (1.8, 1.8), (1.1, 1.1), (2.7, 0.7), (0.7, 2.7),
+    (4.5, 0.7), (0.7, 4.5), (4.45, 2.65), (2.65, 4.45), (4.4, 4.4),
+)  # fmt: skip
+MOST_ROBOTS = ROOMS * len(_STARTS)
 
 
 def robot_names(count: int) -> tuple[str, ...]:
     """Return `robot_0` and so on, with leading zeros where needed, as the launch files do."""
-    if count < 1:
-        raise ConfigError(f'robots is {count}: at least one is needed')
+    if not 1 <= count <= MOST_ROBOTS:
+        raise ConfigError(f'robots is {count}: the hall has room for 1 to {MOST_ROBOTS}')
     width = len(str(count - 1))
     return tuple(f'robot_{index:0{width}d}' for index in range(count))
 
@@ -41,8 +45,7 @@ def robot_sdf(folder: Path, name: str) -> str:
 
 def start_pose(index: int) -> tuple[float, float, float]:
     """Return x, y (m) and yaw (rad) where robot `index` starts: in room `index % 4`."""
-    room, row = index % ROOMS, index // ROOMS
-    x, y = in_room(room, _MIDDLE - row * _ROW, _MIDDLE - row * _ROW)
+    x, y = in_room(index % ROOMS, *_STARTS[index // ROOMS])
     return x, y, math.atan2(y, x)
 
 

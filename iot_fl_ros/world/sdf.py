@@ -30,6 +30,7 @@ from iot_fl_ros.world.elements import (
 from iot_fl_ros.world.poses import Matrix, pose_matrix
 
 _SIZES = {'box': 3, 'cylinder': 2, 'sphere': 1, 'plane': 2}
+_UNLIMITED = 1e9  # m/s or rad/s
 _GREY = '0.7 0.7 0.7 1'
 
 
@@ -204,12 +205,19 @@ def _drive(model: str, plugin: Element) -> Drive:
         right=plugin.findtext('right_joint') or '',
         separation=_number(plugin, 'wheel_separation', 1.0),
         radius=_number(plugin, 'wheel_radius', 0.2),
+        linear=_limits(plugin, 'linear'),
+        angular=_limits(plugin, 'angular'),
         topic=plugin.findtext('topic') or f'/model/{model}/cmd_vel',
         odom_topic=plugin.findtext('odom_topic') or f'/model/{model}/odometry',
         odom_rate=_number(plugin, 'odom_publish_frequency', 50.0),
         frame_id=plugin.findtext('frame_id') or f'{model}/odom',
         child_frame_id=plugin.findtext('child_frame_id') or f'{model}/base_link',
     )
+
+
+def _limits(plugin: Element, kind: str) -> tuple[float, float]:
+    low = _number(plugin, f'min_{kind}_velocity', -_UNLIMITED)
+    return low, _number(plugin, f'max_{kind}_velocity', _UNLIMITED)
 
 
 def _truth(model: str, plugin: Element) -> Truth:

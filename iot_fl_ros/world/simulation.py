@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.world.elements import Camera, Model
 from iot_fl_ros.world.graphics import load_mujoco, make_renderer
 from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert
@@ -63,15 +63,25 @@ class Simulation:
         return self.time_ns * 1e-9
 
     def step(self, count: int = 1) -> None:
-        """Simulate `count` steps."""
+        """Simulate `count` steps; SimulatorError if the physics became unstable."""
         for _ in range(count):
             self._mujoco.mj_step(self._model, self._data)
             self._steps += 1
             for odometry in self._odometry.values():
                 odometry.update()
+        kind = self._mujoco.mjtWarning
+        for warning in (kind.mjWARN_BADQPOS, kind.mjWARN_BADQVEL, kind.mjWARN_BADQACC):
+            if self._data.warning[warning].number:  # MuJoCo has put everything back to its start
+                raise SimulatorError(
+                    f'the physics became unstable before {self.time:.2f} s: max_step_size of the '
+                    f'world, {self.step_ns * 1e-9:g} s, may be too long'
+                )
 
     def drive(self, robot: str, linear: float, angular: float) -> None:
-        """Set a robot's speed, m/s, and turn rate, rad/s; it holds until the next call."""
+        """Set a robot's speed, m/s, and turn rate, rad/s; it holds until the next call.
+
+        Both are kept within the limits of its DiffDrive; ConfigError if one is no number.
+        """
         if not np.isfinite((linear, angular)).all():
             raise ConfigError(f'{robot}: speed {linear}, turn rate {angular}: finite is needed')
         self._odometry[robot].drive(linear, angular)

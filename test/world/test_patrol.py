@@ -10,7 +10,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.world.boards import boards_of
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, State
 from iot_fl_ros.world.plan import HALF, crates, room_of, walls
-from iot_fl_ros.world.robot import start_pose
+from iot_fl_ros.world.robot import MOST_ROBOTS, start_pose
 from iot_fl_ros.world.routes import Waypoint, detour, rooms_of, tour
 
 DEFAULT = PatrolSettings()
@@ -64,6 +64,13 @@ def test_a_tour_of_a_room_is_short_safe_and_ends_where_it_began(room):
     assert _clearance(poses[:, 1:3]) > ROBOT_RADIUS + 0.1
     assert math.dist(poses[-1, 1:3], start[:2]) < 0.2
     assert set(states) == {State.TURN, State.DRIVE, State.LOOK, State.END}
+
+
+@pytest.mark.parametrize('index', range(0, MOST_ROBOTS, 4))
+def test_wherever_a_robot_starts_its_way_is_free(index):
+    start = start_pose(index)
+    poses, _ = _drive(tour((0, 1), 1, *start[:2]), start)
+    assert _clearance(poses[:, 1:3]) > ROBOT_RADIUS + 0.05
 
 
 @pytest.mark.parametrize('late', [2, 4, 8])

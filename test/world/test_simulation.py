@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError
 from iot_fl_ros.world.boards import boards_of
 from iot_fl_ros.world.robot import start_pose
 from iot_fl_ros.world.sdf import read_world
@@ -73,6 +73,28 @@ def test_the_same_commands_give_the_same_world(simulation):
 def test_a_command_that_is_no_number_is_refused(simulation):
     with pytest.raises(ConfigError, match='finite'):
         simulation().drive('robot_0', math.nan, 0.0)
+
+
+def test_a_command_beyond_the_limits_of_the_robot_is_cut(simulation):
+    world = simulation()
+    world.drive('robot_0', -1e12, 0.0)
+    _run(world, 1.0)
+    assert world.odometry('robot_0').linear[0] == pytest.approx(-1.0, abs=0.02)
+    world.drive('robot_0', 0.0, 1e300)
+    _run(world, 1.0)
+    assert world.odometry('robot_0').angular[2] == pytest.approx(3.5, abs=0.05)
+
+
+def test_physics_that_fall_apart_are_an_error(world_file, tmp_path, simulation, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it is
+    for name in ('fleet.sdf', 'camera_robot.sdf'):
+        text = (world_file.parent / name).read_text()
+        text = text.replace('<gravity>0 0 -9.81<', '<gravity>0 0 1e12<')
+        (tmp_path / name).write_text(text)
+    (tmp_path / 'textures').symlink_to(world_file.parent / 'textures')
+    world = simulation(1, tmp_path / 'fleet.sdf')
+    with pytest.raises(SimulatorError, match=r'unstable .* max_step_size'):
+        _run(world, 5.0)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import pytest
 import sdf_check
 import yaml
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.world.boards import boards_of
-from iot_fl_ros.world.plan import DOOR_END, DOOR_START, HALF, ROOM_KINDS, room_of
-from iot_fl_ros.world.robot import filled, robot_names, robot_sdf, start_pose
+from iot_fl_ros.world.plan import DOOR_END, DOOR_START, HALF, ROOM_KINDS, crates, room_of, walls
+from iot_fl_ros.world.robot import MOST_ROBOTS, filled, robot_names, robot_sdf, start_pose
 from iot_fl_ros.world.sdf import read_model, read_world
 
 
@@ -126,11 +126,18 @@ def test_every_board_faces_free_floor(hall):
 
 
 def test_robots_start_in_rooms_in_turn_and_apart():
-    starts = np.array([start_pose(index)[:2] for index in range(8)])
-    assert [room_of(x, y) for x, y in starts] == [0, 1, 2, 3] * 2
+    starts = np.array([start_pose(index)[:2] for index in range(MOST_ROBOTS)])
+    assert [room_of(x, y) for x, y in starts] == [0, 1, 2, 3] * (MOST_ROBOTS // 4)
+    for block in (*walls(), *crates()):
+        half = np.array([block.size_x, block.size_y]) / 2
+        away = np.maximum(np.abs(starts - [block.x, block.y]) - half, 0)
+        assert np.hypot(*away.T).min() > 0.3, block.name
     for one, other in itertools.combinations(starts, 2):
         assert np.linalg.norm(one - other) > 0.6
     assert robot_names(11)[1] == 'robot_01'
+    for count in (0, MOST_ROBOTS + 1):
+        with pytest.raises(ConfigError, match='the hall has room for'):
+            robot_names(count)
 
 
 @pytest.mark.parametrize(
