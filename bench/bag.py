@@ -1,8 +1,8 @@
 """Recording and evaluating bags, beside the disk's and the decoder's own speed in the same run.
 
 A publisher in a process of its own offers pictures at a steady rate to the recorder's process;
-what the bag holds in the end is compared with what was offered. Evaluation is compared with reading
-and decoding alone. Prints one JSON line; MB are 10^6 bytes.
+what the bag holds in the end is compared with what was offered. Evaluation is compared with
+reading and decoding alone. Prints one JSON line; MB are 10^6 bytes.
 Usage: bench/bag.py [--seconds 10] [--rate 50] [--pictures 100] [--folder runs/bench-bag]
 """
 
