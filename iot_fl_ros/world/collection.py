@@ -46,9 +46,11 @@ class PoseTrack:
         self._poses: list[PlanarPose] = []
 
     def add(self, pose: PlanarPose) -> None:
-        """Take a pose; one that is not newer than the last one is ignored."""
+        """Take a pose; one that comes late is ignored, one from before all here begins anew."""
         if self._poses and pose.time <= self._poses[-1].time:
-            return
+            if pose.time > self._poses[-1].time - self._keep:
+                return
+            self._poses.clear()  # the clock was set back, as by a simulator that begins anew
         self._poses.append(pose)
         while self._poses[0].time < pose.time - self._keep:
             self._poses.pop(0)
@@ -151,7 +153,7 @@ class Collection:
 
     def _is_fresh(self, sight: Sight, time: float) -> bool:
         name = sight.board.name
-        rested = time - self._last.get(name, -np.inf) >= self._pause
+        rested = abs(time - self._last.get(name, -np.inf)) >= self._pause  # or set back
         return rested and self._count.get(name, 0) < self._views
 
 
