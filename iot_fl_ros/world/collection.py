@@ -6,8 +6,7 @@ A robot learns from its own part alone; what it saw of the others serves to test
 from __future__ import annotations
 
 import bisect
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.world.plan import room_of
 from iot_fl_ros.world.poses import turn_between
 from iot_fl_ros.world.sight import Sight
@@ -131,7 +131,6 @@ class Collection:
             raise DataError(
                 f'no board of rooms {sorted(self._rooms)} was seen in {len(self._track)} pictures'
             )
-        folder.mkdir(parents=True, exist_ok=True)
         for name, part in ((OWN, self.own), (OTHERS, self.others)):
             if part.kinds:
                 _save_npz(
@@ -145,7 +144,7 @@ class Collection:
         _save_npz(folder / TRACK, track=np.array(track))
         if self._best is not None:
             larger = cv2.resize(self._best[1], _VIEW_SIZE, interpolation=cv2.INTER_CUBIC)
-            _replace(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
+            write_durably(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
 
     def _is_own(self, sight: Sight) -> bool:
         x, y = sight.board.pose[:2, 3]
@@ -169,13 +168,23 @@ def outlined(rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> NDArray[np.uint
     return picture
 
 
+def empty_folder(folder: Path) -> Path:
+    """Make the folder of a collection, without what was collected there before; return it.
+
+    DataError if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (OWN, OTHERS, TRACK, VIEW):
+            (folder / name).unlink(missing_ok=True)
+        write_durably(folder / TRACK, b'')  # now, not after a patrol of minutes
+        (folder / TRACK).unlink()
+    except OSError as error:
+        raise DataError(f'output {folder} cannot be written: {error}') from error
+    return folder
+
+
 def _save_npz(path: Path, **arrays: Any) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(file.name, path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_durably(path, content.getvalue())
