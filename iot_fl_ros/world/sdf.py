@@ -40,7 +40,7 @@ def read_world(path: Path) -> World:
     world = _child(root, 'world', str(path))
     return World(
         name=world.get('name', 'world'),
-        step=_number(world, 'physics/max_step_size', 0.004),
+        step=_positive(world, 'physics/max_step_size', 0.004),
         gravity=_vector(world, 'gravity', '0 0 -9.81', 3),
         ambient=_vector(world, 'scene/ambient', '0.4 0.4 0.4 1', 4),
         background=_vector(world, 'scene/background', _GREY, 4),
@@ -180,10 +180,10 @@ def _camera(where: str, sensor: Element) -> Camera:
         topic=topic,
         info_topic=(camera.findtext('camera_info_topic') or info).strip(),
         frame_id=(camera.findtext('optical_frame_id') or name).strip(),
-        width=int(_number(camera, 'image/width', 320)),
-        height=int(_number(camera, 'image/height', 240)),
-        horizontal_fov=_number(camera, 'horizontal_fov', 1.047),
-        rate=_number(sensor, 'update_rate', 30.0),
+        width=int(_positive(camera, 'image/width', 320)),
+        height=int(_positive(camera, 'image/height', 240)),
+        horizontal_fov=_positive(camera, 'horizontal_fov', 1.047),
+        rate=_positive(sensor, 'update_rate', 30.0),
     )
 
 
@@ -203,13 +203,13 @@ def _drive(model: str, plugin: Element) -> Drive:
     return Drive(
         left=plugin.findtext('left_joint') or '',
         right=plugin.findtext('right_joint') or '',
-        separation=_number(plugin, 'wheel_separation', 1.0),
-        radius=_number(plugin, 'wheel_radius', 0.2),
+        separation=_positive(plugin, 'wheel_separation', 1.0),
+        radius=_positive(plugin, 'wheel_radius', 0.2),
         linear=_limits(plugin, 'linear'),
         angular=_limits(plugin, 'angular'),
         topic=plugin.findtext('topic') or f'/model/{model}/cmd_vel',
         odom_topic=plugin.findtext('odom_topic') or f'/model/{model}/odometry',
-        odom_rate=_number(plugin, 'odom_publish_frequency', 50.0),
+        odom_rate=_positive(plugin, 'odom_publish_frequency', 50.0),
         frame_id=plugin.findtext('frame_id') or f'{model}/odom',
         child_frame_id=plugin.findtext('child_frame_id') or f'{model}/base_link',
     )
@@ -223,7 +223,7 @@ def _limits(plugin: Element, kind: str) -> tuple[float, float]:
 def _truth(model: str, plugin: Element) -> Truth:
     return Truth(
         topic=plugin.findtext('odom_topic') or f'/model/{model}/odometry',
-        rate=_number(plugin, 'odom_publish_frequency', 50.0),
+        rate=_positive(plugin, 'odom_publish_frequency', 50.0),
         frame_id=plugin.findtext('odom_frame') or f'{model}/odom',
         child_frame_id=plugin.findtext('robot_base_frame') or f'{model}/base_footprint',
     )
@@ -231,6 +231,14 @@ def _truth(model: str, plugin: Element) -> Truth:
 
 def _number(element: Element, path: str, default: float) -> float:
     return _vector(element, path, repr(default), 1)[0]
+
+
+def _positive(element: Element, path: str, default: float) -> float:
+    value = _number(element, path, default)
+    if value <= 0:
+        where = element.get('name') or element.tag
+        raise DataError(f'{where}: {path} is {value:g}: more than 0 is needed')
+    return value
 
 
 def _vector(element: Element, path: str, default: str, count: int) -> Vector:

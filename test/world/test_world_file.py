@@ -158,3 +158,28 @@ def test_what_is_not_understood_is_refused(worlds, tmp_path, old, new, said):
     (tmp_path / 'odd.sdf').write_text(text.replace(*closing.get(new, ('', ''))))
     with pytest.raises(DataError, match=said):
         read_world(tmp_path / 'odd.sdf')
+
+
+@pytest.mark.parametrize(
+    ('old', 'path'),
+    [
+        ('<update_rate>10<', 'update_rate'),
+        ('<width>320<', 'image/width'),
+        ('<horizontal_fov>1.2<', 'horizontal_fov'),
+        ('<odom_publish_frequency>20<', 'odom_publish_frequency'),
+        ('<wheel_radius>0.08<', 'wheel_radius'),
+    ],
+)
+@pytest.mark.parametrize('value', ['0', '-1'])
+def test_what_is_divided_by_must_be_positive(worlds, old, path, value):
+    text = robot_sdf(worlds, 'robot_0')
+    assert old in text
+    with pytest.raises(DataError, match=f'{path} is {value}.*more than 0'):
+        read_model(text.replace(old, f'{old[: old.index(">") + 1]}{value}<'))
+
+
+def test_a_step_of_no_time_is_refused(worlds, tmp_path):
+    text = (worlds / 'fleet.sdf').read_text()
+    (tmp_path / 'still.sdf').write_text(text.replace('<max_step_size>0.004<', '<max_step_size>0<'))
+    with pytest.raises(DataError, match='max_step_size is 0'):
+        read_world(tmp_path / 'still.sdf')
