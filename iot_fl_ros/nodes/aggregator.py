@@ -94,7 +94,7 @@ class AggregatorNode(LifecycleNode):
         self.machine = AggregatorMachine(
             run_settings, self._worker.info, initial, restored, self.settings.select
         )
-        self._driver = MachineDriver(
+        driver = MachineDriver(
             self,
             AGGREGATOR_ROLE,
             self.machine,
@@ -106,8 +106,13 @@ class AggregatorNode(LifecycleNode):
             record=writer.record if writer else None,
             ended=self._ended,
         )
-        self._driver.start()
-        machine, driver = self.machine, self._driver
+        try:
+            driver.start()
+        except Exception as error:  # rclpy would drop it without a word
+            self.get_logger().error(f'cannot start: {error}')
+            driver.stop()
+            return TransitionCallbackReturn.FAILURE
+        self._driver, machine = driver, self.machine
         self._diagnostics.start(lambda: describe_aggregator(machine, driver.now()))
         return super().on_activate(state)
 

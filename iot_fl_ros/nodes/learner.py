@@ -93,7 +93,7 @@ class LearnerNode(LifecycleNode):
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to take part."""
-        self._driver = MachineDriver(
+        driver = MachineDriver(
             self,
             ROBOT_ROLE,
             self.machine,
@@ -103,7 +103,13 @@ class LearnerNode(LifecycleNode):
             ended=self._ended,
             sent=self.machine.note_sent,
         )
-        self._driver.start()
+        try:
+            driver.start()
+        except Exception as error:  # rclpy would drop it without a word
+            self.get_logger().error(f'cannot take part: {error}')
+            driver.stop()
+            return TransitionCallbackReturn.FAILURE
+        self._driver = driver
         self._diagnostics.start(lambda: [describe_robot(self.machine)])
         return super().on_activate(state)
 

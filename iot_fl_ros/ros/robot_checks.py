@@ -136,7 +136,10 @@ def camera(topic: str, seconds: float = 5.0) -> Finding:
 
 
 def _listen(node: Any, executor: Any, topic: str, seconds: float) -> Finding:
-    name = node.resolve_topic_name(topic)
+    try:
+        name = node.resolve_topic_name(topic)
+    except Exception as error:  # of a type that rclpy does not tell
+        return Finding('camera', False, f'{topic!r}: {error}', 'say it like /robot/camera/image')
     kind = _kind_of(node, executor, name, seconds)
     if kind is None:
         others = ', '.join(t for t, kinds in _topics(node) if _picture_types(kinds)) or 'none'

@@ -20,7 +20,7 @@ from PIL import Image
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.data.packages import cache_folder
+from iot_fl_ros.data.packages import cache_folder, make_folder
 from iot_fl_ros.world.boards import Board, boards_of
 from iot_fl_ros.world.robot import TEMPLATE
 from iot_fl_ros.world.sdf import read_world
@@ -39,7 +39,7 @@ def prepare_world(
     folder: default `$XDG_CACHE_HOME/iot_fl_ros/worlds/fleet-<hash>`, written once. worlds: where
     the world comes from (default: the installed one). pictures.json there says which test image
     of Fashion-MNIST each board shows. The same seed gives the same bytes. DataError if the data
-    set is not to be had.
+    set is not to be had, or nothing can be written.
     """
     source = worlds or worlds_folder()
     if folder is None:
@@ -47,7 +47,7 @@ def prepare_world(
         if (folder / PICTURES).is_file():
             return folder / WORLD
     boards = boards_of(read_world(source / WORLD))
-    (folder / 'textures').mkdir(parents=True, exist_ok=True)
+    make_folder(folder / 'textures')
     chosen = choose_pictures(boards, fashion_mnist.load('test').labels, seed)
     _write_textures(folder, boards, chosen)
     for name in (WORLD, TEMPLATE):

@@ -7,7 +7,7 @@ from harness import InProcessFleet, parameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.messages import RobotState
 from iot_fl_ros.learning.outputs import read_events
 from iot_fl_ros.nodes.aggregator import AggregatorNode
@@ -254,3 +254,13 @@ def test_a_charge_that_was_told_before_an_activation_is_known_after_it(fleet):
     robot._battery(BatteryState(percentage=0.5))
     assert robot.trigger_deactivate().name == 'SUCCESS'
     assert robot.machine._battery == 0.5
+
+
+def test_an_activation_that_fails_says_why(fleet, capfd):
+    run = fleet(robots=1, **{'node.fleet_namespace': '/no good'})
+    with pytest.raises(IotFlError, match='robot_0'):
+        run.start_learner('robot_0')
+    assert 'no good' in capfd.readouterr().err
+    with pytest.raises(AssertionError):
+        run.start_aggregator()
+    assert 'no good' in capfd.readouterr().err

@@ -131,3 +131,9 @@ def test_doctor_prints_every_check(capsys):
     printed = capsys.readouterr().out
     for check in ('ROS 2', 'messages', 'discovery', 'clock', 'Wi-Fi', 'packet size'):
         assert check in printed
+
+
+def test_a_topic_that_cannot_be_is_a_finding():
+    finding = robot_checks.camera('bad name', 0.1)
+    assert not finding.ok
+    assert 'bad name' in finding.seen

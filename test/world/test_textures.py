@@ -62,3 +62,12 @@ def test_more_boards_than_images_of_a_class_is_an_error(hall):
 def test_a_missing_world_is_an_error(tmp_path):
     with pytest.raises(DataError, match='cannot read'):
         prepare_world(tmp_path / 'new', worlds=tmp_path)
+
+
+def test_a_cache_that_cannot_be_made_is_one_line(worlds, tmp_path, monkeypatch):
+    (tmp_path / 'file').touch()
+    with pytest.raises(DataError, match='cannot make'):
+        prepare_world(tmp_path / 'file/world', worlds=worlds)
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'file'))
+    with pytest.raises(DataError, match='XDG_CACHE_HOME'):
+        fashion_mnist.load('test')
