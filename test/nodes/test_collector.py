@@ -125,11 +125,23 @@ def test_samples_of_an_earlier_time_are_not_taken_for_new_ones(collector, tmp_pa
     assert (folder / OWN).stat().st_mode & 0o444 == 0o444, 'others may read it'
 
 
-def test_a_process_that_has_nothing_to_save_says_so_with_its_exit_code(tmp_path):
+@pytest.fixture
+def camera():
+    """A publisher of camera_info in the domain of the processes."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=int(private_dds_env()['ROS_DOMAIN_ID']))
+    node = rclpy.create_node('camera', context=context)
+    yield node.create_publisher(CameraInfo, '/camera/camera_info', 10)
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def test_a_process_that_has_nothing_to_save_says_so_with_its_exit_code(tmp_path, camera):
     with NodeProcesses(tmp_path, env=private_dds_env()) as processes:
         processes.start('collector', ['-p', f'output:={tmp_path}/out'])
         end = time.monotonic() + 60
-        while 'waiting for' not in processes.log('collector'):
+        while 'ignored' not in processes.log('collector'):  # it listens
+            camera.publish(_info(320, math.inf))
             processes.check()
             assert time.monotonic() < end, processes.log('collector')
             time.sleep(0.05)
