@@ -30,10 +30,12 @@ def system_clock() -> Finding:
         'clocks; on a network of its own, let one machine serve time to the others'
     )
     libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, 'adjtimex'):
+    state = -1
+    if hasattr(libc, 'adjtimex'):
+        state = libc.adjtimex(ctypes.byref((ctypes.c_byte * _TIMEX_BYTES)()))
+    if state < 0:
         return Finding('clock', False, 'this system does not tell', remedy, advice=True)
-    state = libc.adjtimex(ctypes.byref((ctypes.c_byte * _TIMEX_BYTES)()))
-    synchronised = 0 <= state < _UNSYNCHRONISED
+    synchronised = state < _UNSYNCHRONISED
     seen = 'follows a time server' if synchronised else 'follows no time server'
     return Finding('clock', synchronised, seen, remedy, advice=True)
 

@@ -2,6 +2,7 @@
 
 import os
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -137,3 +138,15 @@ def test_a_topic_that_cannot_be_is_a_finding():
     finding = robot_checks.camera('bad name', 0.1)
     assert not finding.ok
     assert 'bad name' in finding.seen
+
+
+@pytest.mark.parametrize(
+    ('state', 'ok', 'said'),
+    [(0, True, 'follows a'), (5, False, 'no time'), (-1, False, 'not tell')],
+)
+def test_a_clock_is_judged_by_what_the_kernel_says(monkeypatch, state, ok, said):
+    kernel = SimpleNamespace(adjtimex=lambda timex: state)
+    monkeypatch.setattr(robot_checks.ctypes, 'CDLL', lambda *args, **more: kernel)
+    finding = robot_checks.system_clock()
+    assert finding.ok == ok
+    assert said in finding.seen
