@@ -18,6 +18,7 @@ from rich.live import Live
 
 from iot_fl_ros.cli.display import run_view
 from iot_fl_ros.cli.processes import FleetProcesses
+from iot_fl_ros.cli.recorded_fleet import RecordedFleet
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.learning.outputs import read_events
 
@@ -32,19 +33,26 @@ def run_fleet(
     robots_per_process: int = 1,
     console: Console | None = None,
     env: Mapping[str, str] | None = None,
+    record: Path | None = None,
 ) -> dict[str, Any]:
     """Run a federated run in processes over DDS; return its summary.
 
-    settings: dotted names, with run.output and run.rounds. IotFlError if a process fails.
+    settings: dotted names, with run.output and run.rounds. record: bag for all messages.
+    IotFlError if a process fails.
     """
     folder = Path(settings['run.output'])
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
     (folder / 'summary.json').unlink(missing_ok=True)
-    fleet = FleetProcesses(
-        settings, robots, folder, robots_per_process=robots_per_process, env=env
-    )
+    if record is None:
+        fleet = FleetProcesses(
+            settings, robots, folder, robots_per_process=robots_per_process, env=env
+        )
+    else:
+        fleet = RecordedFleet(
+            settings, robots, folder, record, robots_per_process=robots_per_process, env=env
+        )
     console = console or Console()
     with terminate_as_interrupt(), fleet:
         if console.is_terminal:

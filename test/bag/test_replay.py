@@ -284,3 +284,11 @@ def test_a_round_without_its_report_is_named(tmp_path, quick):
     record(tmp_path / 'bag', quick, tamper=tamper)
     with pytest.raises(DataError, match='round 3 cannot be played behind round 1'):
         verdicts(tmp_path / 'bag')
+
+
+def test_the_first_round_can_wait_until_everybody_knows_everybody(tmp_path, quick):
+    for settle in (0.0, 5.0):
+        simulation = record(tmp_path / f'bag_{settle:g}', {**quick, 'run.settle': settle})
+        plans = read(tmp_path / f'bag_{settle:g}').rounds[1].opened / 10**9 - 1
+        assert plans == pytest.approx(settle, abs=0.5)
+        assert simulation.aggregator.round == 3
