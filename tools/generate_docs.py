@@ -26,7 +26,9 @@ from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
 from iot_fl_ros.learning.tram.settings import TramNodeSettings
 from iot_fl_ros.learning.tram.states import PLACE_TABLE
+from iot_fl_ros.nodes.bag_player import PlayerSettings
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
+from iot_fl_ros.nodes.recorder import RecorderSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.topics import (
@@ -47,6 +49,7 @@ STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
 TRAM = 'docs/tram.md'
+BAGS = 'docs/bags.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
@@ -64,6 +67,7 @@ SPLIT_NODES = {
     'image_source': ImageSourceSettings,
     'split_evaluator': EvaluatorSettings,
 }
+BAG_NODES = {'recorder': RecorderSettings, 'bag_player': PlayerSettings}
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
 METHOD_NAME = Setting(
@@ -126,6 +130,7 @@ def stale_files(root: Path) -> dict[str, str]:
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
         MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
         TRAM: with_regions(_text_of(root / TRAM), {'parameters': tram_parameters()}),
+        BAGS: with_regions(_text_of(root / BAGS), {'parameters': tables_of(BAG_NODES)}),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -218,8 +223,13 @@ def tram_parameters() -> str:
 
 def split_parameters() -> str:
     """Return the parameter tables of the nodes of split inference."""
+    return tables_of(SPLIT_NODES)
+
+
+def tables_of(nodes: Mapping[str, type]) -> str:
+    """Return a parameter table for each node."""
     lines: list[str] = []
-    for node, settings in SPLIT_NODES.items():
+    for node, settings in nodes.items():
         lines += [f'### Parameters of `{node}`\n', *parameter_table(settings_of(settings)), '']
     return '\n'.join(lines)
 

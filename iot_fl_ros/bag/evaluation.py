@@ -17,8 +17,8 @@ from typing import Any
 from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures
 from iot_fl_ros.bag.reader import Bag, check_own_types
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError, MessageError
-from iot_fl_ros.core.split_messages import Inference
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.split_messages import Inference, check_bundle_name
 from iot_fl_ros.core.wire import SourceHeader
 from iot_fl_ros.fleet.split_simulation import SplitSimulation, WorkTimes
 from iot_fl_ros.link.settings import LinkSettings
@@ -113,7 +113,7 @@ class Evaluation:
 class SharedHead:
     """Does the work of all heads, once for a picture; also asks the unsplit model.
 
-    unsplit: its answers, by the stamp of the picture.
+    unsplit: its answers, by the stamp of the picture. error: why a picture could not be used.
     """
 
     def __init__(self, folder: Path, answer_settings: AnswerSettings, timing: Timing) -> None:
@@ -124,6 +124,7 @@ class SharedHead:
         self._number: int | None = None
         self._result: Encoded | Exception | None = None
         self.unsplit: dict[int, Answer] = {}
+        self.error = ''
 
     def bundle(self, bits: int) -> Bundle:
         """Return the bundle with features of so many bits; 0 = its own."""
@@ -143,6 +144,7 @@ class SharedHead:
                 self._result = self._encode(job)
             except Exception as error:  # the same for every head that asks
                 self._result = error
+                self.error = str(error)
         if isinstance(self._result, Exception):
             raise self._result
         assert self._result is not None
@@ -180,6 +182,7 @@ def evaluate(
     """
     if not losses or any(not 0 <= loss <= 1 for loss in losses):
         raise ConfigError(f'--loss is {list(losses)}: shares of packets, 0 to 1, are needed')
+    check_bundle_name(folder.name)
     topic = image_topic(bag, topic)
     truth = _labels(bag, topic, labels)
     timing = Timing()
@@ -214,6 +217,8 @@ def evaluate(
         found = {numbers[answer.header.stamp]: answer for answer in simulation.answers}
         sent, arrived = simulation.sent, simulation.arrived
         runs.append(LossRun(loss, found, sent.packets, arrived.packets, sent.size))
+    if shown and not any(run.packets_sent for run in runs):
+        raise DataError(f'no picture of {topic} can be used: {head.error or "frame_id too long"}')
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
     return Evaluation(head.bundle(settings.bits), topic, shown, unsplit, runs, timing)

@@ -277,10 +277,42 @@ def test_the_verb_shows_what_would_have_been(tmp_path, quick, capsys):
     assert 'method.*' in capsys.readouterr().err
 
 
-def test_a_round_without_its_report_is_named(tmp_path, quick):
+def without_reports(message):
+    return None if isinstance(message, RoundReport) and message.round < 3 else message
+
+
+def test_who_was_accepted_is_deduced_where_a_report_is_missing(tmp_path, quick):
+    record(tmp_path / 'bag', quick, tamper=without_reports)
+    assert [(v.number, v.problem) for v in verdicts(tmp_path / 'bag')] == [
+        (1, ''),
+        (2, ''),
+        (3, ''),
+    ]
+
+
+def test_a_deduction_that_fails_accuses_nobody(tmp_path, quick):
+    """robot_2 is late; without reports its update looks like the others."""
+    record(
+        tmp_path / 'bag', {**quick, 'run.deadline': 5.0}, tamper=without_reports,
+        train_seconds=lambda robot_id, round: 7.0 if robot_id == 'robot_2' else 1.0,
+    )  # fmt: skip
+    bad = verdicts(tmp_path / 'bag')[-1]
+    assert bad.missing
+    assert 'its report is not in the bag' in bad.problem
+
+
+def test_a_round_that_is_not_there_is_named(tmp_path, quick):
     def tamper(message):
-        return None if isinstance(message, RoundReport) and message.round == 2 else message
+        return None if getattr(message, 'round', 0) == 2 else message
 
     record(tmp_path / 'bag', quick, tamper=tamper)
     with pytest.raises(DataError, match='round 3 cannot be played behind round 1'):
         verdicts(tmp_path / 'bag')
+
+
+def test_the_first_round_can_wait_until_everybody_knows_everybody(tmp_path, quick):
+    for settle in (0.0, 5.0):
+        simulation = record(tmp_path / f'bag_{settle:g}', {**quick, 'run.settle': settle})
+        plans = read(tmp_path / f'bag_{settle:g}').rounds[1].opened / 10**9 - 1
+        assert plans == pytest.approx(settle, abs=0.5)
+        assert simulation.aggregator.round == 3
