@@ -28,8 +28,10 @@ from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.learning.outputs import read_events, write_json
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.world.collection import OTHERS, OWN
+from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world
 
+_FOLDERS = ('world', 'log', 'alone', 'together')
 ALONE, TOGETHER = 'learning alone', 'learning together (DS-FL)'
 
 
@@ -44,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Patrol, learn alone, learn together, compare."""
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
-    shutil.rmtree(output, ignore_errors=True)
+    clear(output, robot_names(arguments.robots))
     with console.status('getting Fashion-MNIST'):
         fashion_mnist.obtain()
     world = prepare_world(output / 'world')
@@ -72,6 +74,12 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def clear(output: Path, ids: Sequence[str]) -> None:
+    """Delete what an earlier demo with these robots wrote, and nothing else."""
+    for name in (*ids, *_FOLDERS):
+        shutil.rmtree(output / name, ignore_errors=True)
+
+
 def _learn_alone(
     settings: Mapping[str, Any],
     ids: Sequence[str],
@@ -83,7 +91,7 @@ def _learn_alone(
     """Return the robots' accuracies after the same rounds without the others."""
     alone = {name: value for name, value in settings.items() if not name.startswith('method.')}
     for name in ('run.deadline', 'run.start_timeout', 'data.test_size'):
-        alone.pop(name)
+        alone.pop(name, None)
     alone |= {
         **read_yaml(share_folder() / 'config' / 'alone.yaml'),
         'run.name': 'sim-alone', 'run.output': str(folder), 'mesh.count': len(ids),

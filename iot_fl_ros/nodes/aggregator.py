@@ -113,11 +113,13 @@ class AggregatorNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Stop the run where it is; activate resumes it."""
-        if self._driver:
-            self._diagnostics.stop()
-            self._driver.stop()
-            self._driver = None
+        self._stop()
         return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop the run where it is, for ever."""
+        self._stop()
+        return super().on_shutdown(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Forget data and model."""
@@ -126,9 +128,14 @@ class AggregatorNode(LifecycleNode):
 
     def close(self) -> None:
         """Stop the run and the worker; a checkpoint that is being written is finished first."""
-        if self._driver:
-            self._driver.stop()
+        self._stop()
         self._thread.stop(WORKER_TIMEOUT)
+
+    def _stop(self) -> None:
+        if self._driver:
+            self._diagnostics.stop()
+            self._driver.stop()
+            self._driver = None
 
     def _ended(self) -> None:
         self.get_logger().info(f'run {self.settings.run.name!r} is over')

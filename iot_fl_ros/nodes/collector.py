@@ -20,6 +20,7 @@ from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
 from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.clock import Clock, ClockType  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
@@ -30,9 +31,15 @@ from iot_fl_ros.data import fashion_mnist  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
 from iot_fl_ros.ros.images import to_rgb  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.world.collection import Collection, PlanarPose, PoseTrack  # noqa: E402
+from iot_fl_ros.ros.world_messages import motion_from  # noqa: E402
+from iot_fl_ros.world.collection import (  # noqa: E402
+    Collection,
+    PlanarPose,
+    PoseTrack,
+    empty_folder,
+)
 from iot_fl_ros.world.plan import ROOMS  # noqa: E402
-from iot_fl_ros.world.poses import pose_matrix, yaw_of  # noqa: E402
+from iot_fl_ros.world.poses import pose_matrix  # noqa: E402
 from iot_fl_ros.world.robot import robots  # noqa: E402
 from iot_fl_ros.world.sdf import read_world  # noqa: E402
 from iot_fl_ros.world.sight import Scene, camera_pose  # noqa: E402
@@ -40,6 +47,9 @@ from iot_fl_ros.world.textures import prepare_world  # noqa: E402
 
 _WAITING = 20  # pictures that wait for the pose of their time
 _REPORT_PERIOD = 10.0
+_WARN_PERIOD = 10.0
+# Focal lengths in widths of the picture that a camera may have: 170 degrees to one.
+_FOCAL_SHARES = (0.04, 60.0)
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class CollectorNode(Node):
         given = overrides_of(self)
         refuse_unknown(given, {item.name for item in settings_of(CollectorSettings)})
         self.settings = declare(self, CollectorSettings, given)
-        self._folder = _folder(self.settings)
+        self._folder = empty_folder(_folder(self.settings))
         world = Path(self.settings.world) if self.settings.world else prepare_world()
         self._scene = Scene(read_world(world))
         name = self.get_namespace().strip('/') or 'robot'
@@ -72,6 +82,7 @@ class CollectorNode(Node):
         self.collection = Collection(self.settings.rooms, self.settings.pause, self.settings.views)
         self._poses = PoseTrack()
         self._focal_share = math.nan
+        self._pictures = 0
         self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
 
     def start(self) -> None:
@@ -80,28 +91,51 @@ class CollectorNode(Node):
         self.create_subscription(Image, 'camera/image', self._image, best_effort)
         self.create_subscription(CameraInfo, 'camera/camera_info', self._info, best_effort)
         self.create_subscription(Odometry, 'ground_truth', self._pose, best_effort)
-        self.create_timer(_REPORT_PERIOD, self._report)
+        # By real time: whoever waits for a simulator has no /clock either.
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.create_timer(_REPORT_PERIOD, self._report, clock=steady)
+        self.get_logger().info(f'waiting for {self.lacks()}')
 
     def save(self) -> None:
-        """Write what was collected; an error is logged, for nothing else can be done then."""
+        """Write what was collected; DataError if there is nothing, or it cannot be written."""
         try:
             self.collection.save(self._folder, self._names)
-            self.get_logger().info(f'{self.collection.counts()} samples in {self._folder}')
         except (DataError, OSError) as error:
-            self.get_logger().error(f'nothing saved: {error}')
+            lacks = self.lacks()
+            silent = f'; nothing usable came from {lacks}' if lacks else ''
+            raise DataError(f'nothing saved: {error}{silent}') from error
+        self.get_logger().info(f'{self.collection.counts()} samples in {self._folder}')
+
+    def lacks(self) -> str:
+        """Return the topics of which nothing usable has come; empty if there is none."""
+        came = {
+            'camera/image': self._pictures > 0,
+            'camera/camera_info': not math.isnan(self._focal_share),
+            'ground_truth': self._poses.newest > -math.inf,
+        }
+        return ', '.join(self.resolve_topic_name(topic) for topic in came if not came[topic])
 
     def _info(self, info: CameraInfo) -> None:
-        if info.width > 0 and info.k[0] > 0:
-            self._focal_share = info.k[0] / info.width
+        share = info.k[0] / info.width if info.width else math.nan
+        low, high = _FOCAL_SHARES
+        if low <= share <= high:
+            self._focal_share = share
+        else:
+            self._warn(f'camera_info: focal length {info.k[0]:g} of {info.width} pixels: ignored')
 
     def _pose(self, message: Odometry) -> None:
-        position, turn = message.pose.pose.position, message.pose.pose.orientation
-        yaw = yaw_of(turn.w, turn.x, turn.y, turn.z)
-        self._poses.add(PlanarPose(_seconds(message), position.x, position.y, yaw))
+        try:
+            motion = motion_from(message)
+        except MessageError as error:
+            self._warn(f'pose: {error}')
+            return
+        x, y, _ = motion.position
+        self._poses.add(PlanarPose(_seconds(message), x, y, motion.yaw))
         while self._waiting and _seconds(self._waiting[0]) <= self._poses.newest:
             self._look(self._waiting.popleft())
 
     def _image(self, message: Image) -> None:
+        self._pictures += 1
         if _seconds(message) <= self._poses.newest:
             self._look(message)
         else:
@@ -114,7 +148,7 @@ class CollectorNode(Node):
         try:
             rgb = to_rgb(message)
         except MessageError as error:
-            self.get_logger().warning(f'picture: {error}', throttle_duration_sec=10.0)
+            self._warn(f'picture: {error}')
             return
         base = pose_matrix(f'{pose.x} {pose.y} 0 0 0 {pose.yaw}')
         camera, where = camera_pose(self._robot, base)
@@ -125,7 +159,13 @@ class CollectorNode(Node):
         self.collection.add(pose, rgb, self._scene.seen(camera, where))
 
     def _report(self) -> None:
-        self.get_logger().info(f'{self.collection.counts()} samples so far')
+        if lacks := self.lacks():
+            self._warn(f'still waiting for {lacks}')
+        else:
+            self.get_logger().info(f'{self.collection.counts()} samples so far')
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text, throttle_duration_sec=_WARN_PERIOD)
 
 
 def _folder(settings: CollectorSettings) -> Path:
@@ -156,7 +196,7 @@ class CollectorApplication:
         self._node.start()
 
     def close(self) -> None:
-        """Write what was collected."""
+        """Write what was collected; DataError if nothing was."""
         self._node.save()
 
 

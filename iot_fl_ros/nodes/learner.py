@@ -63,6 +63,7 @@ class LearnerNode(LifecycleNode):
                 f'robot id is {self.robot_id!r}: set robot.id or start the node in a namespace'
             )
         self.finished = False
+        self._charge = math.nan
         robot = self.settings.robot
         self.machine = self._new_machine()
         if robot.battery_topic:
@@ -112,6 +113,11 @@ class LearnerNode(LifecycleNode):
         self.machine = self._new_machine()
         return super().on_deactivate(state)
 
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say goodbye for ever."""
+        self.leave()
+        return super().on_shutdown(state)
+
     def leave(self) -> None:
         """Say goodbye and stop."""
         if self._driver:
@@ -122,7 +128,9 @@ class LearnerNode(LifecycleNode):
 
     def _new_machine(self) -> RobotMachine:
         robot = self.settings.robot
-        return RobotMachine(self.robot_id, robot.trusted, robot.tags)
+        machine = RobotMachine(self.robot_id, robot.trusted, robot.tags)
+        machine.note_battery(self._charge)
+        return machine
 
     def _battery(self, message: BatteryState) -> None:
         charge = float(message.percentage)
@@ -131,6 +139,7 @@ class LearnerNode(LifecycleNode):
                 f'battery percentage is {charge:g}, not 0..1: taken as unknown',
                 throttle_duration_sec=60.0,
             )
+        self._charge = charge
         self.machine.note_battery(charge)
 
     def _ended(self) -> None:

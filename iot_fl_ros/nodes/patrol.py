@@ -84,7 +84,7 @@ class PatrolNode(Node):
 
     def _watch(self) -> None:
         """Stop a robot that nobody can see."""
-        if self._heard is None or self.finished or self._now() - self._heard < _STALE:
+        if self._heard is None or self.finished or abs(self._now() - self._heard) < _STALE:
             return
         topic = self.resolve_topic_name(self.settings.pose_topic)
         self.get_logger().warning(

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, Protocol
@@ -47,7 +48,7 @@ class Application(Protocol):
         """Begin; the nodes are in the executor. IotFlError if it cannot."""
 
     def close(self) -> None:
-        """Say goodbye and stop the worker."""
+        """Say goodbye and stop the worker; IotFlError if what was to be kept is lost."""
 
 
 def run(
@@ -56,7 +57,7 @@ def run(
     """Build the application, spin until a signal or its end, and leave the process.
 
     profile: network profile unless the environment names one. Exit code: 0 after an orderly end,
-    1 with one line on stderr if it could not be built.
+    1 with one line on stderr if it could not be built, or had to say so at its end.
     """
     global _started
     import rclpy
@@ -86,14 +87,33 @@ def run(
         rclpy.try_shutdown()
         return _leave(1)
     _started = True
-    while not (_stop_requested or application.finished):
-        # Not spin(): the EventsExecutor of the Jazzy and Kilted wheels never runs callbacks there.
-        executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
-    application.close()
+    failed = _fails(lambda: _spin(executor, application))
+    failed |= _fails(application.close)  # even then: a robot must stop, samples must be written
     for node in application.nodes:
         node.destroy_node()
     rclpy.try_shutdown()
-    return _leave(0)
+    return _leave(int(failed))
+
+
+def _spin(executor: Any, application: Application) -> None:
+    while not (_stop_requested or application.finished):
+        # Not spin(): the EventsExecutor of the Jazzy and Kilted wheels never runs callbacks there.
+        executor.spin_once(timeout_sec=_SPIN_TIMEOUT)
+
+
+def _fails(step: Callable[[], None]) -> bool:
+    """Do a step; return whether it failed, and say why: in a line, or as a fault of ours."""
+    from iot_fl_ros.core.errors import IotFlError
+
+    try:
+        step()
+    except IotFlError as error:
+        print(f'error: {error}', file=sys.stderr)
+    except Exception:
+        traceback.print_exc()
+    else:
+        return False
+    return True
 
 
 def make_executor(application: Application) -> Any:

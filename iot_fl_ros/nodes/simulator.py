@@ -83,7 +83,7 @@ class SimulatorNode(Node):
             self._serve(robot)
         self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
-        self._broken = False
+        self._broken: SimulatorError | None = None
         self._started = time.monotonic()
 
     def start(self) -> None:
@@ -94,16 +94,18 @@ class SimulatorNode(Node):
     @property
     def finished(self) -> bool:
         """Whether the time to simulate is over, or nothing sensible is left to simulate."""
-        return self._broken or 0 < self.settings.duration <= self.simulation.time
+        return self._broken is not None or 0 < self.settings.duration <= self.simulation.time
 
     def close(self) -> None:
-        """Say how fast it was and free the graphics."""
+        """Say how fast it was and free the graphics; SimulatorError if it broke down."""
         real = time.monotonic() - self._started
         self.get_logger().info(
             f'simulated {self.simulation.time:.1f} s in {real:.1f} s (real time factor '
             f'{self.simulation.time / real:.2f}), {self.pictures} pictures'
         )
         self.simulation.close()
+        if self._broken:
+            raise self._broken
 
     def _serve(self, robot: Model) -> None:
         drive, truth = robot.drive, robot.truth
@@ -162,8 +164,7 @@ class SimulatorNode(Node):
         try:
             self.simulation.step(self._steps)
         except SimulatorError as error:
-            self._broken = True
-            self.get_logger().fatal(str(error))
+            self._broken = error
             return
         now = self.simulation.time_ns
         stamp = Time(sec=now // 10**9, nanosec=now % 10**9)
@@ -197,7 +198,7 @@ class SimulatorApplication:
         return self._node.finished
 
     def close(self) -> None:
-        """Free the graphics."""
+        """Free the graphics; SimulatorError if the simulation broke down."""
         self._node.close()
 
 

@@ -6,8 +6,7 @@ A robot learns from its own part alone; what it saw of the others serves to test
 from __future__ import annotations
 
 import bisect
-import os
-import tempfile
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.world.plan import room_of
 from iot_fl_ros.world.poses import turn_between
 from iot_fl_ros.world.sight import Sight
@@ -46,9 +46,11 @@ class PoseTrack:
         self._poses: list[PlanarPose] = []
 
     def add(self, pose: PlanarPose) -> None:
-        """Take a pose; one that is not newer than the last one is ignored."""
+        """Take a pose; one that comes late is ignored, one from before all here begins anew."""
         if self._poses and pose.time <= self._poses[-1].time:
-            return
+            if pose.time > self._poses[-1].time - self._keep:
+                return
+            self._poses.clear()  # the clock was set back, as by a simulator that begins anew
         self._poses.append(pose)
         while self._poses[0].time < pose.time - self._keep:
             self._poses.pop(0)
@@ -129,7 +131,6 @@ class Collection:
             raise DataError(
                 f'no board of rooms {sorted(self._rooms)} was seen in {len(self._track)} pictures'
             )
-        folder.mkdir(parents=True, exist_ok=True)
         for name, part in ((OWN, self.own), (OTHERS, self.others)):
             if part.kinds:
                 _save_npz(
@@ -143,7 +144,7 @@ class Collection:
         _save_npz(folder / TRACK, track=np.array(track))
         if self._best is not None:
             larger = cv2.resize(self._best[1], _VIEW_SIZE, interpolation=cv2.INTER_CUBIC)
-            _replace(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
+            write_durably(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
 
     def _is_own(self, sight: Sight) -> bool:
         x, y = sight.board.pose[:2, 3]
@@ -151,7 +152,7 @@ class Collection:
 
     def _is_fresh(self, sight: Sight, time: float) -> bool:
         name = sight.board.name
-        rested = time - self._last.get(name, -np.inf) >= self._pause
+        rested = abs(time - self._last.get(name, -np.inf)) >= self._pause  # or set back
         return rested and self._count.get(name, 0) < self._views
 
 
@@ -167,13 +168,23 @@ def outlined(rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> NDArray[np.uint
     return picture
 
 
+def empty_folder(folder: Path) -> Path:
+    """Make the folder of a collection, without what was collected there before; return it.
+
+    DataError if it cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (OWN, OTHERS, TRACK, VIEW):
+            (folder / name).unlink(missing_ok=True)
+        write_durably(folder / TRACK, b'')  # now, not after a patrol of minutes
+        (folder / TRACK).unlink()
+    except OSError as error:
+        raise DataError(f'output {folder} cannot be written: {error}') from error
+    return folder
+
+
 def _save_npz(path: Path, **arrays: Any) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
-        np.savez_compressed(file, **arrays)
-    os.replace(file.name, path)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.replace(file.name, path)
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    write_durably(path, content.getvalue())

@@ -85,6 +85,7 @@ class Patrol:
         self._goal: Waypoint | None = None
         self.state = State.TURN
         self._since = 0.0  # when this state began
+        self._now = -math.inf
         self._yaw = self._turned = 0.0
         self._mark: tuple[float, float, float, float] | None = None  # where and when it got on
 
@@ -97,6 +98,9 @@ class Patrol:
         """Return the command for a pose: x, y in m, yaw in rad, now in s."""
         if self._goal is None and not self.finished:
             self._next(now)
+        if now < self._now:  # the clock was set back, as by a simulator that begins anew
+            self._enter(self.state, now)
+        self._now = now
         if self._stuck(x, y, yaw, now):
             self._fail(x, y, now)
         step = {

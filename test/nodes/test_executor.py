@@ -1,5 +1,7 @@
-"""Which executor a process spins its nodes with."""
+"""How a process spins its nodes, and how it ends."""
 
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -26,3 +28,43 @@ def test_simulated_time_wants_the_single_threaded_executor(wish, simulated, kind
         assert type(make_executor(application)).__name__ == kind
     finally:
         rclpy.try_shutdown()
+
+
+FAULTY = """
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.nodes.process import run
+
+class Application:
+    nodes, use_events_executor = (), False
+
+    def start(self):
+        pass
+
+    @property
+    def finished(self):
+        {finished}
+
+    def close(self):
+        print('robot stopped')
+        {close}
+
+run(Application, [])
+"""
+
+
+@pytest.mark.parametrize(
+    ('finished', 'close', 'code', 'said'),
+    [
+        ('return True', '', 0, ''),
+        ('raise KeyError("a fault")', '', 1, "KeyError: 'a fault'"),
+        ('return True', 'raise DataError("nothing saved")', 1, 'error: nothing saved'),
+    ],
+)
+def test_whatever_happens_the_end_is_in_order_and_the_code_tells(finished, close, code, said):
+    script = FAULTY.format(finished=finished, close=close)
+    done = subprocess.run(
+        [sys.executable, '-c', script], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (code, 'robot stopped\n')
+    assert said in done.stderr
+    assert bool(done.stderr) == bool(said)

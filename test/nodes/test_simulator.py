@@ -206,3 +206,21 @@ def test_a_world_that_is_not_there_is_one_line(tmp_path):
     assert processes.codes() == {'simulator': 1}
     assert 'cannot read /nowhere.sdf' in processes.log('simulator')
     assert 'Traceback' not in processes.log('simulator')
+
+
+def test_physics_that_fall_apart_end_the_process_with_an_error(world, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # MuJoCo writes a log where it is
+    for name in ('fleet.sdf', 'camera_robot.sdf'):
+        text = (world.parent / name).read_text()
+        text = text.replace('<gravity>0 0 -9.81<', '<gravity>0 0 1e12<')
+        (tmp_path / name).write_text(text)
+    (tmp_path / 'textures').symlink_to(world.parent / 'textures')
+    with NodeProcesses(tmp_path, env=private_dds_env()) as processes:
+        processes.start('simulator', ['-p', 'world:=fleet.sdf', '-p', 'real_time_factor:=0.0'])
+        end = time.monotonic() + 60
+        while processes.running('simulator'):
+            assert time.monotonic() < end
+            time.sleep(0.05)
+    assert processes.codes() == {'simulator': 1}
+    assert 'max_step_size' in processes.log('simulator')
+    assert 'Traceback' not in processes.log('simulator')

@@ -5,6 +5,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import InProcessFleet, parameters
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import BatteryState
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages import RobotState
@@ -232,3 +233,24 @@ def test_a_robot_without_autostart_waits_for_its_life_cycle(fleet):
     assert robot.trigger_configure().name == 'SUCCESS'
     assert robot.trigger_activate().name == 'SUCCESS'
     run.run()
+
+
+def test_a_robot_and_an_aggregator_that_are_shut_down_are_silent(fleet):
+    run = fleet(robots=2, **{'run.rounds': 1000, 'run.deadline': 1000.0})
+    run.start_all()
+    watch = run.node('watch')
+    robot = run.learners['robot_0']
+    run.spin_until(lambda: robot.machine.round >= 1)
+    assert robot.trigger_shutdown().name == 'SUCCESS'
+    run.spin_until(lambda: watch.count_publishers('/fleet/robot_status') == 1, 10.0)
+    assert run.aggregator.trigger_shutdown().name == 'SUCCESS'
+    run.spin_until(lambda: watch.count_publishers('/fleet/round_plan') == 0, 10.0)
+
+
+def test_a_charge_that_was_told_before_an_activation_is_known_after_it(fleet):
+    run = fleet(robots=1, **{'robot.battery_topic': 'battery'})
+    run.start_all()
+    robot = run.learners['robot_0']
+    robot._battery(BatteryState(percentage=0.5))
+    assert robot.trigger_deactivate().name == 'SUCCESS'
+    assert robot.machine._battery == 0.5

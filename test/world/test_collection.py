@@ -72,3 +72,16 @@ def test_old_poses_are_forgotten_and_late_ones_ignored():
         track.add(PlanarPose(time, time, 0.0, 0.0))
     assert track.at(1.2) is None
     assert track.at(2.5).x == 2.5
+
+
+def test_poses_begin_anew_when_the_clock_was_set_back():
+    track = PoseTrack(keep=1.0)
+    for time in (99.0, 100.0, 0.5, 1.0):
+        track.add(PlanarPose(time, time, 0.0, 0.0))
+    assert track.newest == 1.0
+    assert track.at(0.75).x == 0.75
+
+
+def test_a_board_is_kept_again_after_the_clock_was_set_back():
+    collection = Collection([0], pause=0.5)
+    assert [collection.add(pose(t), RGB, [sight(3, 0, 2, 2)]) for t in (50.0, 1.0)] == [1, 1]

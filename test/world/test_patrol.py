@@ -175,3 +175,14 @@ def test_a_room_that_is_not_there_is_refused():
     with pytest.raises(ConfigError, match="room '4' is unknown: choose 0, 1, 2, 3"):
         rooms_of(['0', '4'])
     assert rooms_of(PatrolSettings().route) == ()
+
+
+def test_a_clock_that_was_set_back_does_not_keep_it_backing():
+    patrol = Patrol(iter([Waypoint(3.0, 0.0)]), 0.5, 1.0, detour)
+    now = 100.0
+    while patrol.state is not State.BACK:  # it does not get on
+        now += STEP
+        patrol.handle(0.0, 0.0, 0.0, now)
+    for step in range(60):  # a simulator that begins anew
+        patrol.handle(0.0, 0.0, 0.0, step * STEP)
+    assert patrol.state is State.DRIVE
