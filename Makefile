@@ -3,11 +3,11 @@ DISTRO ?= jazzy
 PYTHON ?= python3
 VENV := .venv-$(DISTRO)
 BIN := $(VENV)/bin
-SOURCES := $(shell find iot_fl_ros msg srv launch config tools/build_backend.py -type f \
+SOURCES := $(shell find iot_fl_ros msg srv launch config worlds tools/build_backend.py -type f \
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
 export ROS_DISTRO = $(DISTRO)
 
-.PHONY: demo demo-split demo-mesh demo-tram test bench lint setup docs clean
+.PHONY: demo demo-split demo-mesh demo-tram demo-sim test bench lint setup docs clean
 
 demo: setup
 	$(BIN)/iot-fl demo
@@ -20,6 +20,9 @@ demo-mesh: setup
 
 demo-tram: setup
 	$(BIN)/iot-fl demo-tram
+
+demo-sim: setup
+	$(BIN)/iot-fl demo-sim
 
 test: setup lint
 	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'
@@ -45,14 +48,14 @@ docs: setup
 
 setup: $(VENV)/installed
 
-$(VENV)/ready: requirements/ros-$(DISTRO).txt requirements/runtime.txt requirements/dev.txt tools/check_machine.sh
+$(VENV)/ready: requirements/ros-$(DISTRO).txt requirements/runtime.txt requirements/sim.txt requirements/dev.txt tools/check_machine.sh
 	@sh tools/check_machine.sh $(PYTHON)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --upgrade 'pip>=23' 'setuptools>=64,<80' wheel
 	@echo 'installing torch, ROS 2 $(DISTRO) wheels and tools into $(VENV) (a few minutes the first time)'
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet -r requirements/ros-$(DISTRO).txt -r requirements/runtime.txt \
-	  -r requirements/dev.txt
+	  -r requirements/sim.txt -r requirements/dev.txt
 	@touch $@
 
 # Without isolation, and with a build folder that stays: a second build takes seconds.

@@ -22,10 +22,10 @@ ROOT = Path(__file__).resolve().parent
 # folder that it keeps, so that a second build compiles only what changed.
 WORK = Path(os.environ.get('IOT_FL_ROS_BUILD_DIR') or tempfile.mkdtemp(prefix=f'{NAME}-pip-'))
 STAGE = WORK / 'stage'
-CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'srv', 'launch', 'config', NAME)
+CMAKE_INPUTS = ('CMakeLists.txt', 'package.xml', 'msg', 'srv', 'launch', 'config', 'worlds', NAME)
 ROS_RUNTIME = (
-    'rclpy', 'std-msgs', 'sensor-msgs', 'rosgraph-msgs', 'diagnostic-msgs', 'lifecycle-msgs',
-    'rmw-fastrtps-cpp',
+    'rclpy', 'std-msgs', 'sensor-msgs', 'diagnostic-msgs', 'lifecycle-msgs', 'rmw-fastrtps-cpp',
+    'geometry-msgs', 'nav-msgs', 'rosgraph-msgs',
 )  # fmt: skip
 
 
@@ -42,11 +42,16 @@ def ros_distro() -> str:
     return 'jazzy'
 
 
+def requirements(name: str) -> list[str]:
+    """Return the lines of a file in requirements/."""
+    lines = (ROOT / 'requirements' / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith('#')]
+
+
 def runtime_requires() -> list[str]:
     """Return `requirements/runtime.txt` and the ROS 2 wheels of the distribution."""
-    lines = (ROOT / 'requirements/runtime.txt').read_text().splitlines()
     return [
-        *(line for line in lines if line and not line.startswith('#')),
+        *requirements('runtime.txt'),
         *(f'ros-{ros_distro()}-{package}' for package in ROS_RUNTIME),
     ]
 
@@ -138,5 +143,6 @@ setup(
     cmdclass={'build_py': CMakeBuildPy, 'install_data': StageData},
     data_files=[(f'share/{NAME}', ['package.xml'])],
     install_requires=runtime_requires(),
+    extras_require={'sim': requirements('sim.txt')},
     entry_points={'console_scripts': ['iot-fl = iot_fl_ros.cli.main:main']},
 )

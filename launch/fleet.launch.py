@@ -1,100 +1,75 @@
 """An aggregator and N robots on this machine: robots:=N method:=... params_file:=..."""
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    GroupAction,
-    IncludeLaunchDescription,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-)
+from launch.actions import GroupAction, IncludeLaunchDescription, OpaqueFunction
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, SetParameter
-from launch_ros.parameter_descriptions import ParameterFile
+from launch_ros.actions import SetParameter
 
-SHARE = Path(get_package_share_directory('iot_fl_ros'))
+from iot_fl_ros.ros.launching import (
+    AUTOSTART,
+    SHARE,
+    USUAL,
+    declare,
+    everywhere,
+    given,
+    given_numbers,
+    is_true,
+    method_file,
+    our_node,
+    parameter_file,
+    robot_names,
+    values,
+)
+
 ARGUMENTS = {
     'robots': ('3', 'Number of robots.'),
+    'namespace': ('fleet', 'Namespace of the aggregator; robots have their own.'),
     'method': ('', 'dsfl, fedavg, single, ... or your own; empty = that of params_file.'),
     'params_file': (str(SHARE / 'config/demo.yaml'), 'ROS parameter file keyed /**.'),
     'rounds': ('', 'Number of rounds; empty = that of params_file.'),
     'output': ('', 'Folder for events, summary and checkpoints; empty = that of params_file.'),
-    'autostart': ('true', 'Configure and activate the aggregator at start.'),
-    'use_sim_time': ('false', 'Follow /clock.'),
-    'log_level': ('info', 'Log level of the nodes.'),
-    'use_respawn': ('false', 'Start nodes again when they die.'),
-    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
+    **AUTOSTART,
+    **USUAL,
 }
 
 
 def _nodes(context):
     """Build the includes; a function because the number of robots is an argument."""
-    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    value = values(context, ARGUMENTS)
     robots = int(value['robots'])
-    aggregator = Node(
-        package='iot_fl_ros',
-        executable='aggregator',
-        namespace='fleet',
-        output='screen',
-        respawn=value['use_respawn'] == 'true',
-        respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', value['log_level']],
-        parameters=[
-            ParameterFile(value['params_file'], allow_substs=True),
-            *_method_file(value['method']),
-            _overrides(value, robots),
+    aggregator = our_node(
+        'aggregator',
+        value['namespace'],
+        [
+            parameter_file(value['params_file']),
+            *method_file(value['method']),
+            {'run.robots': robots, 'autostart': is_true('autostart', value['autostart'])},
+            given(run__output=value['output']),
+            given_numbers(run__rounds=value['rounds']),
         ],
+        namespace=value['namespace'],
     )
-    width = len(str(robots - 1))
-    names = ('params_file', 'use_sim_time', 'log_level', 'use_respawn', 'network_profile')
-    shared = {name: value[name] for name in names}
-    profile = SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', value['network_profile'])
-    return [profile, aggregator] + [
-        GroupAction(
-            [
-                # Each robot has its part of a data set that is shared out.
-                SetParameter('data.partition_index', index),
-                SetParameter('data.partition_count', robots),
-                IncludeLaunchDescription(
-                    PythonLaunchDescriptionSource(str(SHARE / 'launch/robot.launch.py')),
-                    launch_arguments={**shared, 'namespace': f'robot_{index:0{width}d}'}.items(),
-                ),
-            ]
-        )
-        for index in range(robots)
+    return [
+        GroupAction([*everywhere(), aggregator]),
+        *(_robot(value, index, name) for index, name in robot_names(robots)),
     ]
 
 
-def _method_file(method):
-    """Return the parameter file of a method, or its name alone if it has none."""
-    if not method:
-        return []
-    path = SHARE / 'config' / f'{method}.yaml'
-    return [str(path)] if path.is_file() else [{'method.name': method}]
-
-
-def _overrides(value, robots):
-    """Return what the arguments say about the run."""
-    overrides = {
-        'run.robots': robots,
-        'autostart': value['autostart'] == 'true',
-        'use_sim_time': value['use_sim_time'] == 'true',
-    }
-    if value['rounds']:
-        overrides['run.rounds'] = int(value['rounds'])
-    if value['output']:
-        overrides['run.output'] = value['output']
-    return overrides
+def _robot(value, index, name):
+    """Return the include of one robot, which has its part of a data set that is shared out."""
+    shared = {key: value[key] for key in ('params_file', *AUTOSTART, *USUAL)}
+    return GroupAction(
+        [
+            SetParameter('data.partition_index', index),
+            SetParameter('data.partition_count', int(value['robots'])),
+            IncludeLaunchDescription(
+                PythonLaunchDescriptionSource(str(SHARE / 'launch/robot.launch.py')),
+                launch_arguments={**shared, 'namespace': name}.items(),
+            ),
+        ]
+    )
 
 
 def generate_launch_description():
     """Return the description of the fleet."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=_nodes)])

@@ -4,15 +4,18 @@ On a real fleet start the parts where they belong: parts:=robots on robots, part
 """
 
 from launch import LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    GroupAction,
-    OpaqueFunction,
-    SetEnvironmentVariable,
+from launch.actions import GroupAction, OpaqueFunction
+from launch_ros.actions import PushROSNamespace
+
+from iot_fl_ros.ros.launching import (
+    USUAL,
+    declare,
+    everywhere,
+    our_node,
+    parameter_file,
+    text,
+    values,
 )
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, PushROSNamespace, SetParameter
-from launch_ros.parameter_descriptions import ParameterValue
 
 ARGUMENTS = {
     'robots': ('1', 'Number of robots; 1 uses `namespace` as it is, more number it from 0.'),
@@ -30,82 +33,71 @@ ARGUMENTS = {
     'rate': ('10.0', 'Pictures a second, with source.'),
     'deployment': ('real', 'simulation allows an emulated link.'),
     'loss': ('0.0', 'Share of packets that the emulated link loses.'),
-    'use_sim_time': ('false', 'Follow /clock.'),
-    'log_level': ('info', 'Log level of the nodes.'),
-    'use_respawn': ('false', 'Start nodes again when they die.'),
-    'network_profile': ('', 'same-host, wifi, large-data, discovery-server or camera.'),
+    **USUAL,
+    'network_profile': (
+        '',
+        'Fast DDS settings, see docs/network.md; empty = the default of each node.',
+        ('', *USUAL['network_profile'][2]),
+    ),
 }
 
 
 def _nodes(context):
     """Build the nodes; a function because the number of robots is an argument."""
-    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    value = values(context, ARGUMENTS)
     if value['parts'] not in ('all', 'edge', 'robots'):
         raise ValueError(f'parts is {value["parts"]!r}: choose all, edge or robots')
     robots = int(value['robots'])
     names = [value['namespace']] if robots == 1 else [
         f'{value["namespace"]}_{index}' for index in range(robots)
     ]  # fmt: skip
-    actions = [SetParameter('use_sim_time', value['use_sim_time'] == 'true')]
-    if value['network_profile']:  # otherwise each node has its own default
-        profile = value['network_profile']
-        actions.append(SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', profile))
+    nodes = []
     if value['parts'] in ('all', 'edge'):
-        link = {'deployment': value['deployment'], 'link.loss': float(value['loss'])}
-        actions.append(_node(value, 'tail', {**_common(value), **link}, value['params_file']))
+        nodes.append(_tail(value))
     if value['parts'] in ('all', 'robots'):
-        actions += [_robot(value, name) for name in names]
-    return actions
+        nodes += [_robot(value, name) for name in names]
+    return [GroupAction([*everywhere(), *nodes])]
+
+
+def _tail(value):
+    """Return the node of the edge."""
+    link = {'deployment': value['deployment'], 'link.loss': float(value['loss'])}
+    return our_node('tail', 'edge', [{**_common(value), **link}, *_params_file(value)])
 
 
 def _robot(value, name):
     """Return the nodes of one robot, in its namespace."""
     head = {
         **_common(value),
-        'bundle': _text(value['bundle']),
+        'bundle': text(value['bundle']),
         'bits': int(value['bits']),
         'deadline': float(value['deadline']),
         'image_transport': value['image_transport'],
     }
-    compressed = value['image_transport'] == 'compressed'
     topics = [('image', value['image_topic'])]
     topics.append(('image/compressed', value['image_topic'] + '/compressed'))
-    nodes = [_node(value, 'head', head, value['params_file'], topics)]
+    nodes = [our_node('head', name, [head, *_params_file(value)], remappings=topics)]
     if value['source']:
-        source = {'source': _text(value['source']), 'rate': float(value['rate'])}
-        source['compressed'] = compressed
-        nodes.append(_node(value, 'image_source', source, '', topics))
+        source = {
+            'source': text(value['source']),
+            'rate': float(value['rate']),
+            'compressed': value['image_transport'] == 'compressed',
+        }
+        nodes.append(our_node('image_source', name, [source], remappings=topics))
     return GroupAction([PushROSNamespace(name), *nodes])
 
 
-def _node(value, executable, parameters, params_file, remappings=()):
-    return Node(
-        package='iot_fl_ros',
-        executable=executable,
-        output='screen',
-        respawn=value['use_respawn'] == 'true',
-        respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', value['log_level']],
-        parameters=[parameters, *([params_file] if params_file else [])],
-        remappings=list(remappings),
-    )
+def _params_file(value):
+    """Return the parameter file, which overrides the rest, if there is one."""
+    return [parameter_file(value['params_file'])] if value['params_file'] else []
 
 
 def _common(value):
     """Return what head and tail share."""
-    folder = {'bundle_dir': _text(value['bundle_dir'])} if value['bundle_dir'] else {}
+    folder = {'bundle_dir': text(value['bundle_dir'])} if value['bundle_dir'] else {}
     return {'fleet_namespace': value['fleet_namespace'], **folder}
-
-
-def _text(value):
-    """Return a parameter that stays text even if it looks like a number."""
-    return ParameterValue(value, value_type=str)
 
 
 def generate_launch_description():
     """Return the description of robots and edge."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=_nodes)])

@@ -1,20 +1,22 @@
 """N robots on this machine through which a model travels as a token: robots:=N tokens:=..."""
 
-from pathlib import Path
-
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import (
-    DeclareLaunchArgument,
-    GroupAction,
-    OpaqueFunction,
-    SetEnvironmentVariable,
-)
-from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node, PushROSNamespace
-from launch_ros.parameter_descriptions import ParameterFile
+from launch.actions import GroupAction, OpaqueFunction
+from launch_ros.actions import PushROSNamespace
 
-SHARE = Path(get_package_share_directory('iot_fl_ros'))
+from iot_fl_ros.ros.launching import (
+    SHARE,
+    USUAL,
+    declare,
+    everywhere,
+    given,
+    given_numbers,
+    our_node,
+    parameter_file,
+    robot_names,
+    values,
+)
+
 ARGUMENTS = {
     'robots': ('3', 'Number of robots, named robot_0 and so on.'),
     'robot': ('', 'Start this robot alone, as on a robot of its own; empty = all of them.'),
@@ -23,59 +25,34 @@ ARGUMENTS = {
     'params_file': (str(SHARE / 'config/tram.yaml'), 'ROS parameter file keyed /**.'),
     'updates': ('', 'Mini-batches of each token; empty = those of params_file.'),
     'output': ('', 'Folder for events and copies of the token; empty = that of params_file.'),
-    'use_sim_time': ('false', 'Follow /clock.'),
-    'log_level': ('info', 'Log level of the nodes.'),
-    'use_respawn': ('false', 'Start nodes again when they die.'),
-    'network_profile': ('same-host', 'same-host, wifi, large-data or discovery-server.'),
+    **USUAL,
 }
 
 
 def _nodes(context):
     """Build the nodes; a function because the number of robots is an argument."""
-    value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
-    robots = int(value['robots'])
-    width = len(str(robots - 1))
-    names = [f'robot_{index:0{width}d}' for index in range(robots)]
-    if value['robot'] and value['robot'] not in names:
-        raise ValueError(f'robot is {value["robot"]!r}: choose one of {", ".join(names)}')
-    profile = SetEnvironmentVariable('IOT_FL_NETWORK_PROFILE', value['network_profile'])
-    return [profile] + [
-        GroupAction([PushROSNamespace(name), _robot(value, index, robots)])
-        for index, name in enumerate(names)
-        if value['robot'] in ('', name)
+    value = values(context, ARGUMENTS)
+    return [
+        GroupAction([*everywhere(), PushROSNamespace(name), _robot(value, index, name)])
+        for index, name in robot_names(int(value['robots']), value['robot'])
     ]
 
 
-def _robot(value, index, robots):
+def _robot(value, index, name):
     """Return the node of one robot, which has its part of a data set that is shared out."""
-    return Node(
-        package='iot_fl_ros',
-        executable='tram',
-        output='screen',
-        respawn=value['use_respawn'] == 'true',
-        respawn_delay=2.0,
-        arguments=['--ros-args', '--log-level', value['log_level']],
-        parameters=[
-            ParameterFile(value['params_file'], allow_substs=True),
-            {'data.partition_index': index, 'data.partition_count': robots},
-            _overrides(value, robots),
+    robots = int(value['robots'])
+    return our_node(
+        'tram',
+        name,
+        [
+            parameter_file(value['params_file']),
+            {'data.partition_index': index, 'data.partition_count': robots, 'tram.count': robots},
+            given(tram__routing=value['routing'], run__output=value['output']),
+            given_numbers(tram__tokens=value['tokens'], run__updates=value['updates']),
         ],
     )
 
 
-def _overrides(value, robots):
-    """Return what the arguments say about the run."""
-    overrides = {'tram.count': robots, 'use_sim_time': value['use_sim_time'] == 'true'}
-    named = {'tram.routing': value['routing'], 'run.output': value['output']}
-    overrides |= {name: text for name, text in named.items() if text}
-    numbers = {'tram.tokens': value['tokens'], 'run.updates': value['updates']}
-    return overrides | {name: int(text) for name, text in numbers.items() if text}
-
-
 def generate_launch_description():
     """Return the description of the fleet."""
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=text)
-        for name, (default, text) in ARGUMENTS.items()
-    ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_nodes)])
+    return LaunchDescription([*declare(ARGUMENTS), OpaqueFunction(function=_nodes)])

@@ -27,8 +27,10 @@ from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
 from iot_fl_ros.learning.tram.settings import TramNodeSettings
 from iot_fl_ros.learning.tram.states import PLACE_TABLE
 from iot_fl_ros.nodes.bag_player import PlayerSettings
+from iot_fl_ros.nodes.collector import CollectorSettings
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
 from iot_fl_ros.nodes.recorder import RecorderSettings
+from iot_fl_ros.nodes.simulator import SimulatorSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.topics import (
@@ -42,6 +44,7 @@ from iot_fl_ros.ros.topics import (
     subscription_qos,
 )
 from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
+from iot_fl_ros.world.patrol import PatrolSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = 'README.md'
@@ -50,6 +53,7 @@ SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
 TRAM = 'docs/tram.md'
 BAGS = 'docs/bags.md'
+SIMULATION = 'docs/simulation.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
@@ -68,6 +72,11 @@ SPLIT_NODES = {
     'split_evaluator': EvaluatorSettings,
 }
 BAG_NODES = {'recorder': RecorderSettings, 'bag_player': PlayerSettings}
+WORLD_NODES = {
+    'simulator': SimulatorSettings,
+    'patrol': PatrolSettings,
+    'collector': CollectorSettings,
+}
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
 METHOD_NAME = Setting(
@@ -84,7 +93,7 @@ AUTOSTART = Setting(
     'autostart',
     bool,
     True,
-    'Configure and activate the aggregator when its process starts.',
+    'Configure and activate the node when its process starts.',
     None,
     None,
     (),
@@ -131,6 +140,9 @@ def stale_files(root: Path) -> dict[str, str]:
         MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
         TRAM: with_regions(_text_of(root / TRAM), {'parameters': tram_parameters()}),
         BAGS: with_regions(_text_of(root / BAGS), {'parameters': tables_of(BAG_NODES)}),
+        SIMULATION: with_regions(
+            _text_of(root / SIMULATION), {'parameters': tables_of(WORLD_NODES)}
+        ),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -203,7 +215,7 @@ def parameters() -> str:
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     lines += ['\n### Parameters of the learner\n']
-    lines += parameter_table(settings_of(LearnerSettings))
+    lines += parameter_table([*settings_of(LearnerSettings), AUTOSTART])
     return '\n'.join([*lines, ''])
 
 
@@ -245,10 +257,17 @@ def own_methods(methods: Registry) -> Iterator[tuple[str, type]]:
 def parameter_table(settings: Iterable[Setting]) -> list[str]:
     """Return the lines of a table of settings."""
     rows = [
-        (f'`{s.name}`', ROS_KINDS[s.kind], f'`{default_text(s)}`', range_text(s), s.doc)
+        (f'`{s.name}`', ros_kind(s), f'`{default_text(s)}`', range_text(s), s.doc)
         for s in settings
     ]
     return markdown_table(('name', 'type', 'default', 'range or choices', 'description'), rows)
+
+
+def ros_kind(item: Setting) -> str:
+    """Return the type of the ROS parameter of a setting."""
+    if item.kind is list and item.default and isinstance(item.default[0], int):
+        return 'integer array'
+    return ROS_KINDS[item.kind]
 
 
 def default_text(item: Setting) -> str:

@@ -18,7 +18,7 @@ from rich.table import Table
 
 from iot_fl_ros.cli.comtune import compare, make_bundle
 from iot_fl_ros.cli.loss_plot import draw_accuracy_against_loss
-from iot_fl_ros.cli.processes import NodeProcesses
+from iot_fl_ros.cli.processes import NodeProcesses, parameter_arguments
 from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.core.errors import IotFlError
@@ -89,11 +89,13 @@ def evaluate_over_dds(
     common = {'bundle_dir': str(bundle_dir)}
     options = {'env': private_dds_env(), **process_options}
     with NodeProcesses(folder, **options) as processes:
-        processes.start('tail', _parameters({**common, **(tail or {})}))
+        processes.start('tail', parameter_arguments({**common, **(tail or {})}))
         own = ['-r', f'__ns:=/{ROBOT}']
-        processes.start('head', [*own, *_parameters({**common, 'bundle': bundle, **(head or {})})])
         processes.start(
-            'split_evaluator', [*own, *_parameters({**evaluator, 'output': str(result)})]
+            'head', [*own, *parameter_arguments({**common, 'bundle': bundle, **(head or {})})]
+        )
+        processes.start(
+            'split_evaluator', [*own, *parameter_arguments({**evaluator, 'output': str(result)})]
         )
         end = time.monotonic() + _TIMEOUT
         while processes.running('split_evaluator'):
@@ -103,10 +105,6 @@ def evaluate_over_dds(
             time.sleep(0.1)
         processes.check()
     return dict(json.loads(result.read_text()))
-
-
-def _parameters(values: dict[str, Any]) -> list[str]:
-    return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
 
 
 def _table(results: dict[str, dict[str, Any]], bundle: Bundle) -> Table:

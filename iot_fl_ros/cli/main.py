@@ -9,8 +9,9 @@ import sys
 from iot_fl_ros.core.errors import IotFlError
 
 VERBS = (
-    'demo', 'demo-split', 'demo-mesh', 'demo-tram', 'run', 'simulate', 'mesh', 'comtune',
-    'bundle', 'record', 'evaluate', 'replay', 'study', 'plot', 'data', 'models', 'doctor',
+    'demo', 'demo-split', 'demo-mesh', 'demo-tram', 'demo-sim', 'run', 'simulate', 'mesh',
+    'comtune', 'bundle', 'record', 'evaluate', 'replay', 'study', 'plot', 'data', 'models',
+    'doctor',
 )  # fmt: skip
 
 

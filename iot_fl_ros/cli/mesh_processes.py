@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from iot_fl_ros.cli.processes import NodeProcesses
+from iot_fl_ros.cli.processes import NodeProcesses, parameter_arguments
 from iot_fl_ros.cli.watch import terminate_as_interrupt
 from iot_fl_ros.learning.mesh_report import merge_rows
 from iot_fl_ros.learning.mesh_settings import MeshRunSettings
@@ -24,14 +24,21 @@ class MeshProcesses(NodeProcesses):
     """Peers, each in a process of its own.
 
     settings: dotted names for all of them, with run.output, which takes logs and params.yaml too.
+    own: further settings of single peers.
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], ids: list[str], *, env: Mapping[str, str] | None = None
+        self,
+        settings: Mapping[str, Any],
+        ids: list[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        own: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         folder = Path(settings['run.output'])
         super().__init__(folder, env=env)
         self.ids = ids
+        self._own = own or {}
         self._params = folder / 'params.yaml'
         tree = {'/**': {'ros__parameters': dict(settings)}}
         self._params.write_text(yaml.safe_dump(tree))
@@ -47,20 +54,30 @@ class MeshProcesses(NodeProcesses):
         arguments = ['--params-file', str(self._params), '-r', f'__ns:=/{robot_id}']
         arguments += ['-p', f'data.partition_index:={index}']
         arguments += ['-p', f'data.partition_count:={len(self.ids)}']
+        arguments += parameter_arguments(self._own.get(robot_id, {}))
         self.start('peer', arguments, robot_id)
 
 
 def run_mesh(
-    title: str, settings: Mapping[str, Any], *, console: Console, env: Mapping[str, str]
+    title: str,
+    settings: Mapping[str, Any],
+    *,
+    console: Console,
+    env: Mapping[str, str],
+    own: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> dict[str, Any]:
     """Run a mesh in processes over DDS; return its summary, which is written to run.output.
 
-    settings: dotted names, with run.output. IotFlError if a process fails.
+    settings: dotted names, with run.output. own: further ones of single peers. IotFlError if a
+    process fails.
     """
     settings = {**settings, 'node.exit_when_finished': True}
     peer = MeshRunSettings.from_flat(settings).peer
     folder = Path(settings['run.output'])
-    with terminate_as_interrupt(), MeshProcesses(settings, peer.mesh.ids, env=env) as mesh:
+    with (
+        terminate_as_interrupt(),
+        MeshProcesses(settings, peer.mesh.ids, env=env, own=own) as mesh,
+    ):
         printed = 0
         for _ in _until_end(mesh):
             printed = _print_new_rounds(console, title, folder, mesh.ids, printed)

@@ -79,6 +79,16 @@ class NodeProcesses:
         self._processes[name].kill()
         self._processes[name].wait()
 
+    def end(self, name: str) -> None:
+        """End a process in good order: with SIGINT, and wait until it has ended."""
+        process = self._processes[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise IotFlError(f'{name} has not ended {_END_TIMEOUT:.0f} s after SIGINT') from None
+
     def pid(self, name: str) -> int:
         """Return the process id of `aggregator` or of the first robot of a process."""
         return self._processes[name].pid
@@ -111,7 +121,8 @@ class NodeProcesses:
 class FleetProcesses(NodeProcesses):
     """An aggregator and learners.
 
-    settings: dotted names for all of them. folder: takes params.yaml too.
+    settings: dotted names for all of them. folder: takes params.yaml too. own: further settings
+    of single robots, which then have a process each.
     """
 
     def __init__(
@@ -123,8 +134,10 @@ class FleetProcesses(NodeProcesses):
         robots_per_process: int = 1,
         env: Mapping[str, str] | None = None,
         prefix: Mapping[str, Sequence[str]] | None = None,
+        own: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         super().__init__(folder, env=env, prefix=prefix)
+        self._own = own or {}
         self._params = folder / 'params.yaml'
         # What this file itself names, its robots may load.
         named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
@@ -158,4 +171,10 @@ class FleetProcesses(NodeProcesses):
         else:
             identity = ['-p', f'robot.ids:=[{",".join(group)}]']
         common = ['--params-file', str(self._params)]
-        self.start('learner', [*common, *identity, *partition], group[0])
+        own = parameter_arguments(self._own.get(group[0], {}))
+        self.start('learner', [*common, *identity, *partition, *own], group[0])
+
+
+def parameter_arguments(values: Mapping[str, Any]) -> list[str]:
+    """Return the ROS arguments that set parameters."""
+    return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]

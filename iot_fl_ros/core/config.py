@@ -50,9 +50,7 @@ class Setting:
         if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if self.kind is list:
-            if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
-                raise ConfigError(f'{self.name} is {value!r}: a list of text is needed')
-            return [str(item) for item in value]
+            return self._check_items(value)
         kind: Any = self.kind
         if not isinstance(value, kind) or (self.kind is int and isinstance(value, bool)):
             raise ConfigError(f'{self.name} is {value!r}: {self.kind.__name__} is needed')
@@ -62,6 +60,18 @@ class Setting:
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             raise ConfigError(f'{self.name} is {value!r}: must be in {bounds_text(low, high)}')
         return value
+
+    def _check_items(self, value: Any) -> list[Any]:
+        """Return a list of integers within the bounds if the default is one, else of text."""
+        of_numbers = bool(self.default) and isinstance(self.default[0], int)
+        wanted = 'a list of integers' if of_numbers else 'a list of text'
+        if not isinstance(value, Iterable) or isinstance(value, str | Mapping):
+            raise ConfigError(f'{self.name} is {value!r}: {wanted} is needed')
+        items = list(value)
+        if not of_numbers:
+            return [str(item) for item in items]
+        one = dataclasses.replace(self, kind=int)
+        return [one.check(item) for item in items]
 
 
 def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:

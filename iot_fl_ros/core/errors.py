@@ -15,6 +15,10 @@ class DataError(IotFlError):
     """A data set is missing, damaged or does not fit the run."""
 
 
+class SimulatorError(IotFlError):
+    """A simulator, or the graphics library that it draws with, is missing or does not work."""
+
+
 class MessageError(IotFlError):
     """A received message breaks its contract; `reason` is a short stable name for counters."""
 

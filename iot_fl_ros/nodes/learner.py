@@ -1,4 +1,8 @@
-"""The learner: one or several robots that take part in federated runs."""
+"""The learner: one or several robots that take part in federated runs. A lifecycle node.
+
+activate takes part in whatever run the fleet has, deactivate leaves it: a robot that needs its
+processor for something else is deactivated and activated again later.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
-from rclpy.node import Node  # noqa: E402
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import BatteryState  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError, IotFlError  # noqa: E402
 from iot_fl_ros.core.events import Leave  # noqa: E402
 from iot_fl_ros.core.messages import AGGREGATOR  # noqa: E402
 from iot_fl_ros.core.store import FolderStore  # noqa: E402
@@ -36,7 +40,7 @@ from iot_fl_ros.ros.topics import ROBOT_ROLE  # noqa: E402
 from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
 
 
-class LearnerNode(Node):
+class LearnerNode(LifecycleNode):
     """One robot: publishes robot_status and updates, takes plans and global tensors.
 
     index: position among the robots of this process; it moves data.partition_index on.
@@ -49,6 +53,7 @@ class LearnerNode(Node):
         given = overrides_of(self)
         others = {name for name in given if name.startswith('method.')} | {'autostart'}
         refuse_unknown(given, fleet_setting_names() | others)
+        self.autostart = bool(self.declare_parameter('autostart', True).value)
         given['data.partition_index'] = given.get('data.partition_index', 0) + index
         self.settings = declare(self, LearnerSettings, given)
         self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
@@ -59,7 +64,7 @@ class LearnerNode(Node):
             )
         self.finished = False
         robot = self.settings.robot
-        self.machine = RobotMachine(self.robot_id, robot.trusted, robot.tags)
+        self.machine = self._new_machine()
         if robot.battery_topic:
             # Best effort, so that it matches whatever the battery's driver offers.
             self.create_subscription(
@@ -67,16 +72,9 @@ class LearnerNode(Node):
             )
         folder = robot.checkpoint_dir
         store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
-        self._driver = MachineDriver(
-            self,
-            ROBOT_ROLE,
-            self.machine,
-            RobotWorker(self.robot_id, self.settings, store),
-            thread,
-            namespace=self.settings.node.fleet_namespace,
-            ended=self._ended,
-            sent=self.machine.note_sent,
-        )
+        self._worker = RobotWorker(self.robot_id, self.settings, store)
+        self._thread = thread
+        self._driver: MachineDriver | None = None
         self._diagnostics = Diagnostics(self)
 
     @property
@@ -85,14 +83,46 @@ class LearnerNode(Node):
         return self.settings.node
 
     def start(self) -> None:
+        """Configure and activate, unless somebody else manages the life cycle."""
+        if not self.autostart:
+            return
+        for step in (self.trigger_configure, self.trigger_activate):
+            if step() is not TransitionCallbackReturn.SUCCESS:
+                raise IotFlError(f'{self.robot_id} could not be activated, see its log')
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to take part."""
+        self._driver = MachineDriver(
+            self,
+            ROBOT_ROLE,
+            self.machine,
+            self._worker,
+            self._thread,
+            namespace=self.settings.node.fleet_namespace,
+            ended=self._ended,
+            sent=self.machine.note_sent,
+        )
         self._driver.start()
         self._diagnostics.start(lambda: [describe_robot(self.machine)])
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Say goodbye and take part in nothing; the next activation begins anew."""
+        self.leave()
+        self.machine = self._new_machine()
+        return super().on_deactivate(state)
 
     def leave(self) -> None:
         """Say goodbye and stop."""
-        self._driver.tell(Leave())
-        self._driver.stop()
+        if self._driver:
+            self._diagnostics.stop()
+            self._driver.tell(Leave())
+            self._driver.stop()
+            self._driver = None
+
+    def _new_machine(self) -> RobotMachine:
+        robot = self.settings.robot
+        return RobotMachine(self.robot_id, robot.trusted, robot.tags)
 
     def _battery(self, message: BatteryState) -> None:
         charge = float(message.percentage)

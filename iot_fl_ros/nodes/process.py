@@ -60,8 +60,6 @@ def run(
     """
     global _started
     import rclpy
-    from rclpy.executors import SingleThreadedExecutor
-    from rclpy.experimental import EventsExecutor
     from rclpy.signals import SignalHandlerOptions
 
     from iot_fl_ros.core.errors import IotFlError
@@ -79,8 +77,7 @@ def run(
         with one_at_a_time():  # the first node joins DDS
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
             application = build()
-        events = application.use_events_executor
-        executor = EventsExecutor() if events else SingleThreadedExecutor()
+        executor = make_executor(application)
         for node in application.nodes:
             executor.add_node(node)
         application.start()
@@ -97,6 +94,20 @@ def run(
         node.destroy_node()
     rclpy.try_shutdown()
     return _leave(0)
+
+
+def make_executor(application: Application) -> Any:
+    """Return an executor for the application's nodes.
+
+    Not the EventsExecutor if one of them follows /clock: with it, a timer of 10 s of simulated
+    time was once seen to fire eleven times in a moment, and then not for 100 s.
+    """
+    from rclpy.executors import SingleThreadedExecutor
+    from rclpy.experimental import EventsExecutor
+
+    simulated = any(node.get_parameter('use_sim_time').value for node in application.nodes)
+    events = application.use_events_executor and not simulated
+    return EventsExecutor() if events else SingleThreadedExecutor()
 
 
 def _leave(code: int) -> int:

@@ -19,12 +19,13 @@ _DISCOVERY_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class Finding:
-    """One check: ok or not, what was seen, and how to mend it."""
+    """One check: ok or not, what was seen, and how to mend it. advice: one can do without."""
 
     check: str
     ok: bool
     seen: str
     remedy: str = ''
+    advice: bool = False
 
 
 def all_checks() -> list[Callable[[], Finding]]:

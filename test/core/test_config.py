@@ -16,12 +16,13 @@ class Inner:
 class Outer:
     rounds: int = setting(3, 'Rounds.', minimum=1)
     names: list = setting([], 'Names.')
+    rooms: list = setting([1], 'Rooms.', minimum=0, maximum=3)
     inner: Inner = field(default_factory=Inner)
 
 
 def test_values_reach_their_fields_and_defaults_stay():
-    read = read_settings(Outer, {'rounds': 7, 'inner.rate': 1, 'names': ['x', 2]})
-    assert read == Outer(rounds=7, names=['x', '2'], inner=Inner(rate=1.0))
+    read = read_settings(Outer, {'rounds': 7, 'inner.rate': 1, 'names': ['x', 2], 'rooms': (0, 3)})
+    assert read == Outer(rounds=7, names=['x', '2'], rooms=[0, 3], inner=Inner(rate=1.0))
 
 
 @pytest.mark.parametrize(
@@ -36,6 +37,9 @@ def test_values_reach_their_fields_and_defaults_stay():
         ({'inner.rate': float('nan')}, 'must be in 0..1'),
         ({'inner.mode': 'c'}, "choose 'a' or 'b'"),
         ({'names': 'text'}, 'a list of text'),
+        ({'rooms': 2}, 'a list of integers'),
+        ({'rooms': [1, 'two']}, 'int is needed'),
+        ({'rooms': [1, 4]}, 'rooms is 4: must be in 0..3'),
     ],
 )
 def test_a_wrong_setting_is_refused_with_its_remedy(flat, message):
@@ -48,6 +52,7 @@ def test_every_setting_is_described():
     assert [item.name for item in settings_of(Outer)] == [
         'rounds',
         'names',
+        'rooms',
         'inner.rate',
         'inner.mode',
     ]

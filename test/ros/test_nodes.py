@@ -207,3 +207,28 @@ def test_a_robot_whose_training_fails_is_counted_and_the_run_goes_on(fleet, monk
     rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
     assert rows[0]['participants'] == ['robot_1']
     assert rows[0]['refused'] == ['robot_0']
+
+
+def test_a_robot_is_deactivated_and_activated_again_in_a_run(fleet):
+    run = fleet(robots=2, **{'run.rounds': 6, 'run.deadline': 20.0, 'run.quorum': 1})
+    run.start_all()
+    robot = run.learners['robot_0']
+    run.spin_until(lambda: robot.machine.round >= 1)
+    former = robot.machine
+    assert robot.trigger_deactivate().name == 'SUCCESS'
+    assert robot.machine is not former
+    assert robot.trigger_activate().name == 'SUCCESS'
+    run.spin_until(lambda: robot.machine.round >= 2)
+    run.run()
+
+
+def test_a_robot_without_autostart_waits_for_its_life_cycle(fleet):
+    run = fleet(robots=1, autostart=False, **{'run.rounds': 1})
+    run.start_aggregator()
+    run.start_learner('robot_0')
+    robot = run.learners['robot_0']
+    run.spin_until(lambda: robot.count_publishers('/fleet/run_info') == 1)
+    assert robot.count_publishers('/fleet/robot_status') == 0
+    assert robot.trigger_configure().name == 'SUCCESS'
+    assert robot.trigger_activate().name == 'SUCCESS'
+    run.run()

@@ -1,0 +1,169 @@
+"""The collector: labels what a robot's camera sees of the boards of a simulated world.
+
+Takes `camera/image`, `camera/camera_info` and the robot's true pose; at its end it writes own.npz
+(its own rooms, to learn from), others.npz (what it saw elsewhere, to be tested on), track.npz and
+view.png.
+"""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+import collections  # noqa: E402
+import dataclasses  # noqa: E402
+import math  # noqa: E402
+from collections.abc import Sequence  # noqa: E402
+from dataclasses import dataclass  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Any  # noqa: E402
+
+from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import qos_profile_sensor_data  # noqa: E402
+from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+
+from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError  # noqa: E402
+from iot_fl_ros.data import fashion_mnist  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.images import to_rgb  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.world.collection import Collection, PlanarPose, PoseTrack  # noqa: E402
+from iot_fl_ros.world.plan import ROOMS  # noqa: E402
+from iot_fl_ros.world.poses import pose_matrix, yaw_of  # noqa: E402
+from iot_fl_ros.world.robot import robots  # noqa: E402
+from iot_fl_ros.world.sdf import read_world  # noqa: E402
+from iot_fl_ros.world.sight import Scene, camera_pose  # noqa: E402
+from iot_fl_ros.world.textures import prepare_world  # noqa: E402
+
+_WAITING = 20  # pictures that wait for the pose of their time
+_REPORT_PERIOD = 10.0
+
+
+@dataclass(frozen=True)
+class CollectorSettings:
+    """Settings of the collector."""
+
+    output: str = setting('', 'Folder for what was collected; needed.')
+    world: str = setting('', "World file; empty = the package's.")
+    rooms: list = setting(
+        [0], "Rooms that are the robot's own part of the floor.", minimum=0, maximum=ROOMS - 1
+    )
+    pause: float = setting(0.5, 'Time between two samples of one board, s.', minimum=0.0)
+    views: int = setting(12, 'Samples of one board, at most.', minimum=1)
+
+
+class CollectorNode(Node):
+    """One robot's collector; its namespace is the robot."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('collector', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(CollectorSettings)})
+        self.settings = declare(self, CollectorSettings, given)
+        self._folder = _folder(self.settings)
+        world = Path(self.settings.world) if self.settings.world else prepare_world()
+        self._scene = Scene(read_world(world))
+        name = self.get_namespace().strip('/') or 'robot'
+        self._robot = robots(world.parent, (name,))[0]
+        self._names = fashion_mnist.load('test').class_names
+        self.collection = Collection(self.settings.rooms, self.settings.pause, self.settings.views)
+        self._poses = PoseTrack()
+        self._focal_share = math.nan
+        self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
+
+    def start(self) -> None:
+        """Begin to look."""
+        best_effort = qos_profile_sensor_data  # matches whatever the camera's driver offers
+        self.create_subscription(Image, 'camera/image', self._image, best_effort)
+        self.create_subscription(CameraInfo, 'camera/camera_info', self._info, best_effort)
+        self.create_subscription(Odometry, 'ground_truth', self._pose, best_effort)
+        self.create_timer(_REPORT_PERIOD, self._report)
+
+    def save(self) -> None:
+        """Write what was collected; an error is logged, for nothing else can be done then."""
+        try:
+            self.collection.save(self._folder, self._names)
+            self.get_logger().info(f'{self.collection.counts()} samples in {self._folder}')
+        except (DataError, OSError) as error:
+            self.get_logger().error(f'nothing saved: {error}')
+
+    def _info(self, info: CameraInfo) -> None:
+        if info.width > 0 and info.k[0] > 0:
+            self._focal_share = info.k[0] / info.width
+
+    def _pose(self, message: Odometry) -> None:
+        position, turn = message.pose.pose.position, message.pose.pose.orientation
+        yaw = yaw_of(turn.w, turn.x, turn.y, turn.z)
+        self._poses.add(PlanarPose(_seconds(message), position.x, position.y, yaw))
+        while self._waiting and _seconds(self._waiting[0]) <= self._poses.newest:
+            self._look(self._waiting.popleft())
+
+    def _image(self, message: Image) -> None:
+        if _seconds(message) <= self._poses.newest:
+            self._look(message)
+        else:
+            self._waiting.append(message)
+
+    def _look(self, message: Image) -> None:
+        pose = self._poses.at(_seconds(message))
+        if pose is None or math.isnan(self._focal_share):
+            return
+        try:
+            rgb = to_rgb(message)
+        except MessageError as error:
+            self.get_logger().warning(f'picture: {error}', throttle_duration_sec=10.0)
+            return
+        base = pose_matrix(f'{pose.x} {pose.y} 0 0 0 {pose.yaw}')
+        camera, where = camera_pose(self._robot, base)
+        camera = dataclasses.replace(
+            camera, width=message.width, height=message.height,
+            horizontal_fov=2 * math.atan(0.5 / self._focal_share),
+        )  # fmt: skip
+        self.collection.add(pose, rgb, self._scene.seen(camera, where))
+
+    def _report(self) -> None:
+        self.get_logger().info(f'{self.collection.counts()} samples so far')
+
+
+def _folder(settings: CollectorSettings) -> Path:
+    if not settings.output:
+        raise ConfigError('output is empty: name a folder for the samples')
+    if not settings.rooms:
+        raise ConfigError("rooms is empty: name the rooms that are the robot's own")
+    return Path(settings.output).expanduser()
+
+
+def _seconds(message: Any) -> float:
+    stamp = message.header.stamp
+    return float(stamp.sec + stamp.nanosec * 1e-9)
+
+
+class CollectorApplication:
+    """The process of one collector."""
+
+    use_events_executor: bool = True
+    finished = False
+
+    def __init__(self) -> None:
+        self._node = CollectorNode()
+        self.nodes: Sequence[Any] = (self._node,)
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    def close(self) -> None:
+        """Write what was collected."""
+        self._node.save()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM."""
+    return run(CollectorApplication, args, profile='camera')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

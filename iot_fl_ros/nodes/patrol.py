@@ -1,0 +1,131 @@
+"""Drives one robot of the simulated world through its rooms, looking around on the way."""
+
+from __future__ import annotations
+
+from iot_fl_ros.nodes.process import catch_signals
+
+catch_signals()
+
+from collections.abc import Sequence  # noqa: E402
+from typing import Any  # noqa: E402
+
+from geometry_msgs.msg import Twist  # noqa: E402
+from nav_msgs.msg import Odometry  # noqa: E402
+from rclpy.duration import Duration  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
+
+from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
+from iot_fl_ros.core.errors import MessageError  # noqa: E402
+from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.ros.world_messages import bridge_qos, motion_from, twist  # noqa: E402
+from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity  # noqa: E402
+from iot_fl_ros.world.routes import detour, rooms_of, tour  # noqa: E402
+
+_WARN_PERIOD = 5.0
+_LAST_WORD = 2.0  # how long to wait until the robot has heard that it is to stop, s
+_STALE = 1.0  # without a pose for so long a robot must not drive on, s
+_WATCH_PERIOD = 0.5
+
+
+class PatrolNode(Node):
+    """Takes poses and publishes `cmd_vel`; `patrol/finished` (latched) becomes true at the end."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__('patrol', **kwargs)
+        given = overrides_of(self)
+        refuse_unknown(given, {item.name for item in settings_of(PatrolSettings)})
+        self.settings = declare(self, PatrolSettings, given)
+        self._rooms = rooms_of(self.settings.route)
+        self.patrol: Patrol | None = None  # from the first pose on
+        self._began = 0.0
+        self._heard: float | None = None
+        self._commands = self.create_publisher(Twist, 'cmd_vel', bridge_qos())
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self._finished = self.create_publisher(Bool, 'patrol/finished', latched)
+
+    def start(self) -> None:
+        """Begin to listen for poses."""
+        self._finished.publish(Bool(data=False))
+        topic = self.settings.pose_topic
+        self.create_subscription(Odometry, topic, self._on_pose, bridge_qos())
+        self.create_timer(_WATCH_PERIOD, self._watch)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the route is done."""
+        return self.patrol is not None and self.patrol.finished
+
+    def stop(self) -> None:
+        """Stop the robot, and wait until it knows."""
+        self._command(STOP)
+        self._commands.wait_for_all_acked(Duration(seconds=_LAST_WORD))
+
+    def _on_pose(self, message: Any) -> None:
+        try:
+            motion = motion_from(message)
+        except MessageError as error:
+            self.get_logger().warning(str(error), throttle_duration_sec=_WARN_PERIOD)
+            return
+        self._heard = now = self._now()
+        x, y, _ = motion.position
+        if self.patrol is None:
+            waypoints = tour(self._rooms, self.settings.loops, x, y)
+            self.patrol = Patrol(waypoints, self.settings.speed, self.settings.turn_rate, detour)
+            self._began = now
+        if self.patrol.finished:
+            return
+        self._command(self.patrol.handle(x, y, motion.yaw, now))
+        if self.patrol.finished:
+            self._finished.publish(Bool(data=True))
+            self.get_logger().info(f'patrol finished after {now - self._began:.1f} s')
+
+    def _watch(self) -> None:
+        """Stop a robot that nobody can see."""
+        if self._heard is None or self.finished or self._now() - self._heard < _STALE:
+            return
+        topic = self.resolve_topic_name(self.settings.pose_topic)
+        self.get_logger().warning(
+            f'no pose on {topic}: the robot stands', throttle_duration_sec=_WARN_PERIOD
+        )
+        self._command(STOP)
+
+    def _command(self, velocity: Velocity) -> None:
+        self._commands.publish(twist(velocity.linear, velocity.angular))
+
+    def _now(self) -> float:
+        return float(self.get_clock().now().nanoseconds * 1e-9)
+
+
+class PatrolApplication:
+    """The process of one patrol."""
+
+    use_events_executor: bool = True
+
+    def __init__(self) -> None:
+        self._node = PatrolNode()
+        self.nodes: Sequence[Any] = (self._node,)
+
+    def start(self) -> None:
+        """Begin."""
+        self._node.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the route is done and the process is to end then."""
+        return self._node.finished and self._node.settings.exit_when_finished
+
+    def close(self) -> None:
+        """Stop the robot."""
+        self._node.stop()
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run until the end of the route, SIGINT or SIGTERM."""
+    return run(PatrolApplication, args, profile='camera')
+
+
+if __name__ == '__main__':
+    raise SystemExit(main())

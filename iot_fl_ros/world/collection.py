@@ -1,0 +1,179 @@
+"""Labelled samples of what a robot sees on its rounds, own part of the floor and other parts.
+
+A robot learns from its own part alone; what it saw of the others serves to test it.
+"""
+
+from __future__ import annotations
+
+import bisect
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.world.plan import room_of
+from iot_fl_ros.world.poses import turn_between
+from iot_fl_ros.world.sight import Sight
+
+OWN, OTHERS, TRACK, VIEW = 'own.npz', 'others.npz', 'track.npz', 'view.png'
+_GREEN, _ORANGE = (0, 200, 0), (255, 140, 0)
+_VIEW_SIZE = (640, 480)
+
+
+@dataclass(frozen=True)
+class PlanarPose:
+    """Where a robot is: time, s, x, y, m, and yaw, rad."""
+
+    time: float
+    x: float
+    y: float
+    yaw: float
+
+
+class PoseTrack:
+    """Poses in the order of their times; tells those between."""
+
+    def __init__(self, keep: float = 2.0) -> None:
+        """keep: how long poses are kept, s."""
+        self._keep = keep
+        self._poses: list[PlanarPose] = []
+
+    def add(self, pose: PlanarPose) -> None:
+        """Take a pose; one that is not newer than the last one is ignored."""
+        if self._poses and pose.time <= self._poses[-1].time:
+            return
+        self._poses.append(pose)
+        while self._poses[0].time < pose.time - self._keep:
+            self._poses.pop(0)
+
+    @property
+    def newest(self) -> float:
+        """Time of the last pose, s; minus infinity without one."""
+        return self._poses[-1].time if self._poses else -np.inf
+
+    def at(self, time: float) -> PlanarPose | None:
+        """Return the pose at a time between two poses; None outside of what is kept."""
+        index = bisect.bisect_left(self._poses, time, key=lambda pose: pose.time)
+        if index == len(self._poses) or (index == 0 and self._poses[0].time != time):
+            return None
+        after, before = self._poses[index], self._poses[max(0, index - 1)]
+        span = after.time - before.time
+        share = (time - before.time) / span if span else 0.0
+        turn = turn_between(before.yaw, after.yaw)
+        return PlanarPose(
+            time,
+            before.x + share * (after.x - before.x),
+            before.y + share * (after.y - before.y),
+            before.yaw + share * turn,
+        )
+
+
+@dataclass
+class _Part:
+    """Samples of a part of the floor."""
+
+    pictures: list[NDArray[np.uint8]] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+    boards: list[str] = field(default_factory=list)
+
+
+class Collection:
+    """Keeps views of boards that are not nearly the same.
+
+    rooms: the robot's own part of the floor. pause: time between two views of one board, s.
+    views: of one board, at most.
+    """
+
+    def __init__(self, rooms: Sequence[int], pause: float = 0.5, views: int = 12) -> None:
+        self._rooms = frozenset(rooms)
+        self._pause, self._views = pause, views
+        self._last: dict[str, float] = {}
+        self._count: dict[str, int] = {}
+        self.own, self.others = _Part(), _Part()
+        self._track: list[PlanarPose] = []
+        self._best: tuple[int, NDArray[np.uint8]] | None = None
+
+    def add(self, pose: PlanarPose, rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> int:
+        """Take what a picture [height, width, 3] shows; return how many samples it gave."""
+        self._track.append(pose)
+        mine = [sight for sight in sights if self._is_own(sight)]
+        if mine and (self._best is None or len(mine) > self._best[0]):
+            self._best = (len(mine), outlined(rgb, sights))
+        fresh = [sight for sight in sights if self._is_fresh(sight, pose.time)]
+        for sight in fresh:
+            part = self.own if self._is_own(sight) else self.others
+            part.pictures.append(sight.crop(rgb))
+            part.kinds.append(sight.board.kind)
+            part.boards.append(sight.board.name)
+            self._last[sight.board.name] = pose.time
+            self._count[sight.board.name] = self._count.get(sight.board.name, 0) + 1
+        return len(fresh)
+
+    def counts(self) -> dict[str, int]:
+        """Return how many samples there are of either part."""
+        return {'own': len(self.own.kinds), 'others': len(self.others.kinds)}
+
+    def save(self, folder: Path, class_names: Sequence[str]) -> None:
+        """Write own.npz, others.npz, track.npz and view.png, each as a whole or not at all.
+
+        DataError if nothing was seen of the own part.
+        """
+        if not self.own.kinds:
+            raise DataError(
+                f'no board of rooms {sorted(self._rooms)} was seen in {len(self._track)} pictures'
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, part in ((OWN, self.own), (OTHERS, self.others)):
+            if part.kinds:
+                _save_npz(
+                    folder / name,
+                    x=np.stack(part.pictures),
+                    y=np.array(part.kinds, np.int64),
+                    board=np.array(part.boards),
+                    class_names=np.array(class_names),
+                )
+        track = [(pose.time, pose.x, pose.y, pose.yaw) for pose in self._track]
+        _save_npz(folder / TRACK, track=np.array(track))
+        if self._best is not None:
+            larger = cv2.resize(self._best[1], _VIEW_SIZE, interpolation=cv2.INTER_CUBIC)
+            _replace(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
+
+    def _is_own(self, sight: Sight) -> bool:
+        x, y = sight.board.pose[:2, 3]
+        return room_of(float(x), float(y)) in self._rooms
+
+    def _is_fresh(self, sight: Sight, time: float) -> bool:
+        name = sight.board.name
+        rested = time - self._last.get(name, -np.inf) >= self._pause
+        return rested and self._count.get(name, 0) < self._views
+
+
+def outlined(rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> NDArray[np.uint8]:
+    """Return a picture with the boards outlined that were seen in it."""
+    picture = rgb.copy()
+    for sight in sights:
+        corners = sight.corners.round().astype(np.int32).reshape(-1, 1, 2)
+        cv2.polylines(picture, [corners], True, _GREEN, 1, cv2.LINE_AA)
+        place = (int(corners[0, 0, 0]), max(10, int(corners[0, 0, 1]) - 3))
+        text = str(sight.board.kind)
+        cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, _ORANGE, 1, cv2.LINE_AA)
+    return picture
+
+
+def _save_npz(path: Path, **arrays: Any) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix='.npz', delete=False) as file:
+        np.savez_compressed(file, **arrays)
+    os.replace(file.name, path)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        file.write(content)
+    os.replace(file.name, path)

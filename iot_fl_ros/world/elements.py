@@ -1,0 +1,130 @@
+"""What we read of an SDFormat file, as values. Lengths in m, angles in rad, poses as matrices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iot_fl_ros.world.poses import Matrix
+
+Vector = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A geometry: box (x, y, z), cylinder (radius, length), sphere (radius), plane (x, y)."""
+
+    kind: str
+    size: Vector
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """A visual or a collision of a link; colour RGBA 0..1, texture: file of the picture on it."""
+
+    name: str
+    pose: Matrix
+    shape: Shape
+    visible: bool
+    colour: Vector = (0.7, 0.7, 0.7, 1.0)
+    texture: str = ''
+    friction: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Camera:
+    """A camera sensor; it looks along the +x axis of its pose, as SDFormat has it."""
+
+    name: str
+    pose: Matrix
+    topic: str
+    info_topic: str
+    frame_id: str
+    width: int
+    height: int
+    horizontal_fov: float
+    rate: float
+
+
+@dataclass(frozen=True, eq=False)
+class Link:
+    """A rigid body of a model; pose in the model's frame; inertia: ixx, iyy, izz."""
+
+    name: str
+    pose: Matrix
+    mass: float
+    centre: Vector
+    inertia: Vector
+    parts: tuple[Part, ...]
+    cameras: tuple[Camera, ...]
+
+
+@dataclass(frozen=True)
+class Joint:
+    """A wheel's joint; axis in the child's frame."""
+
+    name: str
+    parent: str
+    child: str
+    axis: Vector
+
+
+@dataclass(frozen=True)
+class Drive:
+    """The DiffDrive plugin of a model; linear and angular: lowest and highest speed."""
+
+    left: str
+    right: str
+    separation: float
+    radius: float
+    linear: tuple[float, float]
+    angular: tuple[float, float]
+    topic: str
+    odom_topic: str
+    odom_rate: float
+    frame_id: str
+    child_frame_id: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """The OdometryPublisher plugin of a model: its pose in the world."""
+
+    topic: str
+    rate: float
+    frame_id: str
+    child_frame_id: str
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A model with its pose in the world."""
+
+    name: str
+    static: bool
+    pose: Matrix
+    links: tuple[Link, ...]
+    joints: tuple[Joint, ...] = ()
+    drive: Drive | None = None
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True)
+class Light:
+    """A directional light."""
+
+    direction: Vector
+    diffuse: Vector
+    shadows: bool
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A world file; step: of the simulation, s."""
+
+    name: str
+    step: float
+    gravity: Vector
+    ambient: Vector
+    background: Vector
+    lights: tuple[Light, ...]
+    models: tuple[Model, ...]

@@ -1,0 +1,219 @@
+"""From SDFormat to MuJoCo: writes a world and its robots as MJCF.
+
+Names: a link's body is `model/link`, a joint `model/joint`, a camera `model/link/camera`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element, SubElement
+
+import numpy as np
+
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.world.box_mesh import add_box_mesh
+from iot_fl_ros.world.elements import Camera, Joint, Link, Model, Part, World
+from iot_fl_ros.world.poses import Matrix, quaternion
+
+# The default shadow map and multisampling take 14 times as long on a CPU.
+SHADOW_MAP, SAMPLES = 512, 0
+VISIBLE_GROUP, COLLISION_GROUP = 1, 3
+_NEAR, _FAR, _EXTENT = 0.05, 50.0, 10.0  # m
+# Wheels follow their commanded speed closely, as Gazebo's do.
+_WHEEL_GAIN, _ROTOR = 1.0, 0.01  # N m s/rad, kg m2
+_SLIPPERY = 0.01  # coefficient below which there is no friction
+# SDFormat cameras look along +x with z up, MuJoCo's along -z with y up.
+_CAMERA_TURN = np.array([[0, 0, -1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
+
+
+@dataclass
+class Mjcf:
+    """A model for `mujoco.MjModel.from_xml_string(xml, assets)`."""
+
+    root: Element
+    assets: dict[str, bytes] = field(default_factory=dict)
+
+    @property
+    def xml(self) -> str:
+        """Text of the model."""
+        return ElementTree.tostring(self.root, encoding='unicode')
+
+
+def convert(world: World, folder: Path, robots: Sequence[Model]) -> Mjcf:
+    """Return world and robots as MJCF; folder: where the textures' paths begin.
+
+    DataError if a texture is missing or something cannot be expressed.
+    """
+    models = (*world.models, *robots)
+    mjcf = Mjcf(Element('mujoco', model=world.name))
+    _write_options(mjcf.root, world)
+    asset = SubElement(mjcf.root, 'asset')
+    sky = ' '.join(map(str, world.background[:3]))
+    SubElement(asset, 'texture', type='skybox', builtin='flat', rgb1=sky, width='8', height='48')
+    parts = [part for model in models for link in model.links for part in link.parts]
+    _write_textures(mjcf, asset, folder, (part for part in parts if part.visible))
+    body = SubElement(mjcf.root, 'worldbody')
+    for light in world.lights:
+        SubElement(
+            body, 'light', type='directional', dir=_text(light.direction), pos='0 0 5',
+            diffuse=_text(light.diffuse[:3]), specular='0 0 0', ambient='0 0 0',
+            castshadow=str(light.shadows).lower(),
+        )  # fmt: skip
+    actuators = SubElement(mjcf.root, 'actuator')
+    for model in models:
+        if model.static:
+            _write_static(body, model)
+        else:
+            _write_moving(body, actuators, model)
+    return mjcf
+
+
+def _write_options(root: Element, world: World) -> None:
+    SubElement(root, 'compiler', angle='radian', autolimits='true')
+    SubElement(
+        root, 'option', timestep=f'{world.step:g}', gravity=_text(world.gravity),
+        integrator='implicitfast',
+    )  # fmt: skip
+    SubElement(root, 'statistic', extent=f'{_EXTENT:g}', center='0 0 0')
+    visual = SubElement(root, 'visual')
+    SubElement(visual, 'map', znear=f'{_NEAR / _EXTENT:g}', zfar=f'{_FAR / _EXTENT:g}')
+    SubElement(visual, 'quality', shadowsize=str(SHADOW_MAP), offsamples=str(SAMPLES))
+    SubElement(
+        visual, 'headlight', ambient=_text(world.ambient[:3]), diffuse='0 0 0', specular='0 0 0'
+    )
+
+
+def _write_textures(mjcf: Mjcf, asset: Element, folder: Path, parts: Iterable[Part]) -> None:
+    meshes = set()
+    for part in parts:
+        if not part.texture:
+            continue
+        if part.shape.kind != 'box':
+            raise DataError(f'{part.name}: a texture on a {part.shape.kind}: only boxes bear one')
+        if part.shape.size not in meshes:
+            meshes.add(part.shape.size)
+            add_box_mesh(asset, _mesh_name(part), part.shape.size)
+        if part.texture not in mjcf.assets:
+            mjcf.assets[part.texture] = _texture(folder / part.texture, part)
+            SubElement(asset, 'texture', type='2d', name=part.texture, file=part.texture)
+            SubElement(
+                asset, 'material', name=part.texture, texture=part.texture, specular='0',
+                shininess='0', rgba=_text(part.colour),
+            )  # fmt: skip
+
+
+def _texture(path: Path, part: Part) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f'{part.name}: no texture {path}: open the file that '
+            'iot_fl_ros.world.textures.prepare_world() returns'
+        ) from error
+
+
+def _write_static(body: Element, model: Model) -> None:
+    """Write a model that does not move as geoms of the world."""
+    for link in model.links:
+        for part in link.parts:
+            _write_geom(body, model.pose @ link.pose @ part.pose, part)
+        for camera in link.cameras:
+            _write_camera(body, model.pose @ link.pose, camera)
+
+
+def _write_moving(world: Element, actuators: Element, model: Model) -> None:
+    joints = {joint.child: joint for joint in model.joints}
+    links = {link.name: link for link in model.links}
+    bodies: dict[str, Element] = {}
+
+    def write(link: Link) -> Element:
+        if link.name in bodies:
+            return bodies[link.name]
+        joint = joints.get(link.name)
+        if joint is None:
+            parent, pose = world, model.pose @ link.pose
+        elif joint.parent not in links:
+            raise DataError(f'{model.name}/{joint.name}: no link {joint.parent!r}')
+        else:
+            above = links[joint.parent]
+            parent, pose = write(above), np.linalg.inv(above.pose) @ link.pose
+        bodies[link.name] = _write_body(parent, model, link, joint, pose)
+        return bodies[link.name]
+
+    for link in model.links:
+        write(link)
+    if model.drive is not None:
+        for wheel in (model.drive.left, model.drive.right):
+            name = f'{model.name}/{wheel}'
+            SubElement(actuators, 'velocity', name=name, joint=name, kv=f'{_WHEEL_GAIN:g}')
+
+
+def _write_body(
+    parent: Element, model: Model, link: Link, joint: Joint | None, pose: Matrix
+) -> Element:
+    body = SubElement(parent, 'body', {'name': f'{model.name}/{link.name}', **_pose(pose)})
+    if joint is None:
+        SubElement(body, 'freejoint', name=f'{model.name}/free')
+    else:
+        SubElement(
+            body, 'joint', name=f'{model.name}/{joint.name}', type='hinge',
+            axis=_text(joint.axis), armature=f'{_ROTOR:g}',
+        )  # fmt: skip
+    SubElement(
+        body, 'inertial', pos=_text(link.centre), mass=f'{link.mass:g}',
+        diaginertia=_text(link.inertia),
+    )  # fmt: skip
+    for part in link.parts:
+        _write_geom(body, part.pose, part)
+    for camera in link.cameras:
+        _write_camera(body, np.eye(4), camera)
+    return body
+
+
+def _write_geom(parent: Element, pose: Matrix, part: Part) -> None:
+    geom = SubElement(parent, 'geom', {'mass': '0', **_pose(pose)})
+    kind, size = part.shape.kind, part.shape.size
+    if part.texture and part.visible:
+        geom.attrib |= {'type': 'mesh', 'mesh': _mesh_name(part), 'material': part.texture}
+    else:
+        sizes = {
+            'box': [side / 2 for side in size],
+            'cylinder': [size[0], size[-1] / 2],
+            'sphere': [size[0]],
+            'plane': [*(side / 2 for side in size), 1.0],
+        }
+        geom.attrib |= {'type': kind, 'size': _text(sizes[kind]), 'rgba': _text(part.colour)}
+    if part.visible:
+        geom.attrib |= {'contype': '0', 'conaffinity': '0', 'group': str(VISIBLE_GROUP)}
+        return
+    geom.set('group', str(COLLISION_GROUP))
+    if part.friction is None:
+        return
+    geom.set('priority', '1')  # this one's friction counts, not the larger of both
+    if part.friction < _SLIPPERY:
+        geom.set('condim', '1')  # a friction cone of next to no width makes the solver explode
+    else:
+        geom.set('friction', f'{part.friction:g} 0.005 0.0001')
+
+
+def _write_camera(parent: Element, link: Matrix, camera: Camera) -> None:
+    half = math.tan(camera.horizontal_fov / 2) * camera.height / camera.width
+    fovy = f'{2 * math.atan(half) * 180 / math.pi:.9g}'
+    pose = _pose(link @ camera.pose @ _CAMERA_TURN)
+    SubElement(parent, 'camera', {'name': camera.name, 'fovy': fovy, **pose})
+
+
+def _mesh_name(part: Part) -> str:
+    return 'box ' + _text(part.shape.size)
+
+
+def _pose(pose: Matrix) -> dict[str, str]:
+    return {'pos': _text(pose[:3, 3]), 'quat': _text(quaternion(pose))}
+
+
+def _text(values: Iterable[float]) -> str:
+    return ' '.join(f'{value:.9g}' for value in values)

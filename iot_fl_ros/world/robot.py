@@ -1,0 +1,59 @@
+"""The camera robot: its model from the template worlds/camera_robot.sdf, and where it starts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.world.elements import Model
+from iot_fl_ros.world.plan import ROOMS, in_room
+from iot_fl_ros.world.poses import pose_matrix
+from iot_fl_ros.world.sdf import placed, read_model
+
+PLACEHOLDER = '__ROBOT__'
+TEMPLATE = 'camera_robot.sdf'
+# Places of a room where robots start, in this order: along, across, m (see plan.in_room).
+_STARTS = (
+    (2.5, 2.5), (1.8, 1.8), (1.1, 1.1), (2.7, 0.7), (0.7, 2.7),
+    (4.5, 0.7), (0.7, 4.5), (4.45, 2.65), (2.65, 4.45), (4.4, 4.4),
+)  # fmt: skip
+MOST_ROBOTS = ROOMS * len(_STARTS)
+
+
+def robot_names(count: int) -> tuple[str, ...]:
+    """Return `robot_0` and so on, with leading zeros where needed, as the launch files do."""
+    if not 1 <= count <= MOST_ROBOTS:
+        raise ConfigError(f'robots is {count}: the hall has room for 1 to {MOST_ROBOTS}')
+    width = len(str(count - 1))
+    return tuple(f'robot_{index:0{width}d}' for index in range(count))
+
+
+def filled(text: str, name: str) -> str:
+    """Return a template (of a model or of a bridge) for the robot of this name."""
+    return text.replace(PLACEHOLDER, name)
+
+
+def robot_sdf(folder: Path, name: str) -> str:
+    """Return the SDFormat text of a robot; folder: where the template is."""
+    try:
+        return filled((folder / TEMPLATE).read_text(), name)
+    except OSError as error:
+        raise DataError(f'cannot read the template of robots: {error}') from error
+
+
+def start_pose(index: int) -> tuple[float, float, float]:
+    """Return x, y (m) and yaw (rad) where robot `index` starts: in room `index % 4`."""
+    x, y = in_room(index % ROOMS, *_STARTS[index // ROOMS])
+    return x, y, math.atan2(y, x)
+
+
+def robots(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
+    """Return the models of robots at their starts."""
+    models = []
+    for index, name in enumerate(names):
+        x, y, yaw = start_pose(index)
+        model = read_model(robot_sdf(folder, name))
+        models.append(placed(model, pose_matrix(f'{x} {y} 0 0 0 {yaw}')))
+    return tuple(models)

@@ -1,0 +1,132 @@
+"""A world with robots in MuJoCo: steps it, drives robots, takes pictures. Knows nothing of ROS."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import ConfigError, SimulatorError
+from iot_fl_ros.world.elements import Camera, Model
+from iot_fl_ros.world.graphics import load_mujoco, make_renderer
+from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert
+from iot_fl_ros.world.motion import Motion, WheelOdometry, motion_of
+from iot_fl_ros.world.robot import robot_names, robots
+from iot_fl_ros.world.sdf import read_world
+from iot_fl_ros.world.top_view import TopView
+
+Rgb = NDArray[np.uint8]
+
+
+class Simulation:
+    """World and robots. One thread may use it: the one that made it (OpenGL wants that)."""
+
+    def __init__(self, world: Path, names: Sequence[str]) -> None:
+        """Open a world, with robots of these names at their starts.
+
+        world: a file from prepare_world(), beside it the template of robots.
+        """
+        self._mujoco = load_mujoco()
+        read = read_world(world)
+        self.robots: dict[str, Model] = {r.name: r for r in robots(world.parent, names)}
+        mjcf = convert(read, world.parent, tuple(self.robots.values()))
+        self._model = self._mujoco.MjModel.from_xml_string(mjcf.xml, mjcf.assets)
+        self._data = self._mujoco.MjData(self._model)
+        self._steps = 0
+        self.step_ns = round(read.step * 1e9)
+        self._odometry = {
+            name: WheelOdometry(self._model, self._data, robot)
+            for name, robot in self.robots.items()
+        }
+        self._renderers: dict[tuple[int, int], Any] = {}
+        self._option = self._mujoco.MjvOption()
+        self._option.geomgroup[:] = 0
+        self._option.geomgroup[VISIBLE_GROUP] = 1
+        self._mujoco.mj_forward(self._model, self._data)
+
+    @classmethod
+    def open(cls, world: Path, robots: int) -> Simulation:
+        """Open a world with this number of robots, named robot_0 and so on."""
+        return cls(world, robot_names(robots))
+
+    @property
+    def time_ns(self) -> int:
+        """Simulated time, ns; a multiple of the step, so without rounding errors."""
+        return self._steps * self.step_ns
+
+    @property
+    def time(self) -> float:
+        """Simulated time, s."""
+        return self.time_ns * 1e-9
+
+    def step(self, count: int = 1) -> None:
+        """Simulate `count` steps; SimulatorError if the physics became unstable."""
+        for _ in range(count):
+            self._mujoco.mj_step(self._model, self._data)
+            self._steps += 1
+            for odometry in self._odometry.values():
+                odometry.update()
+        kind = self._mujoco.mjtWarning
+        for warning in (kind.mjWARN_BADQPOS, kind.mjWARN_BADQVEL, kind.mjWARN_BADQACC):
+            if self._data.warning[warning].number:  # MuJoCo has put everything back to its start
+                raise SimulatorError(
+                    f'the physics became unstable before {self.time:.2f} s: max_step_size of the '
+                    f'world, {self.step_ns * 1e-9:g} s, may be too long'
+                )
+
+    def drive(self, robot: str, linear: float, angular: float) -> None:
+        """Set a robot's speed, m/s, and turn rate, rad/s; it holds until the next call.
+
+        Both are kept within the limits of its DiffDrive; ConfigError if one is no number.
+        """
+        if not np.isfinite((linear, angular)).all():
+            raise ConfigError(f'{robot}: speed {linear}, turn rate {angular}: finite is needed')
+        self._odometry[robot].drive(linear, angular)
+
+    def ground_truth(self, robot: str) -> Motion:
+        """Return where a robot is in the world and how it moves."""
+        base = self.robots[robot].links[0].name
+        return motion_of(self._model, self._data, f'{robot}/{base}', f'{robot}/free')
+
+    def odometry(self, robot: str) -> Motion:
+        """Return where a robot believes to be by its wheels: from its start, as DiffDrive does."""
+        return self._odometry[robot].motion(self.step_ns * 1e-9)
+
+    def camera(self, robot: str) -> Camera:
+        """Return the description of a robot's camera."""
+        return next(c for link in self.robots[robot].links for c in link.cameras)
+
+    def image(self, robot: str) -> Rgb:
+        """Return what a robot's camera sees now, uint8 [height, width, 3]."""
+        camera = self.camera(robot)
+        renderer = self._renderer(camera.height, camera.width)
+        renderer.update_scene(self._data, camera=camera.name, scene_option=self._option)
+        picture: Rgb = renderer.render()
+        return picture
+
+    def top_view(self, width: int = 800, height: int = 800) -> Rgb:
+        """Return the hall from above, without perspective: uint8 [height, width, 3], +y up.
+
+        TopView(width, height).pixel(x, y) says where a point of the floor is in it.
+        """
+        renderer = self._renderer(height, width)
+        renderer.update_scene(self._data, scene_option=self._option)
+        TopView(width, height).aim(renderer.scene.camera)
+        picture: Rgb = renderer.render()
+        return picture
+
+    def close(self) -> None:
+        """Free the renderers."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def _renderer(self, height: int, width: int) -> Any:
+        if (height, width) not in self._renderers:
+            self._model.vis.global_.offheight, self._model.vis.global_.offwidth = height, width
+            renderer = make_renderer(self._mujoco, self._model, height, width)
+            self._renderers[height, width] = renderer
+        return self._renderers[height, width]

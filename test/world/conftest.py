@@ -1,0 +1,48 @@
+"""Fixtures of the tests of the world."""
+
+from pathlib import Path
+
+import pytest
+
+from iot_fl_ros.core.errors import SimulatorError
+from iot_fl_ros.world.graphics import load_mujoco
+from iot_fl_ros.world.sdf import read_world
+from iot_fl_ros.world.simulation import Simulation
+from iot_fl_ros.world.textures import prepare_world
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope='session')
+def worlds():
+    return ROOT / 'worlds'
+
+
+@pytest.fixture(scope='session')
+def hall(worlds):
+    """The world as it is committed."""
+    return read_world(worlds / 'fleet.sdf')
+
+
+@pytest.fixture(scope='session')
+def world_file(worlds, tmp_path_factory):
+    """The world with the textures of its boards."""
+    return prepare_world(tmp_path_factory.mktemp('world'), worlds=worlds)
+
+
+@pytest.fixture
+def simulation(world_file):
+    """Return a maker of simulations; they are closed after the test."""
+    try:
+        load_mujoco()
+    except SimulatorError as error:
+        pytest.skip(str(error))
+    made = []
+
+    def make(robots=1, world=world_file):
+        made.append(Simulation.open(world, robots))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
