@@ -16,9 +16,9 @@ from iot_fl_ros.cli.main import main
 def test_real_nodes_answer_as_the_evaluation_does(shoot, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv('PYTHONPATH', str(Path(__file__).parents[1]))
     tiny_bundle(tmp_path / 'bundles' / 'tiny')
-    bag = shoot(shooting={'rate': 20.0})
+    bag = shoot(shooting={'rate': 5.0})
     common = ['evaluate', '--bag', str(bag), '--bundle', str(tmp_path / 'bundles' / 'tiny'),
-              '--loss', '0.5', '--set', 'deadline=0.4']  # fmt: skip
+              '--loss', '0.5', '--set', 'deadline=1.0']  # fmt: skip
     assert main([*common, '--output', str(tmp_path / 'offline')]) == 0
     assert main([*common, '--output', str(tmp_path / 'live'), '--live']) == 0, capsys.readouterr()
     offline, live = (
@@ -28,8 +28,8 @@ def test_real_nodes_answer_as_the_evaluation_does(shoot, tmp_path, monkeypatch, 
     assert live[0]['answered'] > 0.9
     assert live[0]['agreement'] == pytest.approx(offline[0]['agreement'], abs=0.4)
     assert live[0]['features_received'] == pytest.approx(0.5, abs=0.15)
-    assert 0.1 < live[0]['latency_p50'] < 0.6
+    assert 0.3 < live[0]['latency_p50'] < 1.2
     # The answers carry the headers of the bag's pictures, although its clock was moved on.
     with open_bag(tmp_path / 'live' / 'answers') as found:
         first = next(found.messages(['/evaluation/loss_0_5/inference']))
-    assert first.stamp < 3 * 10**9
+    assert first.stamp < 4 * 10**9

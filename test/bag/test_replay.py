@@ -316,3 +316,18 @@ def test_the_first_round_can_wait_until_everybody_knows_everybody(tmp_path, quic
         plans = read(tmp_path / f'bag_{settle:g}').rounds[1].opened / 10**9 - 1
         assert plans == pytest.approx(settle, abs=0.5)
         assert simulation.aggregator.round == 3
+
+
+def test_messages_that_make_no_sense_are_counted_and_change_nothing(tmp_path, quick):
+    record(tmp_path / 'good', quick)
+    with open_bag(tmp_path / 'good') as bag, BagWriter(tmp_path / 'bag') as writer:
+        for message in bag.messages():
+            writer.add_topic(message.topic, message.ros_type)
+            writer.write(message.topic, message.stamp, message.raw)
+            if message.topic in ('/fleet/updates', '/fleet/round_report'):
+                for bad in (b'', b'\0\1\0\0', message.raw[:40], bytes(len(message.raw))):
+                    writer.write(message.topic, message.stamp, bad)
+    assert [v.problem for v in verdicts(tmp_path / 'bag')] == [''] * 3
+    federation = read(tmp_path / 'bag')
+    # A report of nothing but zeros is one, of a run without a name.
+    assert federation.unreadable == {'/fleet/updates': 4 * 9, '/fleet/round_report': 3 * 3}
