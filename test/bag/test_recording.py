@@ -194,7 +194,7 @@ def test_a_signal_finishes_the_bag(tmp_path, node):
         recorder(processes, tmp_path, 'all:=true', 'storage:=sqlite3')
         until(publisher.get_subscription_count, node)
         publisher.publish(String(data='one'))
-        until(lambda: (tmp_path / 'bag' / 'bag_0.db3').exists(), node)
+        until(lambda: holds(tmp_path / 'bag' / 'bag_0.db3', b'one'), node)
         os.kill(processes.pid('recorder'), signal.SIGTERM)
         until(lambda: not processes.running('recorder'), node)
     assert processes.codes() == {'recorder': 0}
