@@ -15,6 +15,7 @@ from launch.actions import (
     EmitEvent,
     GroupAction,
     IncludeLaunchDescription,
+    LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
     SetEnvironmentVariable,
@@ -80,7 +81,7 @@ def _actions(context):
         # Before SetParameter: it makes /clock, so it does not follow it.
         *simulators[value['simulator']](value, world, names),
         SetParameter('use_sim_time', is_true('use_sim_time', value['use_sim_time'])),
-        *(_collection(value, world, patrols) if value['output'] and patrols else ()),
+        *(_collection(value, world, patrols) if value['output'] else ()),
         *(GroupAction([PushROSNamespace(name), patrol]) for name, patrol in patrols.items()),
     ]
 
@@ -154,6 +155,7 @@ def _patrols(value, names):
                     'wait_for': LOOKING if value['output'] else '',
                 }
             ],
+            respawn=False,  # it ends when it is done, which would count as dying
         )
         for index, name in enumerate(names)
     }
@@ -161,6 +163,8 @@ def _patrols(value, names):
 
 def _collection(value, world, patrols):
     """Return the collectors, which end with the patrols, and what comes after the last one."""
+    if not patrols:
+        raise ValueError('patrol:=none collects nothing: leave out output, or choose a patrol')
     folder = Path(value['output']).expanduser().absolute()
     collecting = set(patrols)
 
@@ -172,7 +176,7 @@ def _collection(value, world, patrols):
     actions = []
     for index, (name, patrol) in enumerate(patrols.items()):
         settings = {'world': str(world), 'output': str(folder / name), 'rooms': [index % ROOMS]}
-        collector = our_node('collector', name, [settings])
+        collector = our_node('collector', name, [settings], respawn=False)
         end = EmitEvent(event=ShutdownProcess(process_matcher=matches_action(collector)))
         after = OpaqueFunction(function=lambda context, name=name: ended(name))
         actions += [
@@ -184,10 +188,15 @@ def _collection(value, world, patrols):
 
 
 def _learning(value, folder, names):
-    """Return an aggregator, and a learner for each robot with what it has collected.
+    """Return an aggregator, and a learner for each robot that has collected something.
 
     By real time: training takes as long as it takes, however fast the simulator runs.
     """
+    idle = [name for name in names if not (folder / name / OWN).is_file()]
+    names = [name for name in names if name not in idle]
+    if not names:
+        return [Shutdown(reason=f'no robot has collected anything, see {folder}')]
+    notes = [LogInfo(msg=f'{name} has collected nothing and does not learn') for name in idle]
     own_rounds = given_numbers(run__rounds=value['rounds'])
     real_time = {'use_sim_time': False}
     run = {'run.robots': len(names), 'run.output': str(folder / 'run'), **real_time}
@@ -200,7 +209,7 @@ def _learning(value, folder, names):
             files['data.test'] = str(folder / name / OTHERS)
         learner = our_node('learner', name, [file, files])
         learners.append(GroupAction([PushROSNamespace(name), learner]))
-    return [aggregator, *learners]
+    return [*notes, aggregator, *learners]
 
 
 def generate_launch_description():

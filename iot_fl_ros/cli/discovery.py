@@ -16,6 +16,7 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.ros.network_profile import DISCOVERY_SERVER
 
 _START_TIMEOUT = 10.0
+_SERVER_COMMAND = '42'  # `server`, as the tool `fastdds` of Fast DDS 3 calls it
 
 
 @contextmanager
@@ -28,9 +29,10 @@ def discovery_server(profile: str) -> Iterator[None]:
         yield
         return
     port = _free_port()
+    env = {**os.environ, 'LD_LIBRARY_PATH': _library_path()}
     process = subprocess.Popen(
-        [_program(), '-i', '0', '-l', '127.0.0.1', '-p', str(port)],
-        env={**os.environ, 'LD_LIBRARY_PATH': _library_path()},
+        [*_command(_program(), env), '-i', '0', '-l', '127.0.0.1', '-p', str(port)],
+        env=env,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -43,6 +45,18 @@ def discovery_server(profile: str) -> Iterator[None]:
         os.environ.pop(DISCOVERY_SERVER, None)
         process.terminate()
         process.wait()
+
+
+def _command(program: str, env: dict[str, str]) -> list[str]:
+    """Return the program and what goes before its options: Fast DDS 3 wants a command first."""
+    command = [program, _SERVER_COMMAND]
+    try:
+        done = subprocess.run(
+            [*command, '-v'], env=env, capture_output=True, timeout=_START_TIMEOUT, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise IotFlError(f'cannot start {program}: {error}') from error
+    return command if done.returncode == 0 else [program]
 
 
 def _program() -> str:

@@ -81,15 +81,14 @@ def our_node(
 
     owner: robot (or fleet) whose node it is, for the security enclave. options: of Node.
     """
+    respawn = {'respawn': LaunchConfiguration('use_respawn'), 'respawn_delay': 2.0}
     return Node(
         package='iot_fl_ros',
         executable=executable,
         output='screen',
-        respawn=LaunchConfiguration('use_respawn'),
-        respawn_delay=2.0,
         ros_arguments=[*_log_level(), *_enclave(executable, owner)],
         parameters=list(parameters),
-        **options,
+        **{**respawn, **options},
     )
 
 

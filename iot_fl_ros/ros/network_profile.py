@@ -40,7 +40,7 @@ def profile_environment(name: str) -> dict[str, str]:
     if name == 'discovery-server' and not os.environ.get(DISCOVERY_SERVER):
         raise ConfigError(
             f'network profile discovery-server needs {DISCOVERY_SERVER}=HOST:PORT; start the '
-            'server with `fastdds discovery -l HOST -p PORT`'
+            'server with `fastdds discovery -i 0 -l HOST -p PORT`'
         )
     if any(os.environ.get(variable) for variable in _FILE_VARIABLES.values()):
         return {}

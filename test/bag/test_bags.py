@@ -95,8 +95,8 @@ def test_files_are_split_by_size_and_by_time(shoot):
             assert [message.stamp for message in bag.messages()] == stamps
 
 
-def test_labels_lie_beside_pictures_of_a_data_set(tmp_path, toy_npz):
-    make_bag(tmp_path / 'bag', Shooting('digits', count=5))
+def test_labels_lie_beside_pictures_of_a_data_set(tmp_path):
+    make_bag(tmp_path / 'bag', Shooting('fashion-mnist', count=5))
     with open_bag(tmp_path / 'bag') as bag:
         assert bag.topics['/camera/image/labels'].count == 5
         check_own_types(bag, bag.topics)

@@ -16,7 +16,7 @@ import rclpy  # noqa: E402
 import yaml  # noqa: E402
 from ament_index_python.packages import get_package_share_directory  # noqa: E402
 from launch import LaunchDescription, LaunchService  # noqa: E402
-from launch.actions import IncludeLaunchDescription  # noqa: E402
+from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, Shutdown  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
@@ -214,3 +214,48 @@ def test_what_cannot_be_started_is_said(arguments, said):
     )  # fmt: skip
     assert done.returncode == 1
     assert said in done.stdout + done.stderr
+
+
+@pytest.fixture
+def module(monkeypatch):
+    """gazebo.launch.py, whose nodes are told as what they were to be."""
+    path = Path(get_package_share_directory('iot_fl_ros')) / 'launch/gazebo.launch.py'
+    spec = importlib.util.spec_from_file_location('gazebo_launch', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(
+        module, 'our_node',
+        lambda kind, owner, parameters, **options: LogInfo(msg=f'{owner} {kind} {options}'),
+    )  # fmt: skip
+    return module
+
+
+def test_who_has_collected_nothing_does_not_learn(module, tmp_path):
+    (tmp_path / 'robot_1').mkdir()
+    (tmp_path / 'robot_1' / OWN).touch()
+    value = {'rounds': ''}
+    actions = module._learning(value, tmp_path, ['robot_0', 'robot_1'])
+    said = [describe(action) for action in actions]
+    assert said[0].startswith('robot_0 has collected nothing')
+    assert said[1].startswith('fleet aggregator')
+    assert said[2].startswith('robot_1 learner')
+    assert len(said) == 3
+    (action,) = module._learning(value, tmp_path, ['robot_0'])
+    assert isinstance(action, Shutdown)
+
+
+def describe(action):
+    if isinstance(action, GroupAction):
+        (action,) = [a for a in action.get_sub_entities() if isinstance(a, LogInfo)]
+    return ''.join(part.text for part in action.msg)
+
+
+def test_a_patrol_that_is_done_is_not_started_again(module):
+    value = {'patrol': 'own', 'loops': '1', 'use_respawn': 'true'}
+    patrols = module._patrols(value, ['robot_0'])
+    assert "'respawn': False" in describe(patrols['robot_0'])
+
+
+def test_without_a_patrol_there_is_nothing_to_collect(module):
+    with pytest.raises(ValueError, match='patrol:=none'):
+        module._collection({'output': 'x'}, Path('world.sdf'), {})
