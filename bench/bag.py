@@ -1,4 +1,4 @@
-"""Recording and evaluating bags, beside the disk's and the decoder's own speed in the same run.
+"""Recording and evaluating bags, beside what the disk and the decoder do in the same run.
 
 A publisher in a process of its own offers pictures at a steady rate to the recorder's process;
 what the bag holds in the end is compared with what was offered. Evaluation is compared with
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from sensor_msgs.msg import Image
 from iot_fl_ros.bag.evaluation import EvaluationSettings, evaluate
 from iot_fl_ros.bag.making import Shooting, make_bag
 from iot_fl_ros.bag.pictures import image_topic, pictures
-from iot_fl_ros.bag.reader import open_bag
+from iot_fl_ros.bag.reader import Bag, open_bag
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import BagSettings, BagWriter
 from iot_fl_ros.cli.main import main as iot_fl
@@ -37,6 +38,8 @@ from iot_fl_ros.cli.processes import NodeProcesses
 from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.network_profile import use_network_profile
+from iot_fl_ros.split.bundle import Bundle, load_bundle
+from iot_fl_ros.split.jobs import head_features, run_tail
 
 MB = 1_000_000
 HEIGHT, WIDTH = 480, 694  # px: a picture of 1 MB
@@ -186,15 +189,29 @@ def evaluation(folder: Path, count: int) -> dict[str, Any]:
         start = time.perf_counter()
         decoded = sum(to_rgb(one.message).nbytes for one in pictures(opened, image_topic(opened)))
         decoding = time.perf_counter() - start
+        alone = model_alone(opened, load_bundle(bundles / 'yolov3_tiny'))
         found = evaluate(opened, bundles / 'yolov3_tiny', (0.0, 0.3), EvaluationSettings())
     return {
         'decode_pictures_s': round(count / decoding, 1),
         'decode_mb_s': round(decoded / MB / decoding, 1),
         'evaluate_pictures_s': round(count / found.timing.whole, 1),
         'evaluate_losses': 2,
-        'evaluate_decode_share': round(found.timing.decode / found.timing.whole, 4),
-        'evaluate_head_share': round(found.timing.head / found.timing.whole, 3),
+        'model_pictures_s': round(alone, 1),
     }
+
+
+def model_alone(bag: Bag, bundle: Bundle) -> float:
+    """Return pictures a second of what an evaluation at two losses asks of torch, and no more.
+
+    That is the head once and the tail three times: unsplit, and at each loss.
+    """
+    chosen = list(itertools.islice(pictures(bag, image_topic(bag)), 20))
+    start = time.perf_counter()
+    for one in chosen:
+        features = head_features(bundle, to_rgb(one.message))
+        for _ in range(3):
+            run_tail(bundle, features[None])
+    return len(chosen) / (time.perf_counter() - start)
 
 
 if __name__ == '__main__':

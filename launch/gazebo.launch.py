@@ -38,7 +38,7 @@ from iot_fl_ros.ros.launching import (
     parameter_file,
     values,
 )
-from iot_fl_ros.world.collection import OTHERS, OWN
+from iot_fl_ros.world.collection import LOOKING, OTHERS, OWN
 from iot_fl_ros.world.gazebo import (
     CLOCK_BRIDGE,
     PATROLS,
@@ -152,6 +152,7 @@ def _patrols(value, names):
                 {
                     'route': [str(room) for room in patrol_route(value['patrol'], index)],
                     'loops': int(value['loops']),
+                    'wait_for': LOOKING if value['output'] else '',
                 }
             ],
             respawn=False,  # it ends when it is done, which would count as dying

@@ -26,7 +26,11 @@ from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
 from iot_fl_ros.learning.tram.settings import TramNodeSettings
 from iot_fl_ros.learning.tram.states import PLACE_TABLE
+from iot_fl_ros.nodes.bag_player import PlayerSettings
+from iot_fl_ros.nodes.collector import CollectorSettings
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
+from iot_fl_ros.nodes.recorder import RecorderSettings
+from iot_fl_ros.nodes.simulator import SimulatorSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.topics import (
@@ -40,6 +44,7 @@ from iot_fl_ros.ros.topics import (
     subscription_qos,
 )
 from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
+from iot_fl_ros.world.patrol import PatrolSettings
 
 ROOT = Path(__file__).resolve().parents[1]
 README = 'README.md'
@@ -47,6 +52,8 @@ STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
 TRAM = 'docs/tram.md'
+BAGS = 'docs/bags.md'
+SIMULATION = 'docs/simulation.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
@@ -64,6 +71,12 @@ SPLIT_NODES = {
     'image_source': ImageSourceSettings,
     'split_evaluator': EvaluatorSettings,
 }
+BAG_NODES = {'recorder': RecorderSettings, 'bag_player': PlayerSettings}
+WORLD_NODES = {
+    'simulator': SimulatorSettings,
+    'patrol': PatrolSettings,
+    'collector': CollectorSettings,
+}
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
 METHOD_NAME = Setting(
@@ -80,7 +93,7 @@ AUTOSTART = Setting(
     'autostart',
     bool,
     True,
-    'Configure and activate the aggregator when its process starts.',
+    'Configure and activate the node when its process starts.',
     None,
     None,
     (),
@@ -126,6 +139,10 @@ def stale_files(root: Path) -> dict[str, str]:
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
         MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
         TRAM: with_regions(_text_of(root / TRAM), {'parameters': tram_parameters()}),
+        BAGS: with_regions(_text_of(root / BAGS), {'parameters': tables_of(BAG_NODES)}),
+        SIMULATION: with_regions(
+            _text_of(root / SIMULATION), {'parameters': tables_of(WORLD_NODES)}
+        ),
     }
     return {name: text for name, text in wanted.items() if _text_of(root / name) != text}
 
@@ -198,7 +215,7 @@ def parameters() -> str:
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     lines += ['\n### Parameters of the learner\n']
-    lines += parameter_table(settings_of(LearnerSettings))
+    lines += parameter_table([*settings_of(LearnerSettings), AUTOSTART])
     return '\n'.join([*lines, ''])
 
 
@@ -218,8 +235,13 @@ def tram_parameters() -> str:
 
 def split_parameters() -> str:
     """Return the parameter tables of the nodes of split inference."""
+    return tables_of(SPLIT_NODES)
+
+
+def tables_of(nodes: Mapping[str, type]) -> str:
+    """Return a parameter table for each node."""
     lines: list[str] = []
-    for node, settings in SPLIT_NODES.items():
+    for node, settings in nodes.items():
         lines += [f'### Parameters of `{node}`\n', *parameter_table(settings_of(settings)), '']
     return '\n'.join(lines)
 

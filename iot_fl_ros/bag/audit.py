@@ -71,6 +71,9 @@ def _audited(federation: Federation, replay: Replay, one: RecordedRound) -> Audi
         text = f'nothing comes out of it ({"; ".join(outcome.refused)})'
         return AuditedRound(one.number, accepted, b'', text)
     problem = _compared(federation, one.number, outcome.digest) if accepted else ''
+    if problem and one.deduced:
+        text = f'its report is not in the bag, and with all updates that are, {problem}'
+        return AuditedRound(one.number, accepted, outcome.digest, text, missing=True)
     return AuditedRound(one.number, accepted, outcome.digest, problem)
 
 

@@ -15,6 +15,7 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.ros.share import share_folder
 
 OWN = 'iot_fl_ros'
+UNKNOWN = ''
 _DISTROS = ('jazzy', 'kilted')
 
 
@@ -72,13 +73,13 @@ def canonical(ros_type: str, raw: bytes) -> bytes:
 
 
 def hash_of(ros_type: str, text: str) -> str:
-    """Return the RIHS01 hash of the type that a stored definition describes, '' if it is bad."""
+    """Return the RIHS01 hash of the type that a definition describes, UNKNOWN if it is no .msg."""
     store = get_typestore(Stores.EMPTY)
     try:
         store.register(get_types_from_msg(text, ros_type))
         return store.hash_rihs01(ros_type)
     except Exception:  # text from a stranger's file; the parser raises what it likes
-        return ''
+        return UNKNOWN
 
 
 def _complete(store: Typestore, ros_type: str) -> None:

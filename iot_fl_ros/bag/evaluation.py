@@ -16,30 +16,20 @@ from typing import Any
 
 from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures
 from iot_fl_ros.bag.reader import Bag, check_own_types
+from iot_fl_ros.bag.shared_head import SharedHead, Timing
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError, MessageError
-from iot_fl_ros.core.split_messages import Inference
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.split_messages import Inference, check_bundle_name
 from iot_fl_ros.core.wire import SourceHeader
 from iot_fl_ros.fleet.split_simulation import SplitSimulation, WorkTimes
 from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.ros.convert import decode
-from iot_fl_ros.ros.images import to_rgb
-from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
-from iot_fl_ros.split.bundle import Bundle, load_bundle
-from iot_fl_ros.split.jobs import (
-    Encoded,
-    EncodeFrame,
-    LoadBundle,
-    TailWorker,
-    encode_features,
-    head_features,
-    run_tail,
-)
+from iot_fl_ros.split.answers import Answer, AnswerSettings
+from iot_fl_ros.split.bundle import Bundle
+from iot_fl_ros.split.jobs import TailWorker
 
 ROBOT = 'robot_0'
 LABELS = '/labels'
-# A live evaluation begins so long before the first picture: head and tail have to meet, s.
-LEAD = 30.0
 _START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
 _LEAST_GAP = 1_000_000  # ns
 _NANO = 1e-9
@@ -87,15 +77,6 @@ class LossRun:
 
 
 @dataclass
-class Timing:
-    """Measured seconds of this process; never a part of the results."""
-
-    decode: float = 0.0
-    head: float = 0.0
-    whole: float = 0.0
-
-
-@dataclass
 class Evaluation:
     """All that is known after the last picture.
 
@@ -108,59 +89,6 @@ class Evaluation:
     unsplit: list[Answer | None]
     runs: list[LossRun]
     timing: Timing
-
-
-class SharedHead:
-    """Does the work of all heads, once for a picture; also asks the unsplit model.
-
-    unsplit: its answers, by the stamp of the picture.
-    """
-
-    def __init__(self, folder: Path, answer_settings: AnswerSettings, timing: Timing) -> None:
-        self._folder = folder
-        self._settings = answer_settings
-        self._timing = timing
-        self._bundles: dict[int, Bundle] = {}
-        self._number: int | None = None
-        self._result: Encoded | Exception | None = None
-        self.unsplit: dict[int, Answer] = {}
-
-    def bundle(self, bits: int) -> Bundle:
-        """Return the bundle with features of so many bits; 0 = its own."""
-        if bits not in self._bundles:
-            bundle = load_bundle(self._folder)
-            self._bundles[bits] = bundle.with_bits(bits) if bits else bundle
-        return self._bundles[bits]
-
-    def run(self, job: Any) -> Any:
-        """Do a job of a head."""
-        if isinstance(job, LoadBundle):
-            return self.bundle(job.bits)
-        assert isinstance(job, EncodeFrame)
-        if job.header.stamp != self._number:
-            self._number = job.header.stamp
-            try:
-                self._result = self._encode(job)
-            except Exception as error:  # the same for every head that asks
-                self._result = error
-        if isinstance(self._result, Exception):
-            raise self._result
-        assert self._result is not None
-        return replace(self._result, header=job.header)
-
-    def _encode(self, job: EncodeFrame) -> Encoded:
-        start = time.perf_counter()
-        rgb = to_rgb(job.image)
-        decoded = time.perf_counter()
-        size = rgb.shape[1], rgb.shape[0]
-        features = head_features(job.bundle, rgb)
-        encoded = encode_features(job, features, size)
-        self._timing.decode += decoded - start
-        self._timing.head += time.perf_counter() - decoded
-        outputs = run_tail(job.bundle, features[None])
-        (answer,) = answers(job.bundle, outputs, [size], self._settings)
-        self.unsplit[job.header.stamp] = answer
-        return encoded
 
 
 def evaluate(
@@ -180,6 +108,7 @@ def evaluate(
     """
     if not losses or any(not 0 <= loss <= 1 for loss in losses):
         raise ConfigError(f'--loss is {list(losses)}: shares of packets, 0 to 1, are needed')
+    check_bundle_name(folder.name)
     topic = image_topic(bag, topic)
     truth = _labels(bag, topic, labels)
     timing = Timing()
@@ -214,6 +143,8 @@ def evaluate(
         found = {numbers[answer.header.stamp]: answer for answer in simulation.answers}
         sent, arrived = simulation.sent, simulation.arrived
         runs.append(LossRun(loss, found, sent.packets, arrived.packets, sent.size))
+    if shown and not any(run.packets_sent for run in runs):
+        raise DataError(f'no picture of {topic} can be used: {head.error or "frame_id too long"}')
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
     return Evaluation(head.bundle(settings.bits), topic, shown, unsplit, runs, timing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from numpy.typing import NDArray
@@ -73,6 +73,16 @@ class RecordedUpdate:
         return announced[-1] if announced else None
 
     @property
+    def whole(self) -> bool:
+        """Whether it is here as it was announced."""
+        status = self.status
+        found = self.sets.get(status.update_digest) if status else None
+        try:
+            return found is not None and bool(found.tensors())
+        except MessageError:
+            return False
+
+    @property
     def arrived(self) -> int:
         """When the update was announced and whole, ns."""
         status = self.status
@@ -84,7 +94,8 @@ class RecordedUpdate:
 class RecordedRound:
     """A round. opened: by the time of the bag, ns, 0 = its plan is not here.
 
-    accepted: whose updates were aggregated; None = its report is not here.
+    accepted: whose updates were aggregated; None = its report is not here. deduced: so they were
+    taken for those whose updates are whole.
     """
 
     number: int
@@ -92,6 +103,12 @@ class RecordedRound:
     accepted: tuple[str, ...] | None = None
     opened: int = 0
     updates: dict[str, RecordedUpdate] = field(default_factory=dict)
+    deduced: bool = False
+
+    def with_all_updates(self) -> RecordedRound:
+        """Return the round as if all whole updates had been accepted."""
+        whole = [robot_id for robot_id, update in self.updates.items() if update.whole]
+        return replace(self, accepted=tuple(sorted(whole)), deduced=True)
 
 
 @dataclass
@@ -111,9 +128,15 @@ class Federation:
 
     @property
     def ended(self) -> list[RecordedRound]:
-        """The rounds of which is known who was accepted, in order."""
-        rounds = (self.rounds[number] for number in sorted(self.rounds))
-        return [one for one in rounds if one.accepted is not None]
+        """The rounds that are over, in order; who was accepted is deduced where need be."""
+        last = max((n for n, one in self.rounds.items() if one.opened), default=0)
+        rounds = []
+        for number, one in sorted(self.rounds.items()):
+            if one.accepted is not None:
+                rounds.append(one)
+            elif number < last and one.updates:
+                rounds.append(one.with_all_updates())
+        return rounds
 
 
 def read_federation(bag: Bag, run_id: str = '', namespace: str = '') -> Federation:

@@ -14,6 +14,8 @@ from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.wire import SourceHeader
 from iot_fl_ros.ros.convert import source_header
 
+# Who plays pictures begins so long before the first one: head and tail have to meet, s.
+LEAD = 30.0
 IMAGE_TYPES: dict[str, Any] = {
     'sensor_msgs/msg/Image': Image,
     'sensor_msgs/msg/CompressedImage': CompressedImage,

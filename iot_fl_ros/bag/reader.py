@@ -14,7 +14,7 @@ import zstandard
 from rosbags.rosbag2 import Reader
 
 from iot_fl_ros.bag import salvage
-from iot_fl_ros.bag.definitions import OWN, definition_of, hash_of
+from iot_fl_ros.bag.definitions import OWN, UNKNOWN, definition_of, hash_of
 from iot_fl_ros.bag.salvage import RawMessage
 from iot_fl_ros.core.errors import DataError
 
@@ -134,6 +134,8 @@ class Bag:
                 self.notes.append(found.describe())
             for name, (kind, definition, count) in found.topics.items():
                 self._note_topic(name, kind, definition, count)
+        if (self.path / 'metadata.yaml').is_file() and not (self.notes or self.salvaged):
+            self.notes.append(f'{self.path.name}: metadata.yaml does not fit the files beside it')
         self.salvaged = True
 
     def _unpacked(self, path: Path) -> Path:
@@ -166,7 +168,7 @@ def check_own_types(bag: Bag, topics: Collection[str]) -> None:
         if not topic.definition or not topic.ros_type.startswith(f'{OWN}/'):
             continue
         _, wanted = definition_of(topic.ros_type)
-        if hash_of(topic.ros_type, topic.definition) != wanted:
+        if hash_of(topic.ros_type, topic.definition) not in (wanted, UNKNOWN):
             raise DataError(
                 f'{name} has {topic.ros_type} as another release of {OWN} defines it: use the '
                 'release that recorded the bag'

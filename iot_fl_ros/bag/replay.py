@@ -33,6 +33,8 @@ from iot_fl_ros.learning.jobs import Aggregate, Assess
 from iot_fl_ros.learning.settings import RunSettings
 
 _DEADLINE = 'deadline'
+# What the machine warns of until all participants are there again.
+_WAITING = 'eligible'
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,7 @@ class Replay:
                     waiting.extend(self.machine.handle(self._run(job), self._now))
                 case SaveCheckpoint(number):
                     waiting.extend(self.machine.handle(CheckpointSaved(number), self._now))
-                case Warn(_, text):
+                case Warn(key, text) if key != _WAITING:
                     self._warnings.append(text)
                 case Record(row) if row['kind'] == 'update':
                     self._accepted.append(str(row['robot']))

@@ -92,9 +92,13 @@ def compare(
         accepted = one.accepted or ()
         kept = [robot_id for robot_id in accepted if _stays(one, robot_id, change)]
         left_out = tuple(sorted(set(accepted) - set(kept)))
-        yield _difference(
-            then, now, before.play(one, accepted), after.play(one, kept), left_out
-        )  # fmt: skip
+        old, new = before.play(one, accepted), after.play(one, kept)
+        difference = _difference(then, now, old, new, left_out)
+        lacking = sorted(set(accepted) - set(old.accepted))
+        if lacking:
+            text = f'not in the bag: {", ".join(lacking)}'
+            difference = dataclasses.replace(difference, note=f'{text}; {difference.note}')
+        yield difference
 
 
 def _stays(one: RecordedRound, robot_id: str, change: Change) -> bool:

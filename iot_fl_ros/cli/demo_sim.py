@@ -18,16 +18,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from iot_fl_ros.cli.mesh_processes import run_mesh
+from iot_fl_ros.cli.sim_learning import Learning
 from iot_fl_ros.cli.sim_plot import plot_sim, top_picture
 from iot_fl_ros.cli.sim_processes import collect
-from iot_fl_ros.cli.watch import private_dds_env, run_fleet
-from iot_fl_ros.core.config import read_yaml
-from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.learning.outputs import read_events, write_json
-from iot_fl_ros.ros.share import share_folder
-from iot_fl_ros.world.collection import OTHERS, OWN
+from iot_fl_ros.learning.outputs import write_json
 from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world
 
@@ -52,20 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
     world = prepare_world(output / 'world')
     console.print('robots patrol all rooms, as fast as this machine simulates')
     ids = collect(output, world, arguments.robots, console=console, env=env)
-    settings = read_yaml(share_folder() / 'config' / 'sim.yaml')
-    if arguments.rounds:
-        settings['run.rounds'] = arguments.rounds
-    own = {
-        robot_id: {
-            'data.private': output / robot_id / OWN, 'data.test': output / robot_id / OTHERS,
-        }
-        for robot_id in ids
-    }  # fmt: skip
-    results = {
-        ALONE: _learn_alone(settings, ids, own, output / 'alone', console, env),
-        TOGETHER: _learn_together(settings, ids, own, output / 'together', console, env),
-    }
-    samples = {robot_id: _kinds(own[robot_id]) for robot_id in ids}
+    learning = Learning.from_collected(output, ids, arguments.rounds, console, env)
+    results = {ALONE: learning.alone(), TOGETHER: learning.together()}
+    samples = {robot_id: _kinds(learning.own[robot_id]) for robot_id in ids}
     console.print(_table(ids, samples, results))
     write_json(output / 'summary.json', {'samples': samples, 'accuracy': results})
     plot = plot_sim(output, ids, top_picture(world), results)
@@ -78,48 +63,6 @@ def clear(output: Path, ids: Sequence[str]) -> None:
     """Delete what an earlier demo with these robots wrote, and nothing else."""
     for name in (*ids, *_FOLDERS):
         shutil.rmtree(output / name, ignore_errors=True)
-
-
-def _learn_alone(
-    settings: Mapping[str, Any],
-    ids: Sequence[str],
-    own: Mapping[str, Mapping[str, Any]],
-    folder: Path,
-    console: Console,
-    env: Mapping[str, str],
-) -> dict[str, float]:
-    """Return the robots' accuracies after the same rounds without the others."""
-    alone = {name: value for name, value in settings.items() if not name.startswith('method.')}
-    for name in ('run.deadline', 'run.start_timeout', 'data.test_size'):
-        alone.pop(name, None)
-    alone |= {
-        **read_yaml(share_folder() / 'config' / 'alone.yaml'),
-        'run.name': 'sim-alone', 'run.output': str(folder), 'mesh.count': len(ids),
-    }  # fmt: skip
-    summary = run_mesh('alone', alone, console=console, env=env, own=own)
-    return dict(summary['accuracies'])
-
-
-def _learn_together(
-    settings: Mapping[str, Any],
-    ids: Sequence[str],
-    own: Mapping[str, Mapping[str, Any]],
-    folder: Path,
-    console: Console,
-    env: Mapping[str, str],
-) -> dict[str, float]:
-    """Return the robots' accuracies after the last round of DS-FL."""
-    run_settings = {
-        **settings, 'run.name': 'sim', 'run.robots': len(ids), 'run.output': str(folder),
-    }  # fmt: skip
-    run_fleet('together', run_settings, len(ids), console=console, env=env, own=own)
-    accuracies: dict[str, float] = {}
-    for row in read_events(folder):
-        if row['kind'] == 'robot':
-            accuracies[row['robot']] = row['accuracy']
-    if set(accuracies) != set(ids):
-        raise IotFlError(f'no update of {sorted(set(ids) - set(accuracies))}: see {folder}')
-    return accuracies
 
 
 def _kinds(files: Mapping[str, Path]) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from iot_fl_ros.bag.evaluation import LEAD, ROBOT, Evaluation, EvaluationSettings, LossRun
+from iot_fl_ros.bag.evaluation import ROBOT, Evaluation, EvaluationSettings, LossRun
+from iot_fl_ros.bag.pictures import LEAD
 from iot_fl_ros.cli.processes import NodeProcesses
 from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.errors import IotFlError

@@ -122,9 +122,11 @@ def _print_new_rounds(
     rows = [row for row in mesh_rows(folder, ids) if row['kind'] == 'round']
     done = [row for row in rows if len(row['participants']) == len(ids)]
     for row in done[printed:]:
+        apart = row['disagreement']  # not a number where nobody compares
+        disagreement = '' if math.isnan(apart) else f'disagreement {apart:.4f}, '
         console.print(
             f'{title} round {row["round"]}: mean accuracy {row["robot_accuracy"]:.3f}, '
-            f'disagreement {row["disagreement"]:.4f}, {len(row["late"])} late, '
+            f'{disagreement}{len(row["late"])} late, '
             f'{row["bytes_total"]:,} bytes and {row["joules_active"]:,.0f} J so far'
         )
     return max(printed, len(done))

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from iot_fl_ros.learning.outputs import write_json
 from iot_fl_ros.learning.settings import AggregatorSettings, FleetSettings
 
 _METHOD = 'method.'
+_WIDTH = 120
 _UNKNOWABLE = (
     'The updates are those that the robots sent. With another global set they would have trained '
     'differently from then on; that cannot be known from the bag.'
@@ -66,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Audit, or compare."""
     torch.set_num_threads(1)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     change = _change(arguments)
     federation = _federation(arguments, console)
     settings = _settings(arguments.params)

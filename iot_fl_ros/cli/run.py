@@ -7,6 +7,7 @@ ROS_DOMAIN_ID and discovery settings of the environment, so that robots elsewher
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
@@ -26,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
     )
     parser.add_argument('--robots-per-process', type=int, default=1, help='robots in one process')
+    parser.add_argument('--record', type=Path, help='folder of a bag for all messages of the run')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -41,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.robots,
             robots_per_process=arguments.robots_per_process,
             env={VARIABLE: arguments.network_profile},
+            record=arguments.record,
         )
     Console().print(summary_table({name: summary}))
     plot_runs({name: arguments.output}, arguments.output)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from iot_fl_ros.cli.processes import NodeProcesses, parameter_arguments
 from iot_fl_ros.cli.watch import terminate_as_interrupt
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.world.collection import OTHERS, OWN
+from iot_fl_ros.world.collection import LOOKING, OTHERS, OWN
 from iot_fl_ros.world.plan import ROOMS
 from iot_fl_ros.world.robot import robot_names
 
@@ -63,7 +63,7 @@ def _start_robot(
     )
     # Own room first, then the others in turn: no two robots are in one room for long.
     route = [(index + step) % ROOMS for step in range(ROOMS)]
-    patrol = parameter_arguments({'route': route})
+    patrol = parameter_arguments({'route': route, 'wait_for': LOOKING})
     processes.start('patrol', [*own, *patrol], _name('patrol', robot_id))
 
 

@@ -18,6 +18,7 @@ from rich.live import Live
 
 from iot_fl_ros.cli.display import run_view
 from iot_fl_ros.cli.processes import FleetProcesses
+from iot_fl_ros.cli.recorded_fleet import RecordedFleet
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.learning.outputs import read_events
 
@@ -33,20 +34,25 @@ def run_fleet(
     console: Console | None = None,
     env: Mapping[str, str] | None = None,
     own: Mapping[str, Mapping[str, Any]] | None = None,
+    record: Path | None = None,
 ) -> dict[str, Any]:
     """Run a federated run in processes over DDS; return its summary.
 
     settings: dotted names, with run.output and run.rounds. own: further ones of single robots.
-    IotFlError if a process fails.
+    record: bag for all messages. IotFlError if a process fails.
     """
     folder = Path(settings['run.output'])
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
     (folder / 'summary.json').unlink(missing_ok=True)
-    fleet = FleetProcesses(
-        settings, robots, folder, robots_per_process=robots_per_process, env=env, own=own
-    )
+    options: dict[str, Any] = {
+        'robots_per_process': robots_per_process, 'env': env, 'own': own,
+    }  # fmt: skip
+    if record is None:
+        fleet = FleetProcesses(settings, robots, folder, **options)
+    else:
+        fleet = RecordedFleet(settings, robots, folder, record, **options)
     console = console or Console()
     with terminate_as_interrupt(), fleet:
         if console.is_terminal:

@@ -102,6 +102,7 @@ class AggregatorMachine:
         self._rows: dict[int, dict[str, Any]] = {}
         self._assessing: set[int] = set()
         self._started = False
+        self._settling = False
         self._deadline_at = 0.0
         self._plan_sequence = 0
         self._chunk_sequence = 0
@@ -324,6 +325,8 @@ class AggregatorMachine:
         if len(eligible) < needed:
             few = f'{len(eligible)} of {len(available)} robots may be asked, {needed} are needed'
             return [Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+        if not self._started and self._settings.settle:
+            return self._settle_down()
         self._started = True
         self._states.go('enough robots')
         self.round += 1
@@ -341,6 +344,13 @@ class AggregatorMachine:
             self._plan(now),
             Record({'kind': 'open', 'round': self.round, 'participants': asked}),
         ]
+
+    def _settle_down(self) -> list[Effect]:
+        """Open the first round a while after the last robot has come."""
+        if self._settling:
+            return []
+        self._settling = True
+        return [SetTimer(_START, self._settings.settle)]
 
     def _close_if_complete(self, now: float) -> list[Effect]:
         if self._open is None or not self._open.complete(self._settings.quorum):

@@ -34,6 +34,12 @@ class RunSettings:
     start_timeout: float = setting(
         60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
     )
+    settle: float = setting(
+        0.0,
+        'Time between the coming of the last robot that is waited for and the first round, s: '
+        'until DDS has told everybody of everybody, a recorder misses messages.',
+        minimum=0.0,
+    )
     heartbeat: float = setting(1.0, 'Period of plans and statuses, s.', minimum=0.01)
     lease: float = setting(5.0, 'Silence after which a robot counts as gone, s.', minimum=0.02)
     output: str = setting('', 'Folder for events, summary and checkpoints; empty = none.')

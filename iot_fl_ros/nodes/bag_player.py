@@ -18,8 +18,7 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
 from rosgraph_msgs.msg import Clock as ClockMessage  # noqa: E402
 
-from iot_fl_ros.bag.evaluation import LEAD  # noqa: E402
-from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures  # noqa: E402
+from iot_fl_ros.bag.pictures import LEAD, BagPicture, image_topic, pictures  # noqa: E402
 from iot_fl_ros.bag.reader import open_bag  # noqa: E402
 from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
 from iot_fl_ros.core.split_messages import Inference  # noqa: E402

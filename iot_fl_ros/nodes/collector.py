@@ -24,6 +24,7 @@ from rclpy.clock import Clock, ClockType  # noqa: E402
 from rclpy.node import Node  # noqa: E402
 from rclpy.qos import qos_profile_sensor_data  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
+from std_msgs.msg import Bool  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError  # noqa: E402
@@ -31,8 +32,9 @@ from iot_fl_ros.data import fashion_mnist  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
 from iot_fl_ros.ros.images import to_rgb  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.world_messages import motion_from  # noqa: E402
+from iot_fl_ros.ros.world_messages import LATCHED, motion_from  # noqa: E402
 from iot_fl_ros.world.collection import (  # noqa: E402
+    LOOKING,
     Collection,
     PlanarPose,
     PoseTrack,
@@ -83,6 +85,8 @@ class CollectorNode(Node):
         self._poses = PoseTrack()
         self._focal_share = math.nan
         self._pictures = 0
+        self._looking = False
+        self._announcement = self.create_publisher(Bool, LOOKING, LATCHED)
         self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
 
     def start(self) -> None:
@@ -157,6 +161,9 @@ class CollectorNode(Node):
             horizontal_fov=2 * math.atan(0.5 / self._focal_share),
         )  # fmt: skip
         self.collection.add(pose, rgb, self._scene.seen(camera, where))
+        if not self._looking:
+            self._looking = True
+            self._announcement.publish(Bool(data=True))
 
     def _report(self) -> None:
         if lacks := self.lacks():

@@ -13,14 +13,13 @@ from geometry_msgs.msg import Twist  # noqa: E402
 from nav_msgs.msg import Odometry  # noqa: E402
 from rclpy.duration import Duration  # noqa: E402
 from rclpy.node import Node  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
 from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
 from iot_fl_ros.core.errors import MessageError  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.world_messages import bridge_qos, motion_from, twist  # noqa: E402
+from iot_fl_ros.ros.world_messages import LATCHED, bridge_qos, motion_from, twist  # noqa: E402
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity  # noqa: E402
 from iot_fl_ros.world.routes import detour, rooms_of, tour  # noqa: E402
 
@@ -43,12 +42,14 @@ class PatrolNode(Node):
         self._began = 0.0
         self._heard: float | None = None
         self._commands = self.create_publisher(Twist, 'cmd_vel', bridge_qos())
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self._finished = self.create_publisher(Bool, 'patrol/finished', latched)
+        self._finished = self.create_publisher(Bool, 'patrol/finished', LATCHED)
+        self._may_drive = not self.settings.wait_for
 
     def start(self) -> None:
         """Begin to listen for poses."""
         self._finished.publish(Bool(data=False))
+        if self.settings.wait_for:
+            self.create_subscription(Bool, self.settings.wait_for, self._on_permission, LATCHED)
         topic = self.settings.pose_topic
         self.create_subscription(Odometry, topic, self._on_pose, bridge_qos())
         self.create_timer(_WATCH_PERIOD, self._watch)
@@ -63,6 +64,9 @@ class PatrolNode(Node):
         self._command(STOP)
         self._commands.wait_for_all_acked(Duration(seconds=_LAST_WORD))
 
+    def _on_permission(self, message: Any) -> None:
+        self._may_drive = self._may_drive or message.data
+
     def _on_pose(self, message: Any) -> None:
         try:
             motion = motion_from(message)
@@ -70,6 +74,8 @@ class PatrolNode(Node):
             self.get_logger().warning(str(error), throttle_duration_sec=_WARN_PERIOD)
             return
         self._heard = now = self._now()
+        if not self._may_drive:
+            return
         x, y, _ = motion.position
         if self.patrol is None:
             waypoints = tour(self._rooms, self.settings.loops, x, y)

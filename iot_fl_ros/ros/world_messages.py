@@ -7,7 +7,7 @@ from typing import Any
 
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CameraInfo
 
 from iot_fl_ros.core.errors import MessageError
@@ -16,6 +16,8 @@ from iot_fl_ros.world.motion import Motion
 
 # What ros_gz_bridge offers and asks for on every topic: RELIABLE, VOLATILE, KEEP_LAST of this.
 _QUEUE = 10
+# Of what a patrol and a collector say of themselves.
+LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
 
 def bridge_qos() -> QoSProfile:

@@ -23,6 +23,8 @@ from iot_fl_ros.world.poses import turn_between
 from iot_fl_ros.world.sight import Sight
 
 OWN, OTHERS, TRACK, VIEW = 'own.npz', 'others.npz', 'track.npz', 'view.png'
+# Latched Bool topic of a collector: true from the first picture of which it knows the pose.
+LOOKING = 'collector/looking'
 _GREEN, _ORANGE = (0, 200, 0), (255, 140, 0)
 _VIEW_SIZE = (640, 480)
 

@@ -39,6 +39,9 @@ class PatrolSettings:
     speed: float = setting(0.6, 'Speed, m/s.', minimum=0.05, maximum=0.6)
     turn_rate: float = setting(1.4, 'Turn rate, rad/s.', minimum=0.2, maximum=3.0)
     pose_topic: str = setting('ground_truth', 'Where the robot is in the world: Odometry.')
+    wait_for: str = setting(
+        '', 'Latched Bool topic that must become true before the robot drives; empty = none.'
+    )
     exit_when_finished: bool = setting(True, 'End the process at the end of the route.')
 
 

@@ -245,3 +245,21 @@ def test_compressed_bags_of_others_are_read(tmp_path, mode, plugin):
 def test_wrong_settings_are_refused(wrong):
     with pytest.raises(ConfigError):
         BagSettings(**wrong)
+
+
+def test_a_definition_in_another_language_is_not_held_against_a_bag(tmp_path):
+    kind = 'iot_fl_ros/msg/Inference'
+    file = McapFile(tmp_path / 'x.mcap', 'none')
+    file.add_type(kind, '=' * 80 + '\nIDL: iot_fl_ros/msg/Inference\nmodule iot_fl_ros {};', '')
+    file.write(file.add_topic('/i', kind, '', ''), 1, b'abcd')
+    file.close('')
+    with open_bag(tmp_path / 'x.mcap') as bag:
+        check_own_types(bag, ['/i'])
+
+
+def test_a_missing_file_of_several_is_told(shoot):
+    folder = shoot(max_seconds=0.4)
+    (folder / 'bag_1.mcap').unlink()
+    with open_bag(folder) as bag:
+        assert bag.count == 8
+        assert 'metadata.yaml does not fit the files' in bag.notes[0]

@@ -21,7 +21,7 @@ from iot_fl_ros.bag.pictures import pictures
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.split_messages import Inference
 from iot_fl_ros.core.wire import SourceHeader
 from iot_fl_ros.data.image_stream import open_stream
@@ -107,6 +107,16 @@ def test_a_picture_that_cannot_be_used_costs_itself_alone(shoot, bundle, tmp_pat
     assert [n for n, answer in enumerate(evaluation.unsplit) if answer is None] == [3]
     assert sorted(evaluation.runs[0].answers) == [0, 1, 2, *range(4, 12)]
     assert figures_of(evaluation)[0].answered == 11 / 12
+
+
+def test_pictures_none_of_which_can_be_used_cost_one_line(shoot, bundle, tmp_path):
+    with open_bag(shoot()) as bag, BagWriter(tmp_path / 'odd') as writer:
+        writer.add_topic('/i', 'sensor_msgs/msg/Image')
+        for picture in pictures(bag, '/camera/image'):
+            picture.message.encoding = 'none such'
+            writer.write('/i', picture.stamp, serialize_message(picture.message))
+    with pytest.raises(DataError, match=r"no picture of /i can be used: .*'none such'"):
+        run(tmp_path / 'odd', tmp_path)
 
 
 def test_jpegs_are_judged_too(shoot, bundle, tmp_path):

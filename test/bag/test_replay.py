@@ -277,10 +277,57 @@ def test_the_verb_shows_what_would_have_been(tmp_path, quick, capsys):
     assert 'method.*' in capsys.readouterr().err
 
 
-def test_a_round_without_its_report_is_named(tmp_path, quick):
+def without_reports(message):
+    return None if isinstance(message, RoundReport) and message.round < 3 else message
+
+
+def test_who_was_accepted_is_deduced_where_a_report_is_missing(tmp_path, quick):
+    record(tmp_path / 'bag', quick, tamper=without_reports)
+    assert [(v.number, v.problem) for v in verdicts(tmp_path / 'bag')] == [
+        (1, ''),
+        (2, ''),
+        (3, ''),
+    ]
+
+
+def test_a_deduction_that_fails_accuses_nobody(tmp_path, quick):
+    """robot_2 is late; without reports its update looks like the others."""
+    record(
+        tmp_path / 'bag', {**quick, 'run.deadline': 5.0}, tamper=without_reports,
+        train_seconds=lambda robot_id, round: 7.0 if robot_id == 'robot_2' else 1.0,
+    )  # fmt: skip
+    bad = verdicts(tmp_path / 'bag')[-1]
+    assert bad.missing
+    assert 'its report is not in the bag' in bad.problem
+
+
+def test_a_round_that_is_not_there_is_named(tmp_path, quick):
     def tamper(message):
-        return None if isinstance(message, RoundReport) and message.round == 2 else message
+        return None if getattr(message, 'round', 0) == 2 else message
 
     record(tmp_path / 'bag', quick, tamper=tamper)
     with pytest.raises(DataError, match='round 3 cannot be played behind round 1'):
         verdicts(tmp_path / 'bag')
+
+
+def test_the_first_round_can_wait_until_everybody_knows_everybody(tmp_path, quick):
+    for settle in (0.0, 5.0):
+        simulation = record(tmp_path / f'bag_{settle:g}', {**quick, 'run.settle': settle})
+        plans = read(tmp_path / f'bag_{settle:g}').rounds[1].opened / 10**9 - 1
+        assert plans == pytest.approx(settle, abs=0.5)
+        assert simulation.aggregator.round == 3
+
+
+def test_messages_that_make_no_sense_are_counted_and_change_nothing(tmp_path, quick):
+    record(tmp_path / 'good', quick)
+    with open_bag(tmp_path / 'good') as bag, BagWriter(tmp_path / 'bag') as writer:
+        for message in bag.messages():
+            writer.add_topic(message.topic, message.ros_type)
+            writer.write(message.topic, message.stamp, message.raw)
+            if message.topic in ('/fleet/updates', '/fleet/round_report'):
+                for bad in (b'', b'\0\1\0\0', message.raw[:40], bytes(len(message.raw))):
+                    writer.write(message.topic, message.stamp, bad)
+    assert [v.problem for v in verdicts(tmp_path / 'bag')] == [''] * 3
+    federation = read(tmp_path / 'bag')
+    # A report of nothing but zeros is one, of a run without a name.
+    assert federation.unreadable == {'/fleet/updates': 4 * 9, '/fleet/round_report': 3 * 3}

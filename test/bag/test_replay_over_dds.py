@@ -9,7 +9,7 @@ import pytest
 from iot_fl_ros.bag.federation import read_federation
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.cli.processes import FleetProcesses, NodeProcesses
+from iot_fl_ros.cli.recorded_fleet import RecordedFleet
 from iot_fl_ros.learning.outputs import read_events
 
 ROUNDS = 10
@@ -24,23 +24,15 @@ def recorded(toy_settings, tmp_path):
     env = {
         'ROS_DOMAIN_ID': str(60 + os.getpid() % 10), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'
     }  # fmt: skip
-    fleet = FleetProcesses(settings, 3, tmp_path / 'run', robots_per_process=3, env=env)
-    end = time.monotonic() + 120
-    fleet.start('recorder', ['-p', f'bag:={tmp_path / "bag"}', '-p', 'fleet:=true'])
-    fleet.start_learner(['robot_0', 'robot_1', 'robot_2'], 0)
-    # Ten rounds take less than a second here: all robots must be heard before the first one.
-    while 'recording /fleet/updates of 3 publishers' not in fleet.log('recorder'):
-        fleet.check()
-        assert time.monotonic() < end, fleet.log('recorder')
-        time.sleep(0.05)
-    fleet.start_aggregator()
-    try:
+    fleet = RecordedFleet(
+        settings, 3, tmp_path / 'run', tmp_path / 'bag', robots_per_process=3, env=env
+    )
+    with fleet:
+        end = time.monotonic() + 120
         while fleet.running('aggregator'):
             fleet.check()
             assert time.monotonic() < end, fleet.log('aggregator')
             time.sleep(0.1)
-    finally:
-        NodeProcesses.__exit__(fleet, None, None, None)
     assert set(fleet.codes().values()) == {0}, fleet.codes()
     # A plan may be overwritten by the next one before it is taken, what is aggregated may not.
     assert 'dropped 0' in fleet.log('recorder')

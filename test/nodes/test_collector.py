@@ -99,8 +99,10 @@ def test_it_says_what_it_lacks(collector):
     assert 'camera/camera_info' in node.lacks()
     node._info(_info(320, FOCAL))
     assert 'ground_truth' in node.lacks()
+    assert not node._looking
     _look(node, 1.0)
     assert node.lacks() == ''
+    assert node._looking
 
 
 def test_a_folder_that_cannot_be_written_is_an_error_at_once(collector, tmp_path):

@@ -11,12 +11,12 @@ import rclpy
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import Bool
 
 from iot_fl_ros.cli.processes import NodeProcesses
 from iot_fl_ros.cli.watch import private_dds_env
-from iot_fl_ros.ros.world_messages import odometry
+from iot_fl_ros.ros.world_messages import LATCHED, odometry
+from iot_fl_ros.world.collection import LOOKING
 from iot_fl_ros.world.motion import Motion
 from iot_fl_ros.world.robot import start_pose
 
@@ -38,9 +38,8 @@ class Listener:
         self.commands, self.truths, self.finished = [], [], []
         self.node.create_subscription(Twist, '/robot_0/cmd_vel', self.commands.append, 10)
         self.node.create_subscription(Odometry, '/robot_0/ground_truth', self.truths.append, 10)
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.node.create_subscription(
-            Bool, '/robot_0/patrol/finished', lambda m: self.finished.append(m.data), latched
+            Bool, '/robot_0/patrol/finished', lambda m: self.finished.append(m.data), LATCHED
         )
         self.poses = self.node.create_publisher(Odometry, '/robot_0/made_up', 10)
 
@@ -105,6 +104,28 @@ def test_without_poses_and_at_the_end_the_robot_is_stopped(listener, tmp_path):
     assert 'Traceback' not in processes.log('patrol')
     assert 'bad pose' in processes.log('patrol')
     assert listener.finished == [False]
+
+
+def test_a_patrol_waits_until_it_may_drive(listener, tmp_path):
+    own = ['-p', 'pose_topic:=made_up', '-p', 'wait_for:=collector/looking']
+    may = listener.node.create_publisher(Bool, f'/robot_0/{LOOKING}', LATCHED)
+    with NodeProcesses(tmp_path, env=private_dds_env()) as processes:
+        processes.start('patrol', [*ROBOT, *own])
+        listener.spin_until(listener.poses.get_subscription_count, processes)
+        listener.spin_until(may.get_subscription_count, processes)
+        may.publish(Bool(data=False))
+        place = start_pose(0)[:2]
+        listener.say(*place)
+        listener.say(math.nan, 0.0)  # whose warning says that the pose before has been looked at
+        listener.spin_until(lambda: 'bad pose' in processes.log('patrol'), processes)
+        assert all(command == Twist() for command in listener.commands)
+        may.publish(Bool(data=True))
+
+        def drives():
+            listener.say(*place)
+            return any(command != Twist() for command in listener.commands)
+
+        listener.spin_until(drives, processes)
 
 
 def test_a_room_that_is_not_there_is_one_line(tmp_path):

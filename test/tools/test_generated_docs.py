@@ -25,8 +25,8 @@ def generator() -> ModuleType:
 @pytest.fixture
 def copy(generator: ModuleType, tmp_path: Path) -> Path:
     (tmp_path / 'docs').mkdir()
-    pages = (generator.SPLIT, generator.MESH, generator.TRAM)
-    for name in (generator.README, generator.STATES, *pages):
+    pages = (generator.SPLIT, generator.MESH, generator.TRAM, generator.BAGS)
+    for name in (generator.README, generator.STATES, generator.SIMULATION, *pages):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
