@@ -251,7 +251,7 @@ def describe(action):
 
 
 def test_a_patrol_that_is_done_is_not_started_again(module):
-    value = {'patrol': 'own', 'loops': '1', 'use_respawn': 'true'}
+    value = {'patrol': 'own', 'loops': '1', 'use_respawn': 'true', 'output': ''}
     patrols = module._patrols(value, ['robot_0'])
     assert "'respawn': False" in describe(patrols['robot_0'])
 
