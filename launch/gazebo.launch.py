@@ -5,6 +5,8 @@ Each robot has camera/image, camera/camera_info, odom, ground_truth and cmd_vel 
 the robots collect what they see and then learn together.
 """
 
+import atexit
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -111,6 +113,7 @@ def _gazebo(value, world, names):
         launch_arguments={'gz_args': gz_args, 'on_exit_shutdown': 'true'}.items(),
     )
     folder = Path(tempfile.mkdtemp(prefix='iot_fl_ros_bridge_'))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     world_name = read_world(world).name
     robots = [
         action

@@ -49,7 +49,8 @@ def _descriptor(item: Setting) -> ParameterDescriptor:
     doc = item.doc + (f' One of: {", ".join(item.choices)}.' if item.choices else '')
     descriptor = ParameterDescriptor(description=doc, read_only=True)
     descriptor.dynamic_typing = item.kind is list
-    if item.minimum is None and item.maximum is None:
+    # Ranges are for single numbers; those of a list are checked by us alone.
+    if item.kind is list or (item.minimum is None and item.maximum is None):
         return descriptor
     low, high = item.minimum, item.maximum
     if item.kind is int:

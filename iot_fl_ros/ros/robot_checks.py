@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -97,9 +98,9 @@ def discovery_server() -> Finding:
     if not given:
         return Finding('discovery server', True, f'{DISCOVERY_SERVER} is not set: multicast')
     for server in filter(None, given.split(';')):
-        host, _, port = server.rpartition(':') if ':' in server else (server, '', '')
+        host, port = _host_and_port(server)
         try:
-            socket.getaddrinfo(host.strip('[]'), int(port or _SERVER_PORT), type=socket.SOCK_DGRAM)
+            socket.getaddrinfo(host, int(port or _SERVER_PORT), type=socket.SOCK_DGRAM)
         except (OSError, ValueError) as error:
             return Finding('discovery server', False, f'{server}: {error}',
                            f'{DISCOVERY_SERVER}=HOST:PORT[;HOST:PORT]')  # fmt: skip
@@ -108,6 +109,16 @@ def discovery_server() -> Finding:
                        'export ROS_SUPER_CLIENT=TRUE where you call ros2 topic list and the like',
                        advice=True)  # fmt: skip
     return Finding('discovery server', True, given)
+
+
+def _host_and_port(server: str) -> tuple[str, str]:
+    """Return host and port ('' = the usual one) of HOST, HOST:PORT or TCPv4:[HOST]:PORT."""
+    address = re.sub(r'^(?:UDP|TCP)v[46]:', '', server)
+    bracketed = re.fullmatch(r'\[(.+)\](?::(.*))?', address)
+    if bracketed:
+        return bracketed[1], bracketed[2] or ''
+    host, _, port = address.partition(':')
+    return host, port
 
 
 @dataclass

@@ -92,6 +92,12 @@ def test_a_pose_that_is_none_is_refused(collector):
     assert node.collection.counts()['own'] > 0
 
 
+def test_a_list_of_rooms_is_described_without_a_range_of_floats(collector):
+    descriptor = collector(rooms=[1, 2]).describe_parameter('rooms')
+    assert not descriptor.floating_point_range
+    assert 'Rooms' in descriptor.description
+
+
 def test_it_says_what_it_lacks(collector):
     node = collector()
     assert 'camera/image' in node.lacks()

@@ -65,6 +65,7 @@ def test_a_tunnel_with_small_packets_is_seen(interfaces):
         ('', '', True, 'multicast'),
         ('127.0.0.1:11811', 'TRUE', True, '127.0.0.1'),
         ('127.0.0.1', '', False, 'ROS_SUPER_CLIENT is not set'),
+        ('TCPv4:[127.0.0.1]:42100;[::1]:11811', 'TRUE', True, '42100'),
         ('127.0.0.1:port', 'TRUE', False, 'port'),
         ('no.such.host.invalid:1', 'TRUE', False, 'no.such.host.invalid'),
     ],
