@@ -29,7 +29,7 @@ from iot_fl_ros.bag.recording import RecordingThread  # noqa: E402
 from iot_fl_ros.bag.storage import COMPRESSIONS  # noqa: E402
 from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter  # noqa: E402
 from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError, IotFlError  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
 from iot_fl_ros.ros.convert import ROS_TYPES  # noqa: E402
 from iot_fl_ros.ros.diagnostics import Diagnostics, status  # noqa: E402
@@ -122,7 +122,7 @@ class RecorderNode(Node):
         self.get_logger().info(f'recording into {self.settings.bag}')
 
     def stop(self) -> None:
-        """Finish the bag and say what is in it."""
+        """Finish the bag and say what is in it; IotFlError if it is not all that came."""
         self.recording.close()
         recording = self.recording
         text = (
@@ -130,9 +130,9 @@ class RecorderNode(Node):
             f'{len(self._sources)} topics; dropped {recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
-        if recording.error:
-            self.get_logger().error(f'recording stopped early: {recording.error}')
         self.get_logger().info(f'wrote {self.settings.bag}: {text}')
+        if recording.error:
+            raise IotFlError(f'recording stopped early: {recording.error}')
 
     def _expect_fleet(self) -> None:
         """Subscribe to the fleet's topics before anybody is there: their first messages count."""

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
@@ -22,6 +23,8 @@ from iot_fl_ros.bag.recording import RecordingThread
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.cli.processes import NodeProcesses
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.nodes.recorder import RecorderNode
 
 STRING = 'std_msgs/msg/String'
 DOMAIN = 60 + os.getpid() % 10
@@ -70,6 +73,19 @@ def test_a_full_disk_ends_writing_not_the_process(tmp_path):
     assert 'No space left' in thread.error
     assert not thread.put('/a', 2, b'abcd')
     thread.close()
+
+
+def test_a_recorder_whose_disk_was_full_says_so_at_its_end(tmp_path):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=98)
+    given = {'bag': str(tmp_path / 'bag'), 'all': True}
+    overrides = [Parameter(name, value=value) for name, value in given.items()]
+    node = RecorderNode(context=context, parameter_overrides=overrides)
+    node.recording.error = 'bag: No space left on device'
+    with pytest.raises(IotFlError, match='No space left'):
+        node.stop()
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
 
 
 def test_the_profile_that_matches_all_publishers_is_asked_for():
