@@ -7,8 +7,8 @@ from iot_fl_ros.nodes.process import catch_signals
 catch_signals()
 
 import time  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -24,6 +24,7 @@ from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa:
 from iot_fl_ros.core.split_messages import Inference  # noqa: E402
 from iot_fl_ros.learning.outputs import write_json  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
 from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.topics import publisher_qos  # noqa: E402
@@ -84,6 +85,9 @@ class BagPlayerNode(Node):
         )
         clock_qos = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         self._clock_publisher = self.create_publisher(ClockMessage, '/clock', clock_qos)
+
+    def close(self) -> None:
+        """Nothing is left to do."""
 
     def start(self) -> None:
         """Begin to play."""
@@ -174,31 +178,9 @@ def _time(stamp: int) -> Time:
     return Time(sec=stamp // _NANO, nanosec=stamp % _NANO)
 
 
-class BagPlayerApplication:
-    """The process of one player."""
-
-    use_events_executor: bool = True
-
-    def __init__(self) -> None:
-        self._node = BagPlayerNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the answers are written."""
-        return self._node.finished
-
-    def close(self) -> None:
-        """Nothing is left to do."""
-
-
 def main(args: list[str] | None = None) -> int:
     """Play until the end of the bag, SIGINT or SIGTERM."""
-    return run(BagPlayerApplication, args, profile='camera')
+    return run(partial(SingleApplication, BagPlayerNode), args, profile='camera')
 
 
 if __name__ == '__main__':

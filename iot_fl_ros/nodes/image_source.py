@@ -6,8 +6,8 @@ from iot_fl_ros.nodes.process import catch_signals
 
 catch_signals()
 
-from collections.abc import Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from typing import Any  # noqa: E402
 
 from rclpy.node import Node  # noqa: E402
@@ -17,6 +17,7 @@ from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
 from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
 from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 
@@ -71,32 +72,13 @@ class ImageSourceNode(Node):
             message = from_rgb(picture.rgb, stamp, self.settings.frame_id)
         self._publisher.publish(message)
 
-
-class ImageSourceApplication:
-    """The process of one image source."""
-
-    use_events_executor: bool = True
-
-    def __init__(self) -> None:
-        self._node = ImageSourceNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the last picture is out."""
-        return self._node.finished
-
     def close(self) -> None:
         """Nothing is left to do."""
 
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the pictures, SIGINT or SIGTERM."""
-    return run(ImageSourceApplication, args, profile='camera')
+    return run(partial(SingleApplication, ImageSourceNode), args, profile='camera')
 
 
 if __name__ == '__main__':

@@ -11,8 +11,9 @@ from iot_fl_ros.nodes.process import catch_signals
 catch_signals()
 
 import time  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
+from collections.abc import Callable  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -28,6 +29,7 @@ from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
 from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
 from iot_fl_ros.core.errors import ConfigError, SimulatorError  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
 from iot_fl_ros.ros.images import from_rgb  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
 from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry  # noqa: E402
@@ -179,32 +181,9 @@ class SimulatorNode(Node):
             self.get_logger().warning(str(error), throttle_duration_sec=_WARN_PERIOD)
 
 
-class SimulatorApplication:
-    """The process of the simulator."""
-
-    use_events_executor: bool = True
-
-    def __init__(self) -> None:
-        self._node = SimulatorNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the time to simulate is over."""
-        return self._node.finished
-
-    def close(self) -> None:
-        """Free the graphics; SimulatorError if the simulation broke down."""
-        self._node.close()
-
-
 def main(args: list[str] | None = None) -> int:
     """Run until the end of `duration`, SIGINT or SIGTERM."""
-    return run(SimulatorApplication, args, profile='camera')
+    return run(partial(SingleApplication, SimulatorNode), args, profile='camera')
 
 
 if __name__ == '__main__':

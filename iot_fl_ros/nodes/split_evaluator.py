@@ -7,8 +7,8 @@ from iot_fl_ros.nodes.process import catch_signals
 catch_signals()
 
 import itertools  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
 from dataclasses import dataclass  # noqa: E402
+from functools import partial  # noqa: E402
 from pathlib import Path  # noqa: E402
 from typing import Any  # noqa: E402
 
@@ -21,6 +21,7 @@ from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa:
 from iot_fl_ros.core.split_messages import Inference  # noqa: E402
 from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
 from iot_fl_ros.nodes.process import run  # noqa: E402
+from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
 from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
 from iot_fl_ros.ros.images import from_rgb  # noqa: E402
 from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
@@ -121,32 +122,13 @@ class SplitEvaluatorNode(Node):
             if status.name == f'iot_fl tail of {self._robot_id}':
                 self._tail = {item.key: item.value for item in status.values}
 
-
-class SplitEvaluatorApplication:
-    """The process of one evaluator."""
-
-    use_events_executor: bool = True
-
-    def __init__(self) -> None:
-        self._node = SplitEvaluatorNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the results are written."""
-        return self._node.finished
-
     def close(self) -> None:
         """Nothing is left to do."""
 
 
 def main(args: list[str] | None = None) -> int:
     """Run until the results are written, SIGINT or SIGTERM."""
-    return run(SplitEvaluatorApplication, args, profile='camera')
+    return run(partial(SingleApplication, SplitEvaluatorNode), args, profile='camera')
 
 
 if __name__ == '__main__':
