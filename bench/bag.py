@@ -34,8 +34,7 @@ from iot_fl_ros.bag.reader import Bag, open_bag
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import BagSettings, BagWriter
 from iot_fl_ros.cli.main import main as iot_fl
-from iot_fl_ros.cli.processes import NodeProcesses
-from iot_fl_ros.cli.watch import private_dds_env
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.split.bundle import Bundle, load_bundle

@@ -22,9 +22,9 @@ from typing import Any
 import psutil
 from fleets import LABELS, echo_settings, environment, make_data
 
-from iot_fl_ros.cli.discovery import discovery_server
-from iot_fl_ros.cli.processes import FleetProcesses
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes.discovery_server import discovery_server
+from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.ros.network_profile import DISCOVERY_SERVER
 
 TIMEOUT = 300.0

@@ -9,37 +9,39 @@ import torch
 from torch import nn
 
 from iot_fl_ros.core.tensors import Tensors
-from iot_fl_ros.learning.dsfl import DsFl
-from iot_fl_ros.learning.fedavg import FedAvg
-from iot_fl_ros.learning.method import GlobalSet, Party
+from iot_fl_ros.methods.dsfl import DsFl
+from iot_fl_ros.methods.fedavg import FedAvg
+from iot_fl_ros.methods.method import GlobalSet, Participant
 
 
 class EchoWeights(FedAvg):
     """FedAvg without training."""
 
-    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
+    def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Keep the weights."""
-        party.prepared.update(sets[-1].tensors)
+        participant.prepared.update(sets[-1].tensors)
 
-    def train(self, party: Party, round: int) -> tuple[Tensors, float]:
+    def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
         """Send back the weights."""
-        return dict(party.prepared), 0.0
+        return dict(participant.prepared), 0.0
 
 
 class EchoLabels(DsFl):
     """DS-FL without training and prediction."""
 
-    def prepare(self, party: Party) -> None:
+    def prepare(self, participant: Participant) -> None:
         """Nothing to compare."""
 
-    def adopt(self, party: Party, sets: Sequence[GlobalSet]) -> None:
+    def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Keep the labels."""
-        party.prepared.update(sets[-1].tensors)
+        participant.prepared.update(sets[-1].tensors)
 
-    def train(self, party: Party, round: int) -> tuple[Tensors, float]:
+    def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
         """Send back the labels; in round 1, equal ones."""
         samples = len(self.exchange.asked(round))
-        labels = party.prepared.get('labels', np.full((samples, len(self.info.class_names)), 25))
+        labels = participant.prepared.get(
+            'labels', np.full((samples, len(self.info.class_names)), 25)
+        )
         return {'labels': labels.astype(np.uint8), 'distances': np.zeros(samples, np.uint8)}, 0.0
 
 

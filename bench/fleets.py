@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from iot_fl_ros.cli.processes import FleetProcesses
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.ros.network_profile import VARIABLE
 
 HERE = Path(__file__).resolve().parent

@@ -16,9 +16,9 @@ import numpy as np
 import torch
 
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.learning.labels import LabelCodec
-from iot_fl_ros.learning.learner import Learner, Schedule
+from iot_fl_ros.methods.labels.codec import LabelCodec
 from iot_fl_ros.models.registry import build_model
+from iot_fl_ros.training.trainer import Schedule, Trainer
 
 STEPS = 8
 SAMPLES = 1_000
@@ -49,7 +49,7 @@ def main() -> None:
     """Train, label, print."""
     torch.set_num_threads(1)
     samples = load_samples('fashion-mnist', 'train')
-    learner = Learner(build_model('compact_cnn', samples.shape, 10, 0), 'cpu')
+    trainer = Trainer(build_model('compact_cnn', samples.shape, 10, 0), 'cpu')
     order = np.random.default_rng(0).permutation(len(samples))
     others = samples.take(order[:SAMPLES])
     former: np.ndarray | None = None
@@ -57,8 +57,8 @@ def main() -> None:
     for step in range(1, STEPS + 1):
         part = samples.take(order[step * SAMPLES : (step + 1) * SAMPLES])
         assert part.labels is not None
-        learner.train(part, part.labels, Schedule(2, 50, 0.1), step)
-        labels = learner.probabilities(others)
+        trainer.train(part, part.labels, Schedule(2, 50, 0.1), step)
+        labels = trainer.probabilities(others)
         result = sizes(labels, former)
         print(f'step {step}:', result, file=sys.stderr, flush=True)
         former = labels

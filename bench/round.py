@@ -25,9 +25,9 @@ import rclpy
 from fleets import HERE, LABELS, WEIGHTS, echo_settings, environment, make_data
 from rclpy.executors import SingleThreadedExecutor
 
-from iot_fl_ros.cli.processes import FleetProcesses
-from iot_fl_ros.core.messages import RobotStatus, RoundPlan
-from iot_fl_ros.fleet.simulation import robot_ids
+from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.ros.convert import ROS_TYPES, decode
 from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.ros.topics import subscription_qos

@@ -77,8 +77,8 @@ def ours(path: Path, robots: int, rounds: int, threads: int) -> None:
     """Run the fleet in memory; print seconds of every round as JSON."""
     import torch
 
-    from iot_fl_ros.fleet.simulation import Simulation
-    from iot_fl_ros.learning.settings import FleetSettings
+    from iot_fl_ros.federation.settings import FleetSettings
+    from iot_fl_ros.memory.federation import Simulation
 
     torch.set_num_threads(1)
     settings = FleetSettings.from_flat(

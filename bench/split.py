@@ -33,9 +33,9 @@ from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested
-from iot_fl_ros.core.feature_packet import FeaturePacket
-from iot_fl_ros.core.split_messages import Inference
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.network_profile import use_network_profile

@@ -24,7 +24,7 @@ from iot_fl_ros.ros.launching import (
 ARGUMENTS = {
     'robots': ('3', 'Number of robots.'),
     'namespace': ('fleet', 'Namespace of the aggregator; robots have their own.'),
-    'method': ('', 'dsfl, fedavg, single, ... or your own; empty = that of params_file.'),
+    'method': ('', 'dsfl, fedavg, alone, ... or your own; empty = that of params_file.'),
     'params_file': (str(SHARE / 'config/demo.yaml'), 'ROS parameter file keyed /**.'),
     'rounds': ('', 'Number of rounds; empty = that of params_file.'),
     'output': ('', 'Folder for events, summary and checkpoints; empty = that of params_file.'),

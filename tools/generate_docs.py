@@ -1,6 +1,6 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from learning/states.py, the tables of parameters and topics in
+docs/state_machines.md comes from federation/states.py, the tables of parameters and topics in
 README.md and pages in docs/ from the settings classes and ros/topics.py. Needs the
 installed package.
 """
@@ -17,15 +17,14 @@ from typing import Any
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.core.config import Setting, settings_of
+from iot_fl_ros.core.messages.fields import WireMessage
 from iot_fl_ros.core.registry import Registry
-from iot_fl_ros.core.wire import WireMessage
-from iot_fl_ros.learning.mesh_settings import PeerSettings
-from iot_fl_ros.learning.peer_registry import DEFAULT_PEER_METHOD, PEER_METHODS
-from iot_fl_ros.learning.registry import DEFAULT_METHOD, METHODS
-from iot_fl_ros.learning.settings import AggregatorSettings, LearnerSettings
-from iot_fl_ros.learning.states import AGGREGATOR_TABLE, PEER_TABLE, ROBOT_TABLE
-from iot_fl_ros.learning.tram.settings import TramNodeSettings
-from iot_fl_ros.learning.tram.states import PLACE_TABLE
+from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
+from iot_fl_ros.federation.states import AGGREGATOR_TABLE, ROBOT_TABLE
+from iot_fl_ros.mesh.settings import PeerSettings
+from iot_fl_ros.mesh.states import PEER_TABLE
+from iot_fl_ros.methods.mesh_registry import DEFAULT_PEER_METHOD, PEER_METHODS
+from iot_fl_ros.methods.registry import DEFAULT_METHOD, METHODS
 from iot_fl_ros.nodes.bag_player import PlayerSettings
 from iot_fl_ros.nodes.collector import CollectorSettings
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
@@ -44,6 +43,8 @@ from iot_fl_ros.ros.topics import (
     subscription_qos,
 )
 from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
+from iot_fl_ros.token.settings import TramNodeSettings
+from iot_fl_ros.token.states import PLACE_TABLE
 from iot_fl_ros.world.patrol import PatrolSettings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -101,7 +102,7 @@ AUTOSTART = Setting(
 STATES_HEAD = """\
 # State machines
 
-<!-- Written by tools/generate_docs.py from iot_fl_ros/learning/states.py. Do not edit. -->
+<!-- Written by tools/generate_docs.py from iot_fl_ros/federation/states.py. Do not edit. -->
 
 A pair of state and trigger that is not in a table cannot happen; the code raises if it does.
 """

@@ -19,10 +19,10 @@ from iot_fl_ros.bag.reader import Bag, check_own_types
 from iot_fl_ros.bag.shared_head import SharedHead, Timing
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
-from iot_fl_ros.core.split_messages import Inference, check_bundle_name
-from iot_fl_ros.core.wire import SourceHeader
-from iot_fl_ros.fleet.split_simulation import SplitSimulation, WorkTimes
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference, check_bundle_name
 from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.memory.split import SplitSimulation, WorkTimes
 from iot_fl_ros.ros.convert import decode
 from iot_fl_ros.split.answers import Answer, AnswerSettings
 from iot_fl_ros.split.bundle import Bundle

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from iot_fl_ros.bag.evaluation import Evaluation, LossRun
-from iot_fl_ros.core.split_messages import Inference
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.split.agreement import BoxAgreement
 from iot_fl_ros.split.answers import Answer
 

@@ -22,9 +22,9 @@ from iot_fl_ros.bag.evaluation import ROBOT, Evaluation
 from iot_fl_ros.bag.evaluation_figures import LossFigures, figures_of, unsplit_accuracy
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.split_messages import Inference
-from iot_fl_ros.core.wire import SourceHeader
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.ros.convert import encode
 from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.split.answers import Answer
@@ -175,8 +175,9 @@ def _unsplit_message(evaluation: Evaluation, number: int, answer: Answer) -> Inf
     names = evaluation.bundle.class_names
     ids = tuple(int(i) for i in answer.class_ids)
     return Inference(
-        SourceHeader(header.stamp, header.frame_id), ROBOT, 0, 0, number, 1.0, 0.0, ids,
-        tuple(names[i] if i < len(names) else str(i) for i in ids),
-        tuple(float(s) for s in answer.scores),
-        tuple(float(v) for v in answer.boxes.reshape(-1)),
+        header=SourceHeader(header.stamp, header.frame_id), robot_id=ROBOT, session=0, epoch=0,
+        frame=number, received=1.0, latency=0.0, class_ids=ids,
+        class_names=tuple(names[i] if i < len(names) else str(i) for i in ids),
+        scores=tuple(float(s) for s in answer.scores),
+        boxes=tuple(float(v) for v in answer.boxes.reshape(-1)),
     )  # fmt: skip

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.bag.reader import Bag, check_own_types
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
-from iot_fl_ros.core.messages import (
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.federation import (
     GlobalChunk,
     PlanState,
     RobotStatus,
     RoundPlan,
     RoundReport,
     RunInfo,
-    TensorChunk,
 )
-from iot_fl_ros.core.transfer import Assembly
-from iot_fl_ros.core.wire import WireMessage
+from iot_fl_ros.core.messages.fields import WireMessage
+from iot_fl_ros.exchange.chunking import Assembly
 from iot_fl_ros.ros.convert import decode
 
 _KINDS: Mapping[str, type[WireMessage]] = {

@@ -13,8 +13,8 @@ from rclpy.serialization import serialize_message
 from iot_fl_ros.bag.definitions import canonical
 from iot_fl_ros.bag.writer import BagSettings, BagWriter
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.split_messages import Inference
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.ros.convert import encode
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb
@@ -82,5 +82,8 @@ def _write_label(writer: BagWriter, topic: str, stamp: int, label: int) -> None:
     if not writer.has_topic(topic):
         writer.add_topic(topic, _LABEL_TYPE, [publisher_qos(Inference)])
     header = SourceHeader(stamp, FRAME_ID)
-    truth = Inference(header, TRUTH, 0, 0, 0, 1.0, 0.0, (label,), (str(label),), (1.0,), ())
+    truth = Inference(
+        header=header, robot_id=TRUTH, session=0, epoch=0, frame=0, received=1.0, latency=0.0,
+        class_ids=(label,), class_names=(str(label),), scores=(1.0,), boxes=(),
+    )  # fmt: skip
     writer.write(topic, stamp, canonical(_LABEL_TYPE, encode(truth)))

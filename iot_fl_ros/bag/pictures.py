@@ -11,7 +11,7 @@ from sensor_msgs.msg import CompressedImage, Image
 
 from iot_fl_ros.bag.reader import Bag
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.ros.convert import source_header
 
 # Who plays pictures begins so long before the first one: head and tail have to meet, s.

@@ -24,13 +24,13 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
-from iot_fl_ros.core.messages import RobotState, RobotStatus
+from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import Tensors
-from iot_fl_ros.learning.aggregator import AggregatorMachine
-from iot_fl_ros.learning.asking.asker import Asker
-from iot_fl_ros.learning.asking.settings import ASK_ALL
-from iot_fl_ros.learning.jobs import Aggregate, Assess
-from iot_fl_ros.learning.settings import RunSettings
+from iot_fl_ros.federation.aggregator import AggregatorMachine
+from iot_fl_ros.federation.jobs import Aggregate, Evaluate
+from iot_fl_ros.federation.selection.selector import ParticipantSelector
+from iot_fl_ros.federation.selection.settings import ASK_ALL
+from iot_fl_ros.federation.settings import RunSettings
 
 _DEADLINE = 'deadline'
 # What the machine warns of until all participants are there again.
@@ -52,7 +52,7 @@ class Outcome:
     refused: tuple[str, ...]
 
 
-class RecordedAsker(Asker):
+class RecordedSelector(ParticipantSelector):
     """Asks in each round the robots that `participants` names, once all of them are there."""
 
     def __init__(self, seed: int) -> None:
@@ -81,11 +81,11 @@ class Replay:
         self.worker = worker
         self._exact = exact
         self._federation = federation
-        self._asker = RecordedAsker(worker.info.seed)
+        self._selector = RecordedSelector(worker.info.seed)
         last = max((one.number for one in federation.ended), default=1)
         settings = RunSettings(rounds=max(last, worker.info.rounds))
         self.machine = AggregatorMachine(
-            settings, worker.info, worker.initial_global(), asker=self._asker
+            settings, worker.info, worker.initial_global(), selector=self._selector
         )
         self._now = 0.0
         self._accuracy = math.nan
@@ -107,14 +107,14 @@ class Replay:
                 'rounds between, or their reports, are not in the bag'
             )
         self._accuracy, self._tensors, self._warnings, self._accepted = math.nan, {}, [], []
-        self._asker.participants = tuple(sorted({*one.participants, *robots}))
-        for robot_id in self._asker.participants:
+        self._selector.participants = tuple(sorted({*one.participants, *robots}))
+        for robot_id in self._selector.participants:
             if self._open:
                 break
             self._hear(self._ready(robot_id, one.number))
         if not self._open:
             raise DataError(f'round {one.number} cannot be opened again')
-        self._asker.participants = ()  # the next round opens when it is played
+        self._selector.participants = ()  # the next round opens when it is played
         for robot_id in sorted(robots):
             self._send(one, robot_id)
         if self._open:
@@ -174,12 +174,12 @@ class Replay:
                 case Record(row) if row['kind'] == 'update':
                     self._accepted.append(str(row['robot']))
 
-    def _run(self, job: Aggregate | Assess) -> Event:
+    def _run(self, job: Aggregate | Evaluate) -> Event:
         try:
             result = self.worker.run(job)
         except (IotFlError, ValueError, ArithmeticError) as error:
             return JobFailed(job, f'{type(error).__name__}: {error}')
-        if isinstance(job, Assess):
+        if isinstance(job, Evaluate):
             self._accuracy = result
         else:
             self._tensors = result

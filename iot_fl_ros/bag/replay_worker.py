@@ -12,15 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.core.messages import AGGREGATOR, RunInfo
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.learning.jobs import AggregatorWorker
-from iot_fl_ros.learning.learner import Learner
-from iot_fl_ros.learning.method import Method, Party
-from iot_fl_ros.learning.registry import METHODS, method_of
-from iot_fl_ros.learning.settings import AggregatorSettings, ModelSettings
+from iot_fl_ros.federation.settings import AggregatorSettings, ModelSettings
+from iot_fl_ros.federation.workers import AggregatorWorker
+from iot_fl_ros.methods.method import Participant, StarMethod
+from iot_fl_ros.methods.registry import METHODS, method_of
 from iot_fl_ros.models.registry import MODELS, build_classifier
+from iot_fl_ros.training.trainer import Trainer
 
 # Epochs on the open set, where a method has them.
 _LEARNING = 'aggregator_epochs'
@@ -56,16 +56,16 @@ class ReplayWorker(AggregatorWorker):
         self.info, self._method = info, method
 
     @property
-    def method(self) -> Method:
+    def method(self) -> StarMethod:
         """The method that aggregates."""
         return self._method
 
     @property
-    def party(self) -> Party:
+    def participant(self) -> Participant:
         """The aggregator's model and memory."""
-        return self._party
+        return self._participant
 
-    def _without_data(self, info: RunInfo, method: Method) -> None:
+    def _without_data(self, info: RunInfo, method: StarMethod) -> None:
         names = {field.name for field in dataclasses.fields(method.settings)}
         if _LEARNING in names:
             method.settings = dataclasses.replace(method.settings, **{_LEARNING: 0})
@@ -76,6 +76,6 @@ class ReplayWorker(AggregatorWorker):
         open_set = Samples(blank, None) if info.open_set_size else None
         self._store = None
         self._test = None
-        self._party = Party(AGGREGATOR, Learner(model, 'cpu'), open_set)
+        self._participant = Participant(AGGREGATOR, Trainer(model, 'cpu'), open_set)
         self._method = method
         self.info = info

@@ -19,9 +19,9 @@ from iot_fl_ros.bag.federation import Federation, RecordedRound
 from iot_fl_ros.bag.replay import Outcome, Replay
 from iot_fl_ros.bag.replay_worker import ReplayWorker
 from iot_fl_ros.core.errors import ConfigError, MessageError
-from iot_fl_ros.core.messages import RunInfo
-from iot_fl_ros.learning.dsfl import DsFl
-from iot_fl_ros.learning.registry import method_of, method_settings, settings_text
+from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.methods.dsfl import DsFl
+from iot_fl_ros.methods.registry import method_of, method_settings, settings_text
 
 _NANO = 1e-9
 
@@ -161,7 +161,7 @@ def _labels(
     if not isinstance(method, DsFl):
         return None
     try:
-        return method.exchange.decode(worker.party.memory, outcome.tensors, outcome.round)
+        return method.exchange.decode(worker.participant.memory, outcome.tensors, outcome.round)
     except MessageError:
         return None
 

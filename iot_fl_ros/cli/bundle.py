@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from iot_fl_ros.cli.training_progress import TrainingProgress
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
+from iot_fl_ros.reports.training_progress import TrainingProgress
 from iot_fl_ros.split.bundle import save_bundle
 from iot_fl_ros.split.codec import FILLS
 from iot_fl_ros.split.comtune import LossSettings

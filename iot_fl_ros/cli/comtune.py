@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from iot_fl_ros.cli.loss_plot import draw_accuracy_against_loss
 from iot_fl_ros.cli.options import read_overrides
-from iot_fl_ros.cli.training_progress import TrainingProgress
 from iot_fl_ros.core.config import read_settings
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.learning.outputs import write_json
 from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.reports.loss_plot import draw_accuracy_against_loss
+from iot_fl_ros.reports.training_progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.split.bundle import Bundle, save_bundle
 from iot_fl_ros.split.evaluation import LossEvaluation

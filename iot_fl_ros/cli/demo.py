@@ -12,12 +12,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.display import summary_table
-from iot_fl_ros.cli.plot import plot_runs
-from iot_fl_ros.cli.watch import private_dds_env, run_fleet
 from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.processes.federation import run_fleet
+from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.reports.display import summary_table
+from iot_fl_ros.reports.run_plots import plot_runs
 from iot_fl_ros.ros.share import share_folder
 
 METHODS = ('dsfl', 'fedavg')

@@ -12,16 +12,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.mesh_display import mesh_table
-from iot_fl_ros.cli.mesh_plot import plot_mesh
-from iot_fl_ros.cli.mesh_processes import mesh_rows, run_mesh
-from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
-from iot_fl_ros.learning.graph import build_graph
-from iot_fl_ros.learning.mesh_settings import GRAPHS, MeshRunSettings
-from iot_fl_ros.learning.mixing import mixing_matrix, spectral_gap
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.mesh.graph import build_graph
+from iot_fl_ros.mesh.mixing import mixing_matrix, spectral_gap
+from iot_fl_ros.mesh.settings import GRAPHS, MeshRunSettings
+from iot_fl_ros.processes.mesh import mesh_rows, run_mesh
+from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.reports.mesh_display import mesh_table
+from iot_fl_ros.reports.mesh_plot import plot_mesh
 from iot_fl_ros.ros.share import share_folder
 
 METHODS = ('cmfd', 'gossip', 'alone')

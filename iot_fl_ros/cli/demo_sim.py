@@ -18,12 +18,12 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from iot_fl_ros.cli.sim_learning import Learning
-from iot_fl_ros.cli.sim_plot import plot_sim, top_picture
-from iot_fl_ros.cli.sim_processes import collect
-from iot_fl_ros.cli.watch import private_dds_env
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.processes.world import collect
+from iot_fl_ros.processes.world_learning import Learning
+from iot_fl_ros.reports.world_plot import plot_sim, top_picture
 from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world
 

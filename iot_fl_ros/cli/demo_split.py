@@ -17,12 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from iot_fl_ros.cli.comtune import compare, make_bundle
-from iot_fl_ros.cli.loss_plot import draw_accuracy_against_loss
-from iot_fl_ros.cli.processes import NodeProcesses, parameter_arguments
-from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.processes.nodes import NodeProcesses, parameter_arguments, private_dds_env
+from iot_fl_ros.reports.loss_plot import draw_accuracy_against_loss
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.split.bundle import Bundle, save_bundle
 from iot_fl_ros.split.recipe import Recipe, RecipeSettings

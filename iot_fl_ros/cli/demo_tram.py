@@ -14,12 +14,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from iot_fl_ros.cli.tram_plot import plot_tram
-from iot_fl_ros.cli.tram_processes import run_tram, summarize_tram
-from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
-from iot_fl_ros.learning.outputs import write_json
+from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.processes.token import run_tram, summarize_tram
+from iot_fl_ros.reports.token_plot import plot_tram
 from iot_fl_ros.ros.share import share_folder
 
 

@@ -22,9 +22,9 @@ from iot_fl_ros.bag.evaluation_figures import LossFigures
 from iot_fl_ros.bag.evaluation_files import LIVE, check_output, table_of, write_evaluation
 from iot_fl_ros.bag.pictures import image_topic
 from iot_fl_ros.bag.reader import Bag, open_bag
-from iot_fl_ros.cli.evaluate_live import evaluate_live
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_settings
+from iot_fl_ros.processes.evaluation import evaluate_live
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
 LOSSES = (0.0, 0.1, 0.3, 0.5)

@@ -14,15 +14,15 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from iot_fl_ros.cli.mesh_display import mesh_table
-from iot_fl_ros.cli.mesh_plot import plot_mesh
-from iot_fl_ros.cli.mesh_processes import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
-from iot_fl_ros.learning.graph import build_graph
-from iot_fl_ros.learning.mesh_settings import MeshRunSettings
-from iot_fl_ros.learning.outputs import RunWriter
+from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.memory.mesh import MeshSimulation
+from iot_fl_ros.mesh.graph import build_graph
+from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.processes.mesh import mesh_rows, run_mesh, summarize_mesh
+from iot_fl_ros.reports.mesh_display import mesh_table
+from iot_fl_ros.reports.mesh_plot import plot_mesh
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
 
 

@@ -25,8 +25,8 @@ from iot_fl_ros.bag.what_if import Change, Difference, changed_info, compare
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.learning.outputs import write_json
-from iot_fl_ros.learning.settings import AggregatorSettings, FleetSettings
+from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.federation.settings import AggregatorSettings, FleetSettings
 
 _METHOD = 'method.'
 _WIDTH = 120

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.discovery import discovery_server
-from iot_fl_ros.cli.display import summary_table
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
-from iot_fl_ros.cli.plot import plot_runs
-from iot_fl_ros.cli.watch import run_fleet
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.processes.discovery_server import discovery_server
+from iot_fl_ros.processes.federation import run_fleet
+from iot_fl_ros.reports.display import summary_table
+from iot_fl_ros.reports.run_plots import plot_runs
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
 
 

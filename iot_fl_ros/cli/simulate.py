@@ -13,14 +13,13 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from iot_fl_ros.cli.display import summary_table
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
-from iot_fl_ros.cli.plot import plot_runs
-from iot_fl_ros.cli.watch import read_summary
+from iot_fl_ros.core.run_files import RunWriter, read_summary
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.outputs import RunWriter
-from iot_fl_ros.learning.settings import FleetSettings, resolved
+from iot_fl_ros.federation.settings import FleetSettings, resolved
+from iot_fl_ros.memory.federation import Simulation
+from iot_fl_ros.reports.display import summary_table
+from iot_fl_ros.reports.run_plots import plot_runs
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

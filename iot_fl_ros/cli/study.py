@@ -18,16 +18,16 @@ from joblib import Parallel, delayed
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from iot_fl_ros.cli.loss_study import run_loss_study
-from iot_fl_ros.cli.selection_report import write_selection_report
-from iot_fl_ros.cli.selection_study import play_games
-from iot_fl_ros.cli.study_report import write_report
 from iot_fl_ros.core.errors import ConfigError, IotFlError
-from iot_fl_ros.fleet.selection_study import GAME_KEYS, games_of, read_games
-from iot_fl_ros.fleet.study import StudyRun, do_run, read_study
-from iot_fl_ros.fleet.study_results import MARK, read_mark
-from iot_fl_ros.learning.outputs import RunWriter, write_json
+from iot_fl_ros.core.run_files import RunWriter, write_json
+from iot_fl_ros.reports.selection_report import write_selection_report
+from iot_fl_ros.reports.study_report import write_report
 from iot_fl_ros.ros.share import share_folder
+from iot_fl_ros.studies.loss_runs import run_loss_study
+from iot_fl_ros.studies.results import MARK, read_mark
+from iot_fl_ros.studies.selection import GAME_KEYS, games_of, read_games
+from iot_fl_ros.studies.selection_runs import play_games
+from iot_fl_ros.studies.study import StudyRun, do_run, read_study
 
 Result = tuple[StudyRun, list[dict[str, Any]], dict[str, Any]]
 

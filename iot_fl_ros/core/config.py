@@ -92,6 +92,11 @@ def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:
             )
 
 
+def setting_names(cls: type) -> set[str]:
+    """Return the dotted names of a settings dataclass."""
+    return {item.name for item in settings_of(cls)}
+
+
 def read_settings(cls: type[T], flat: Mapping[str, Any], known: Iterable[str] = ()) -> T:
     """Build a settings dataclass from dotted names; ConfigError names any unknown one.
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from iot_fl_ros.core.feature_packet import FramePackets
+from iot_fl_ros.core.messages.feature_packet import FramePackets
+from iot_fl_ros.core.messages.fields import WireMessage
 from iot_fl_ros.core.tensors import Tensors
-from iot_fl_ros.core.wire import WireMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Hear:
+class Subscribe:
     """Take messages of class `kind` from the namespaces of `robot_ids`, and of nobody else.
 
     Replaces what was heard of that class before.
@@ -31,7 +31,7 @@ class Hear:
 
 
 @dataclass(frozen=True, slots=True)
-class Reach:
+class PreparePublisher:
     """Get ready to send messages of class `kind` into the namespaces of `robot_ids`.
 
     Discovery takes a while; what is sent before it is over is lost.
@@ -104,6 +104,6 @@ class RunEnded:
 
 
 Effect = (
-    Publish | PublishPackets | Hear | Reach | StartJob | SetTimer | CancelTimer | SaveCheckpoint
-    | Record | Warn | RunEnded
+    Publish | PublishPackets | Subscribe | PreparePublisher | StartJob | SetTimer | CancelTimer
+    | SaveCheckpoint | Record | Warn | RunEnded
 )  # fmt: skip

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from iot_fl_ros.core.feature_packet import FeaturePacket
-from iot_fl_ros.core.wire import SourceHeader, WireMessage
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket
+from iot_fl_ros.core.messages.fields import SourceHeader, WireMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from builtin_interfaces.msg import Time
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rosgraph_msgs.msg import Clock as ClockMessage
 
-import time  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from builtin_interfaces.msg import Time  # noqa: E402
-from rclpy.clock import Clock, ClockType  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data  # noqa: E402
-from rosgraph_msgs.msg import Clock as ClockMessage  # noqa: E402
-
-from iot_fl_ros.bag.pictures import LEAD, BagPicture, image_topic, pictures  # noqa: E402
-from iot_fl_ros.bag.reader import open_bag  # noqa: E402
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.split_messages import Inference  # noqa: E402
-from iot_fl_ros.learning.outputs import write_json  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
-from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.topics import publisher_qos  # noqa: E402
+from iot_fl_ros.bag.pictures import LEAD, BagPicture, image_topic, pictures
+from iot_fl_ros.bag.reader import open_bag
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.topics import publisher_qos
 
 _NANO = 1_000_000_000
 _TICK = 0.005
@@ -60,7 +55,7 @@ class BagPlayerNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('bag_player', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(PlayerSettings)})
+        refuse_unknown(given, setting_names(PlayerSettings))
         settings = self.settings = declare(self, PlayerSettings, given)
         self._bag = open_bag(Path(settings.bag).expanduser(), salvage=settings.salvage)
         topic = image_topic(self._bag, settings.topic)
@@ -180,8 +175,4 @@ def _time(stamp: int) -> Time:
 
 def main(args: list[str] | None = None) -> int:
     """Play until the end of the bag, SIGINT or SIGTERM."""
-    return run(partial(SingleApplication, BagPlayerNode), args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(BagPlayerNode), args, profile='camera')

@@ -7,45 +7,35 @@ view.png.
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import collections
+import dataclasses
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Bool
 
-import collections  # noqa: E402
-import dataclasses  # noqa: E402
-import math  # noqa: E402
-from collections.abc import Sequence  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.clock import Clock, ClockType  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-from std_msgs.msg import Bool  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError, DataError, MessageError  # noqa: E402
-from iot_fl_ros.data import fashion_mnist  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.ros.images import to_rgb  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.world_messages import LATCHED, motion_from  # noqa: E402
-from iot_fl_ros.world.collection import (  # noqa: E402
-    LOOKING,
-    Collection,
-    PlanarPose,
-    PoseTrack,
-    empty_folder,
-)
-from iot_fl_ros.world.plan import ROOMS  # noqa: E402
-from iot_fl_ros.world.poses import pose_matrix  # noqa: E402
-from iot_fl_ros.world.robot import robots  # noqa: E402
-from iot_fl_ros.world.sdf import read_world  # noqa: E402
-from iot_fl_ros.world.sight import Scene, camera_pose  # noqa: E402
-from iot_fl_ros.world.textures import prepare_world  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.data import fashion_mnist
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.images import to_rgb
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.world_messages import LATCHED, motion_from
+from iot_fl_ros.world.collection import LOOKING, Collection, PlanarPose, PoseTrack, empty_folder
+from iot_fl_ros.world.observation import Scene, camera_pose
+from iot_fl_ros.world.plan import ROOMS
+from iot_fl_ros.world.poses import pose_matrix
+from iot_fl_ros.world.robot import robots
+from iot_fl_ros.world.sdf import read_world
+from iot_fl_ros.world.textures import prepare_world
 
 _WAITING = 20  # pictures that wait for the pose of their time
 _REPORT_PERIOD = 10.0
@@ -70,10 +60,12 @@ class CollectorSettings:
 class CollectorNode(Node):
     """One robot's collector; its namespace is the robot."""
 
+    finished = False
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('collector', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(CollectorSettings)})
+        refuse_unknown(given, setting_names(CollectorSettings))
         self.settings = declare(self, CollectorSettings, given)
         self._folder = empty_folder(_folder(self.settings))
         world = Path(self.settings.world) if self.settings.world else prepare_world()
@@ -100,7 +92,7 @@ class CollectorNode(Node):
         self.create_timer(_REPORT_PERIOD, self._report, clock=steady)
         self.get_logger().info(f'waiting for {self.lacks()}')
 
-    def save(self) -> None:
+    def close(self) -> None:
         """Write what was collected; DataError if there is nothing, or it cannot be written."""
         try:
             self.collection.save(self._folder, self._names)
@@ -188,29 +180,6 @@ def _seconds(message: Any) -> float:
     return float(stamp.sec + stamp.nanosec * 1e-9)
 
 
-class CollectorApplication:
-    """The process of one collector."""
-
-    use_events_executor: bool = True
-    finished = False
-
-    def __init__(self) -> None:
-        self._node = CollectorNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    def close(self) -> None:
-        """Write what was collected; DataError if nothing was."""
-        self._node.save()
-
-
 def main(args: list[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM."""
-    return run(CollectorApplication, args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(CollectorNode), args, profile='camera')

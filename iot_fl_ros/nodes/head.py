@@ -2,80 +2,46 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CompressedImage, Image
 
-import secrets  # noqa: E402
-from collections.abc import Callable, Sequence  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-import torch  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from rclpy.qos_overriding_options import QoSOverridingOptions  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError, MessageError  # noqa: E402
-from iot_fl_ros.core.events import PictureArrived, SwitchRequested  # noqa: E402
-from iot_fl_ros.core.names import check_robot_id  # noqa: E402
-from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
-from iot_fl_ros.ros.convert import source_header  # noqa: E402
-from iot_fl_ros.ros.diagnostics import Diagnostics  # noqa: E402
-from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
-from iot_fl_ros.ros.images import to_rgb  # noqa: E402
-from iot_fl_ros.ros.late_service import LateService  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.split_diagnostics import describe_head  # noqa: E402
-from iot_fl_ros.ros.topics import HEAD_ROLE  # noqa: E402
-from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
-from iot_fl_ros.split.head import HeadMachine  # noqa: E402
-from iot_fl_ros.split.jobs import HeadWorker  # noqa: E402
-from iot_fl_ros.split.settings import HeadNodeSettings  # noqa: E402
-from iot_fl_ros.srv import SwitchSplit  # noqa: E402
+from iot_fl_ros.core.config import setting_names
+from iot_fl_ros.core.events import Event, PictureArrived, SwitchRequested
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.nodes.application import Threads, one
+from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.convert import source_header
+from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.images import to_rgb
+from iot_fl_ros.ros.late_service import LateService
+from iot_fl_ros.ros.parameters import declare
+from iot_fl_ros.ros.split_diagnostics import describe_head
+from iot_fl_ros.split.head import HeadMachine
+from iot_fl_ros.split.jobs import HeadWorker
+from iot_fl_ros.split.settings import HeadNodeSettings
+from iot_fl_ros.srv import SwitchSplit
 
 
-class HeadNode(Node):
+class HeadNode(ParticipantNode):
     """Takes `image` (or `image/compressed`), offers `~/switch_split`."""
 
-    def __init__(self, thread: WorkerThread, background: WorkerThread, **kwargs: Any) -> None:
-        super().__init__('head', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(HeadNodeSettings)})
-        self.settings = declare(self, HeadNodeSettings, given)
-        robot_id = self.settings.robot_id or self.get_namespace().strip('/').replace('/', '_')
-        try:
-            check_robot_id(robot_id)
-        except MessageError as error:
-            raise ConfigError(
-                f'{error}: set robot_id, or start the head in a namespace'
-            ) from error
-        self.machine = HeadMachine(
-            robot_id,
-            secrets.randbits(32),
-            self.settings.deadline,
-            self.settings.switch_timeout,
+    def __init__(self, threads: Threads, **kwargs: Any) -> None:
+        super().__init__('head', threads, **kwargs)
+        self.settings = declare(
+            self, HeadNodeSettings, self.given(setting_names(HeadNodeSettings))
         )
-        self.driver = MachineDriver(
-            self,
-            HEAD_ROLE,
-            self.machine,
-            HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
-            thread,
-            background=background,
-            namespace=self.settings.fleet_namespace,
-            deadline=self.settings.deadline,
-        )
-        self._diagnostics = Diagnostics(self)
-
-    def start(self) -> None:
-        """Announce the first bundle and take pictures."""
-        self.driver.start()
-        self.driver.tell(
-            SwitchRequested(self.settings.bundle, self.settings.bits, self._first_switch)
-        )
+        self.process_settings = self.settings
+        remedy = 'set robot_id, or start the head in a namespace'
+        self._robot_id = own_robot_id(self, self.settings.robot_id, remedy)
+        self.machine = self._new_machine()
         compressed = self.settings.image_transport == 'compressed'
         self.create_subscription(
             CompressedImage if compressed else Image,
@@ -85,14 +51,42 @@ class HeadNode(Node):
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
         )
         LateService(self, SwitchSplit, '~/switch_split', self._switch)
-        self._diagnostics.start(lambda: [describe_head(self.machine, self.driver.now())])
 
-    def stop(self) -> None:
-        """Send nothing any more."""
-        self.driver.stop()
+    def make_driver(self) -> MachineDriver:
+        """Return a driver around a machine in a session of its own."""
+        self.machine = self._new_machine()
+        return MachineDriver(
+            self,
+            Role.HEAD,
+            self.machine,
+            HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
+            self.threads.worker,
+            background=self.threads.background,
+            namespace=self.settings.fleet_namespace,
+            deadline=self.settings.deadline,
+        )
+
+    def begin(self) -> None:
+        """Announce the first bundle."""
+        settings = self.settings
+        self._tell(SwitchRequested(settings.bundle, settings.bits, self._first_switch))
+
+    def describe(self, now: float) -> Iterable[DiagnosticStatus]:
+        """Yield the head's status."""
+        yield describe_head(self.machine, now)
+
+    def _new_machine(self) -> HeadMachine:
+        settings = self.settings
+        return HeadMachine(
+            self._robot_id, secrets.randbits(32), settings.deadline, settings.switch_timeout
+        )
+
+    def _tell(self, event: Event) -> None:
+        if self.driver:
+            self.driver.tell(event)
 
     def _picture(self, message: Any) -> None:
-        self.driver.tell(PictureArrived(source_header(message.header), message))
+        self._tell(PictureArrived(source_header(message.header), message))
 
     def _first_switch(self, success: bool, epoch: int, reason: str) -> None:
         if success:
@@ -115,35 +109,12 @@ class HeadNode(Node):
             response.success, response.epoch, response.message = success, epoch, reason
             done()
 
-        self.driver.tell(SwitchRequested(request.bundle, request.bits, answer))
-
-
-class HeadApplication:
-    """The process of one head."""
-
-    def __init__(self) -> None:
-        self._thread, self._background = WorkerThread(), WorkerThread()
-        self._node = HeadNode(self._thread, self._background)
-        self.nodes: Sequence[Any] = (self._node,)
-        self.finished = False
-        self.use_events_executor: bool = self._node.settings.use_events_executor
-        torch.set_num_threads(self._node.settings.threads)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    def close(self) -> None:
-        """Stop."""
-        self._node.stop()
-        self._background.stop(0.0)
-        self._thread.stop(WORKER_TIMEOUT)
+        if self.driver:
+            self._tell(SwitchRequested(request.bundle, request.bits, answer))
+        else:
+            answer(False, 0, 'the head is not active')
 
 
 def main(args: list[str] | None = None) -> int:
     """Run until SIGINT or SIGTERM."""
-    return run(HeadApplication, args)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(one(HeadNode), args)

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+from dataclasses import dataclass
+from typing import Any
 
-catch_signals()
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CompressedImage, Image
 
-from dataclasses import dataclass  # noqa: E402
-from functools import partial  # noqa: E402
-from typing import Any  # noqa: E402
-
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
-from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.data.image_stream import SOURCES, open_stream
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb
+from iot_fl_ros.ros.parameters import declare, overrides_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class ImageSourceNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('image_source', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(ImageSourceSettings)})
+        refuse_unknown(given, setting_names(ImageSourceSettings))
         self.settings = declare(self, ImageSourceSettings, given)
         self._stream = open_stream(self.settings.source)
         self.finished = False
@@ -78,8 +73,4 @@ class ImageSourceNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the pictures, SIGINT or SIGTERM."""
-    return run(partial(SingleApplication, ImageSourceNode), args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(ImageSourceNode), args, profile='camera')

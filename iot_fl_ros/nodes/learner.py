@@ -1,70 +1,51 @@
-"""The learner: one or several robots that take part in federated runs. A lifecycle node.
-
-activate takes part in whatever run the fleet has, deactivate leaves it: a robot that needs its
-processor for something else is deactivated and activated again later.
-"""
+"""The learner: one or several robots that take part in whatever run the fleet has."""
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import BatteryState
 
-import math  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.federation import AGGREGATOR
+from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.federation.robot import RobotMachine
+from iot_fl_ros.federation.settings import LearnerSettings, fleet_setting_names
+from iot_fl_ros.federation.workers import RobotWorker
+from iot_fl_ros.nodes.application import Threads, robots
+from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.diagnostics import describe_robot
+from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.parameters import declare
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import BatteryState  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError, IotFlError  # noqa: E402
-from iot_fl_ros.core.events import Leave  # noqa: E402
-from iot_fl_ros.core.messages import AGGREGATOR  # noqa: E402
-from iot_fl_ros.core.store import FolderStore  # noqa: E402
-from iot_fl_ros.learning.jobs import RobotWorker  # noqa: E402
-from iot_fl_ros.learning.robot import RobotMachine  # noqa: E402
-from iot_fl_ros.learning.settings import (  # noqa: E402
-    LearnerSettings,
-    NodeSettings,
-    fleet_setting_names,
-)
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.nodes.robots import RobotsApplication  # noqa: E402
-from iot_fl_ros.ros.diagnostics import Diagnostics, describe_robot  # noqa: E402
-from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.topics import ROBOT_ROLE  # noqa: E402
-from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
+_REMEDY = 'set robot.id or start the node in a namespace'
 
 
-class LearnerNode(LifecycleNode):
+class LearnerNode(ParticipantNode):
     """One robot: publishes robot_status and updates, takes plans and global tensors.
 
-    index: position among the robots of this process; it moves data.partition_index on.
+    index: position among the robots of this process.
     """
 
     def __init__(
-        self, thread: WorkerThread, robot_id: str = '', index: int = 0, **kwargs: Any
+        self, threads: Threads, robot_id: str = '', index: int = 0, **kwargs: Any
     ) -> None:
-        super().__init__('learner', **kwargs)
-        given = overrides_of(self)
-        others = {name for name in given if name.startswith('method.')} | {'autostart'}
-        refuse_unknown(given, fleet_setting_names() | others)
-        self.autostart = bool(self.declare_parameter('autostart', True).value)
-        given['data.partition_index'] = given.get('data.partition_index', 0) + index
+        super().__init__('learner', threads, **kwargs)
+        given = self.given(fleet_setting_names(), index=index, methods=True)
         self.settings = declare(self, LearnerSettings, given)
-        self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
-        self.robot_id = self.robot_id.replace('/', '_')
-        if not self.robot_id or self.robot_id == AGGREGATOR:
-            raise ConfigError(
-                f'robot id is {self.robot_id!r}: set robot.id or start the node in a namespace'
-            )
-        self.finished = False
-        self._charge = math.nan
+        self.process_settings = self.settings.node
         robot = self.settings.robot
+        self.robot_id = own_robot_id(self, robot_id or robot.id, _REMEDY, in_topics=False)
+        if self.robot_id == AGGREGATOR:
+            raise ConfigError(f'robot id is {self.robot_id!r}, which is taken: {_REMEDY}')
+        self._charge = math.nan
         self.machine = self._new_machine()
         if robot.battery_topic:
             # Best effort, so that it matches whatever the battery's driver offers.
@@ -74,63 +55,24 @@ class LearnerNode(LifecycleNode):
         folder = robot.checkpoint_dir
         store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
         self._worker = RobotWorker(self.robot_id, self.settings, store)
-        self._thread = thread
-        self._driver: MachineDriver | None = None
-        self._diagnostics = Diagnostics(self)
 
-    @property
-    def node_settings(self) -> NodeSettings:
-        """How the process uses its machine."""
-        return self.settings.node
-
-    def start(self) -> None:
-        """Configure and activate, unless somebody else manages the life cycle."""
-        if not self.autostart:
-            return
-        for step in (self.trigger_configure, self.trigger_activate):
-            if step() is not TransitionCallbackReturn.SUCCESS:
-                raise IotFlError(f'{self.robot_id} could not be activated, see its log')
-
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to take part."""
-        driver = MachineDriver(
+    def make_driver(self) -> MachineDriver:
+        """Return a driver around a machine that knows of no run yet."""
+        self.machine = self._new_machine()
+        return MachineDriver(
             self,
-            ROBOT_ROLE,
+            Role.ROBOT,
             self.machine,
             self._worker,
-            self._thread,
+            self.threads.worker,
             namespace=self.settings.node.fleet_namespace,
             ended=self._ended,
-            sent=self.machine.note_sent,
+            sent=self.machine.endpoint.note_sent,
         )
-        try:
-            driver.start()
-        except Exception as error:  # rclpy would drop it without a word
-            self.get_logger().error(f'cannot take part: {error}')
-            driver.stop()
-            return TransitionCallbackReturn.FAILURE
-        self._driver = driver
-        self._diagnostics.start(lambda: [describe_robot(self.machine)])
-        return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Say goodbye and take part in nothing; the next activation begins anew."""
-        self.leave()
-        self.machine = self._new_machine()
-        return super().on_deactivate(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Say goodbye for ever."""
-        self.leave()
-        return super().on_shutdown(state)
-
-    def leave(self) -> None:
-        """Say goodbye and stop."""
-        if self._driver:
-            self._diagnostics.stop()
-            self._driver.tell(Leave())
-            self._driver.stop()
-            self._driver = None
+    def describe(self, now: float) -> Iterable[DiagnosticStatus]:
+        """Yield the robot's status."""
+        yield describe_robot(self.machine)
 
     def _new_machine(self) -> RobotMachine:
         robot = self.settings.robot
@@ -149,14 +91,10 @@ class LearnerNode(LifecycleNode):
         self.machine.note_battery(charge)
 
     def _ended(self) -> None:
-        self.get_logger().info(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
-        self.finished = self.settings.node.exit_when_finished
+        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
+        self.ended(self.settings.node.exit_when_finished, text)
 
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the run (exit_when_finished), SIGINT or SIGTERM."""
-    return run(partial(RobotsApplication, LearnerNode, 'learner'), args)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(robots(LearnerNode, 'learner'), args)

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+from typing import Any
 
-catch_signals()
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
+from rclpy.node import Node
+from std_msgs.msg import Bool
 
-from collections.abc import Sequence  # noqa: E402
-from typing import Any  # noqa: E402
-
-from geometry_msgs.msg import Twist  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.duration import Duration  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from std_msgs.msg import Bool  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import MessageError  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.world_messages import LATCHED, bridge_qos, motion_from, twist  # noqa: E402
-from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity  # noqa: E402
-from iot_fl_ros.world.routes import detour, rooms_of, tour  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting_names
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.world_messages import LATCHED, bridge_qos, motion_from, twist
+from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity
+from iot_fl_ros.world.routes import detour, rooms_of, tour
 
 _WARN_PERIOD = 5.0
 _LAST_WORD = 2.0  # how long to wait until the robot has heard that it is to stop, s
@@ -35,7 +31,7 @@ class PatrolNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('patrol', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(PatrolSettings)})
+        refuse_unknown(given, setting_names(PatrolSettings))
         self.settings = declare(self, PatrolSettings, given)
         self._rooms = rooms_of(self.settings.route)
         self.patrol: Patrol | None = None  # from the first pose on
@@ -56,10 +52,15 @@ class PatrolNode(Node):
 
     @property
     def finished(self) -> bool:
+        """Whether the route is done and the process is to end then."""
+        return self.route_done and self.settings.exit_when_finished
+
+    @property
+    def route_done(self) -> bool:
         """Whether the route is done."""
         return self.patrol is not None and self.patrol.finished
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Stop the robot, and wait until it knows."""
         self._command(STOP)
         self._commands.wait_for_all_acked(Duration(seconds=_LAST_WORD))
@@ -90,7 +91,7 @@ class PatrolNode(Node):
 
     def _watch(self) -> None:
         """Stop a robot that nobody can see."""
-        if self._heard is None or self.finished or abs(self._now() - self._heard) < _STALE:
+        if self._heard is None or self.route_done or abs(self._now() - self._heard) < _STALE:
             return
         topic = self.resolve_topic_name(self.settings.pose_topic)
         self.get_logger().warning(
@@ -105,33 +106,6 @@ class PatrolNode(Node):
         return float(self.get_clock().now().nanoseconds * 1e-9)
 
 
-class PatrolApplication:
-    """The process of one patrol."""
-
-    use_events_executor: bool = True
-
-    def __init__(self) -> None:
-        self._node = PatrolNode()
-        self.nodes: Sequence[Any] = (self._node,)
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    @property
-    def finished(self) -> bool:
-        """Whether the route is done and the process is to end then."""
-        return self._node.finished and self._node.settings.exit_when_finished
-
-    def close(self) -> None:
-        """Stop the robot."""
-        self._node.stop()
-
-
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the route, SIGINT or SIGTERM."""
-    return run(PatrolApplication, args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(PatrolNode), args, profile='camera')

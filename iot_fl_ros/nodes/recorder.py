@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import importlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-catch_signals()
-
-import importlib  # noqa: E402
-from collections.abc import Iterable, Sequence  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from diagnostic_msgs.msg import DiagnosticStatus  # noqa: E402
-from rclpy.event_handler import SubscriptionEventCallbacks  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import (  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.qos import (
     DurabilityPolicy,
     QoSProfile,
     ReliabilityPolicy,
 )
-from rclpy.subscription import Subscription  # noqa: E402
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
-from iot_fl_ros.bag.definitions import OWN  # noqa: E402
-from iot_fl_ros.bag.qos import subscription_for  # noqa: E402
-from iot_fl_ros.bag.recording import RecordingThread  # noqa: E402
-from iot_fl_ros.bag.storage import COMPRESSIONS  # noqa: E402
-from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter  # noqa: E402
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError, IotFlError  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.ros.convert import ROS_TYPES  # noqa: E402
-from iot_fl_ros.ros.diagnostics import Diagnostics, status  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.topics import (  # noqa: E402
-    AGGREGATOR_ROLE,
-    ROBOT_ROLE,
-    subscription_qos,
-)
+from iot_fl_ros.bag.definitions import OWN
+from iot_fl_ros.bag.qos import subscription_for
+from iot_fl_ros.bag.recording import RecordingThread
+from iot_fl_ros.bag.storage import COMPRESSIONS
+from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.errors import ConfigError, IotFlError
+from iot_fl_ros.core.messages import endpoints_of
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.convert import ROS_TYPES
+from iot_fl_ros.ros.diagnostics import Diagnostics, status
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.topics import subscription_qos
 
 _MEGA = 1_000_000
 _LEASE = 5.0
@@ -82,14 +79,20 @@ class _Source:
     publishers: int = 0
 
 
-class RecorderNode(Node):
-    """Subscribes to topics as they appear, with a QoS that matches all of their publishers."""
+class RecorderNode(ManagedNode):
+    """Subscribes to topics as they appear, with a QoS that matches all of their publishers.
+
+    activate records, deactivate pauses; the bag is finished at the end of the process.
+    """
+
+    finished = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('recorder', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(RecorderSettings)})
+        refuse_unknown(given, {*setting_names(RecorderSettings), AUTOSTART})
         settings = self.settings = declare(self, RecorderSettings, given)
+        self.process_settings = settings
         # An empty list of strings cannot be written on the command line.
         self._wanted = {self.resolve_topic_name(name) for name in settings.topics if name}
         if not settings.bag:
@@ -108,26 +111,50 @@ class RecorderNode(Node):
         )
         self.lost: dict[str, int] = {}
         self._sources: dict[str, _Source] = {}
+        self._introduced: set[str] = set()  # before a pause
         self._unusable: set[str] = set()
+        self._discovery: Timer | None = None
         self._said_dropped = 0
         self._diagnostics = Diagnostics(self)
 
-    def start(self) -> None:
-        """Begin to record."""
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to record, or go on."""
         if self.settings.fleet:
             self._expect_fleet()
         self._discover()
-        self.create_timer(_DISCOVERY_PERIOD, self._discover)
+        self._discovery = self.create_timer(_DISCOVERY_PERIOD, self._discover)
         self._diagnostics.start(self._describe)
         self.get_logger().info(f'recording into {self.settings.bag}')
+        return super().on_activate(state)
 
-    def stop(self) -> None:
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Record nothing until the next activation."""
+        self._pause()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Record nothing any more."""
+        self._pause()
+        return super().on_shutdown(state)
+
+    def _pause(self) -> None:
+        if self._discovery is None:
+            return
+        self._diagnostics.stop()
+        self.destroy_timer(self._discovery)
+        self._discovery = None
+        for source in self._sources.values():
+            self.destroy_subscription(source.subscription)
+        self._introduced |= {name for name, one in self._sources.items() if one.introduced}
+        self._sources.clear()
+
+    def close(self) -> None:
         """Finish the bag and say what is in it; IotFlError if it is not all that came."""
         self.recording.close()
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{len(self._sources)} topics; dropped {recording.dropped:,}; most waiting '
+            f'{len({*self._sources, *self._introduced})} topics; dropped {recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
         self.get_logger().info(f'wrote {self.settings.bag}: {text}')
@@ -137,7 +164,10 @@ class RecorderNode(Node):
     def _expect_fleet(self) -> None:
         """Subscribe to the fleet's topics before anybody is there: their first messages count."""
         namespace = self.settings.fleet_namespace.rstrip('/')
-        for kind in (*AGGREGATOR_ROLE.publishes, *ROBOT_ROLE.publishes):
+        for kind in (
+            *endpoints_of(Role.AGGREGATOR).publishes,
+            *endpoints_of(Role.ROBOT).publishes,
+        ):
             name = self.resolve_topic_name(f'{namespace}/{kind.TOPIC}')
             if name not in self._sources:
                 cls = ROS_TYPES[kind]
@@ -185,7 +215,7 @@ class RecorderNode(Node):
         subscription = self.create_subscription(
             message, name, partial(self._arrived, name), qos, raw=True, event_callbacks=events
         )
-        self._sources[name] = _Source(ros_type, qos, subscription)
+        self._sources[name] = _Source(ros_type, qos, subscription, name in self._introduced)
 
     def _arrived(self, name: str, raw: bytes) -> None:
         source = self._sources[name]
@@ -243,29 +273,6 @@ def _asks_more(asked: QoSProfile, possible: QoSProfile) -> bool:
     )
 
 
-class RecorderApplication:
-    """The process of one recorder."""
-
-    finished = False
-
-    def __init__(self) -> None:
-        self._node = RecorderNode()
-        self.nodes: Sequence[Any] = (self._node,)
-        self.use_events_executor: bool = self._node.settings.use_events_executor
-
-    def start(self) -> None:
-        """Begin."""
-        self._node.start()
-
-    def close(self) -> None:
-        """Finish the bag."""
-        self._node.stop()
-
-
 def main(args: list[str] | None = None) -> int:
     """Record until SIGINT or SIGTERM."""
-    return run(RecorderApplication, args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(RecorderNode), args, profile='camera')

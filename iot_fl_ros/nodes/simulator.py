@@ -6,39 +6,34 @@ names, types, frames and QoS are those of Gazebo behind ros_gz_bridge.
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType
+from rclpy.node import Node
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, Image
 
-import time  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from builtin_interfaces.msg import Time  # noqa: E402
-from geometry_msgs.msg import Twist  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.clock import Clock as RosClock  # noqa: E402
-from rclpy.clock import ClockType  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rosgraph_msgs.msg import Clock  # noqa: E402
-from sensor_msgs.msg import CameraInfo, Image  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError, SimulatorError  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
-from iot_fl_ros.ros.images import from_rgb  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry  # noqa: E402
-from iot_fl_ros.world.elements import Model  # noqa: E402
-from iot_fl_ros.world.motion import Motion  # noqa: E402
-from iot_fl_ros.world.pace import Every, Pace  # noqa: E402
-from iot_fl_ros.world.robot import MOST_ROBOTS  # noqa: E402
-from iot_fl_ros.world.simulation import Simulation  # noqa: E402
-from iot_fl_ros.world.textures import prepare_world  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.errors import ConfigError, SimulatorError
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.images import from_rgb
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry
+from iot_fl_ros.world.elements import Model
+from iot_fl_ros.world.motion import Motion
+from iot_fl_ros.world.pace import Every, Pace
+from iot_fl_ros.world.robot import MOST_ROBOTS
+from iot_fl_ros.world.simulation import Simulation
+from iot_fl_ros.world.textures import prepare_world
 
 # Of simulated time between two looks at the inbox and two ticks of /clock, s; shorter where
 # something is published more often.
@@ -71,7 +66,7 @@ class SimulatorNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('simulator', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(SimulatorSettings)})
+        refuse_unknown(given, setting_names(SimulatorSettings))
         self.settings = declare(self, SimulatorSettings, given)
         if self.get_parameter('use_sim_time').value:
             raise ConfigError('use_sim_time is true: the simulator makes /clock, it cannot wait')
@@ -183,8 +178,4 @@ class SimulatorNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of `duration`, SIGINT or SIGTERM."""
-    return run(partial(SingleApplication, SimulatorNode), args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(SimulatorNode), args, profile='camera')

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Image
 
-import itertools  # noqa: E402
-from dataclasses import dataclass  # noqa: E402
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
-
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
-from rclpy.node import Node  # noqa: E402
-from rclpy.qos import qos_profile_sensor_data  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown, setting, settings_of  # noqa: E402
-from iot_fl_ros.core.split_messages import Inference  # noqa: E402
-from iot_fl_ros.data.image_stream import SOURCES, open_stream  # noqa: E402
-from iot_fl_ros.nodes.process import run  # noqa: E402
-from iot_fl_ros.nodes.single import SingleApplication  # noqa: E402
-from iot_fl_ros.ros.convert import ROS_TYPES, from_ros  # noqa: E402
-from iot_fl_ros.ros.images import from_rgb  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.topics import publisher_qos  # noqa: E402
-from iot_fl_ros.split.report import Answered, write_answers  # noqa: E402
+from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.data.image_stream import SOURCES, open_stream
+from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
+from iot_fl_ros.ros.images import from_rgb
+from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.topics import publisher_qos
+from iot_fl_ros.split.report import Answered, write_answers
 
 _NANO = 1e-9
 
@@ -56,7 +51,7 @@ class SplitEvaluatorNode(Node):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('split_evaluator', **kwargs)
         given = overrides_of(self)
-        refuse_unknown(given, {item.name for item in settings_of(EvaluatorSettings)})
+        refuse_unknown(given, setting_names(EvaluatorSettings))
         self.settings = declare(self, EvaluatorSettings, given)
         stride = self.settings.stride
         self._pictures = itertools.islice(
@@ -128,8 +123,4 @@ class SplitEvaluatorNode(Node):
 
 def main(args: list[str] | None = None) -> int:
     """Run until the results are written, SIGINT or SIGTERM."""
-    return run(partial(SingleApplication, SplitEvaluatorNode), args, profile='camera')
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(single(SplitEvaluatorNode), args, profile='camera')

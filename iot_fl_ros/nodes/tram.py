@@ -2,96 +2,87 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.nodes.process import catch_signals
+from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any
 
-catch_signals()
+from diagnostic_msgs.msg import DiagnosticStatus
 
-from functools import partial  # noqa: E402
-from pathlib import Path  # noqa: E402
-from typing import Any  # noqa: E402
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.core.store import FolderStore, Store
+from iot_fl_ros.nodes.application import Threads, robots
+from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
+from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run
+from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.parameters import declare
+from iot_fl_ros.ros.tram_diagnostics import describe_tram
+from iot_fl_ros.ros.worker import WorkerThread
+from iot_fl_ros.token.node_machine import NodeMachine
+from iot_fl_ros.token.settings import TramNodeSettings, tram_setting_names
+from iot_fl_ros.token.worker import Stores, TramWorker
 
-from rclpy.node import Node  # noqa: E402
-
-from iot_fl_ros.core.config import refuse_unknown  # noqa: E402
-from iot_fl_ros.core.errors import ConfigError  # noqa: E402
-from iot_fl_ros.core.events import Leave  # noqa: E402
-from iot_fl_ros.core.store import FolderStore, Store  # noqa: E402
-from iot_fl_ros.learning.outputs import RunWriter  # noqa: E402
-from iot_fl_ros.learning.settings import NodeSettings  # noqa: E402
-from iot_fl_ros.learning.tram.jobs import TramWorker  # noqa: E402
-from iot_fl_ros.learning.tram.machine import TramMachine  # noqa: E402
-from iot_fl_ros.learning.tram.settings import TramNodeSettings, tram_setting_names  # noqa: E402
-from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run  # noqa: E402
-from iot_fl_ros.nodes.robots import RobotsApplication  # noqa: E402
-from iot_fl_ros.ros.diagnostics import Diagnostics  # noqa: E402
-from iot_fl_ros.ros.driver import MachineDriver  # noqa: E402
-from iot_fl_ros.ros.parameters import declare, overrides_of  # noqa: E402
-from iot_fl_ros.ros.topics import TRAM_ROLE  # noqa: E402
-from iot_fl_ros.ros.tram_diagnostics import describe_tram  # noqa: E402
-from iot_fl_ros.ros.worker import WorkerThread  # noqa: E402
+_REMEDY = (
+    'set robot.id, or start the node in the namespace of a robot of the fleet, see tram.robots'
+)
 
 
-class TramNode(Node):
+class TramNode(ParticipantNode):
     """One robot: takes tokens in its own namespace, trains them, passes them on.
 
-    index: position among the robots of this process; it moves data.partition_index on.
+    index: position among the robots of this process.
     """
 
     def __init__(
-        self, thread: WorkerThread, robot_id: str = '', index: int = 0, **kwargs: Any
+        self, threads: Threads, robot_id: str = '', index: int = 0, **kwargs: Any
     ) -> None:
-        super().__init__('tram', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, tram_setting_names())
-        given['data.partition_index'] = given.get('data.partition_index', 0) + index
+        super().__init__('tram', threads, **kwargs)
+        given = self.given(tram_setting_names(), index=index)
         self.settings = declare(self, TramNodeSettings, given)
         self.settings.check()
-        self.robot_id = robot_id or self.settings.robot.id or self.get_namespace().strip('/')
+        self.process_settings = self.settings.node
+        self.robot_id = own_robot_id(self, robot_id or self.settings.robot.id, _REMEDY)
         if self.robot_id not in self.settings.tram.ids:
             raise ConfigError(
-                f'robot id is {self.robot_id!r}, which tram.robots does not name: set robot.id, '
-                'or start the node in the namespace of a robot of the fleet'
+                f'robot id is {self.robot_id!r}, which tram.robots does not name: {_REMEDY}'
             )
-        self.finished = False
-        self.machine = TramMachine(self.robot_id, self.settings)
-        # Promises must not wait for a training to end before they are on disk.
+        self.machine = NodeMachine(self.robot_id, self.settings)
+        # Its own: promises must not wait for a training, nor for those of another robot.
         self._background = WorkerThread()
-        self._driver = MachineDriver(
+
+    def make_driver(self) -> MachineDriver:
+        """Return a driver around a machine that goes on from its promises and copies."""
+        self.machine = NodeMachine(self.robot_id, self.settings)
+        return MachineDriver(
             self,
-            TRAM_ROLE,
+            Role.TRAM,
             self.machine,
             TramWorker(self.robot_id, self.settings, self._stores()),
-            thread,
+            self.threads.worker,
             namespace=self.settings.node.fleet_namespace,
             lease=self.settings.run.lease,
             record=self._recorder(),
             ended=self._ended,
-            sent=self.machine.note_sent,
+            sent=self.machine.endpoint.note_sent,
             background=self._background,
         )
-        self._diagnostics = Diagnostics(self)
 
-    @property
-    def node_settings(self) -> NodeSettings:
-        """How the process uses its machine."""
-        return self.settings.node
+    def describe(self, now: float) -> Iterable[DiagnosticStatus]:
+        """Yield the robot's status."""
+        yield describe_tram(self.machine)
 
-    def start(self) -> None:
-        """Begin to take part."""
-        self._driver.start()
-        self._diagnostics.start(lambda: [describe_tram(self.machine)])
-
-    def leave(self) -> None:
-        """Say goodbye and stop."""
-        self._driver.tell(Leave())
-        self._driver.stop()
+    def close(self) -> None:
+        """Leave, at the end of the process."""
+        super().close()
         self._background.stop(WORKER_TIMEOUT)
 
     def _folder(self) -> Path | None:
         output = self.settings.run.output
         return Path(output).expanduser() / self.robot_id if output else None
 
-    def _stores(self) -> Any:
+    def _stores(self) -> Stores:
         """Return how to get a store by name: in robot.checkpoint_dir, else beside the events."""
         kept = self.settings.robot.checkpoint_dir
         folder = Path(kept).expanduser() / self.robot_id if kept else self._folder()
@@ -107,8 +98,8 @@ class TramNode(Node):
         return RunWriter(folder, self.settings.flat(), None).record if folder else None
 
     def _ended(self) -> None:
-        self.get_logger().info(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
-        self.finished = self.settings.node.exit_when_finished
+        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
+        self.ended(self.settings.node.exit_when_finished, text)
 
 
 def _store(folder: Path | None, name: str) -> Store | None:
@@ -117,8 +108,4 @@ def _store(folder: Path | None, name: str) -> Store | None:
 
 def main(args: list[str] | None = None) -> int:
     """Run until the end of the run (exit_when_finished), SIGINT or SIGTERM."""
-    return run(partial(RobotsApplication, TramNode, 'tram'), args)
-
-
-if __name__ == '__main__':
-    raise SystemExit(main())
+    return run(robots(TramNode, 'tram'), args)

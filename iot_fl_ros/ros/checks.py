@@ -48,10 +48,17 @@ def ros() -> Finding:
 def messages() -> Finding:
     """The package's messages are built and load."""
     try:
-        from iot_fl_ros.core.messages import ChunkRequest
+        from iot_fl_ros.core.messages.chunks import ChunkRequest
         from iot_fl_ros.ros.convert import decode, encode
 
-        request = ChunkRequest(0.0, 'doctor', 'a', 'b', bytes(32), ())
+        request = ChunkRequest(
+            stamp=0.0,
+            run_id='doctor',
+            sender_id='a',
+            receiver_id='b',
+            digest=bytes(32),
+            missing=(),
+        )
         ok = decode(ChunkRequest, encode(request)) == request
         return Finding('messages', ok, 'a message survives serialization')
     except Exception as error:  # whatever a broken installation raises

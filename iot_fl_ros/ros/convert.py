@@ -9,53 +9,12 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 import iot_fl_ros.msg as ros_msg
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.feature_packet import FeaturePacket
-from iot_fl_ros.core.messages import (
-    MESSAGES,
-    ChunkRequest,
-    GlobalChunk,
-    RobotStatus,
-    RoundPlan,
-    RoundReport,
-    RunInfo,
-    TensorChunk,
-)
-from iot_fl_ros.core.peer_messages import PEER_MESSAGES, PeerChunk, PeerStatus
-from iot_fl_ros.core.split_messages import SPLIT_MESSAGES, Inference, SplitInfo, SplitStatus
-from iot_fl_ros.core.tram_messages import (
-    TRAM_MESSAGES,
-    TokenChunk,
-    TokenClaim,
-    TokenOffer,
-    TokenVote,
-    TramStatus,
-)
-from iot_fl_ros.core.wire import SourceHeader, WireMessage, wire_fields
+from iot_fl_ros.core.messages import KINDS, Kind
+from iot_fl_ros.core.messages.fields import SourceHeader, WireMessage, wire_fields
 
-Kind = type[WireMessage] | type[FeaturePacket]
 ROS_TYPES: dict[Kind, Any] = {
-    FeaturePacket: ros_msg.FeaturePacket,
-    RunInfo: ros_msg.RunInfo,
-    RoundPlan: ros_msg.RoundPlan,
-    RobotStatus: ros_msg.RobotStatus,
-    TensorChunk: ros_msg.TensorChunk,
-    GlobalChunk: ros_msg.TensorChunk,
-    ChunkRequest: ros_msg.ChunkRequest,
-    RoundReport: ros_msg.RoundReport,
-    SplitInfo: ros_msg.SplitInfo,
-    SplitStatus: ros_msg.SplitStatus,
-    Inference: ros_msg.Inference,
-    PeerStatus: ros_msg.PeerStatus,
-    PeerChunk: ros_msg.TensorChunk,
-    TramStatus: ros_msg.TramStatus,
-    TokenOffer: ros_msg.TokenOffer,
-    TokenClaim: ros_msg.TokenClaim,
-    TokenVote: ros_msg.TokenVote,
-    TokenChunk: ros_msg.TensorChunk,
+    kind: getattr(ros_msg, kind.ROS_TYPE or kind.__name__) for kind in KINDS
 }
-assert set(ROS_TYPES) == {
-    *MESSAGES, *SPLIT_MESSAGES, *PEER_MESSAGES, *TRAM_MESSAGES, FeaturePacket,
-}  # fmt: skip
 
 _TYPECODES = {'uint8': 'B', 'uint16': 'H', 'uint32': 'I', 'uint64': 'Q', 'float': 'f'}
 _FORMS: dict[str, Any] = {'tuple': tuple, 'bytes': bytes, 'view': memoryview}

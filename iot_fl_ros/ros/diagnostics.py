@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from iot_fl_ros.core.messages import RobotState
-from iot_fl_ros.learning.aggregator import AggregatorMachine
-from iot_fl_ros.learning.peer import PeerMachine
-from iot_fl_ros.learning.robot import RobotMachine
-from iot_fl_ros.learning.states import PeerState
+from iot_fl_ros.core.messages.federation import RobotState
+from iot_fl_ros.core.messages.mesh import PeerState
+from iot_fl_ros.federation.aggregator import AggregatorMachine
+from iot_fl_ros.federation.robot import RobotMachine
+from iot_fl_ros.mesh.peer import PeerMachine
 
 _PERIOD = 1.0
 Counts = Mapping[tuple[str, str], int]
@@ -54,44 +54,45 @@ def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[Diag
             'waiting for': ' '.join(open_round.late()) if open_round else '',
         },
     )
-    members = machine.roster.members()
-    counts = _by_sender(machine.counters)
-    for robot_id in sorted({*members, *counts}):
-        member = members.get(robot_id)
+    here = machine.roster.statuses()
+    counts = _by_sender(machine.endpoint.refusals)
+    for robot_id in sorted({*here, *counts}):
+        last = here.get(robot_id)
+        missed = machine.roster.missed[robot_id]
         refused = counts.get(robot_id, {})
         level, text = DiagnosticStatus.OK, 'ok'
-        if member is None:
+        if last is None:
             known = 'gone' in refused
             level, text = DiagnosticStatus.ERROR, 'silent' if known else 'refused'
-        elif member.status.state == RobotState.REFUSED:
-            level, text = DiagnosticStatus.ERROR, f'refused: {member.status.reason}'
-        elif member.missed:
-            level, text = DiagnosticStatus.WARN, f'late in the last {member.missed} rounds'
+        elif last.state == RobotState.REFUSED:
+            level, text = DiagnosticStatus.ERROR, f'refused: {last.reason}'
+        elif missed:
+            level, text = DiagnosticStatus.WARN, f'late in the last {missed} rounds'
         elif set(refused) - {'gone', 'late'}:
             level, text = DiagnosticStatus.WARN, 'messages were refused'
         values: dict[str, object] = {
             f'count of {reason}': n for reason, n in sorted(refused.items())
         }
-        if member:
-            values['state'] = RobotState(member.status.state).name.lower()
-            values['seconds since heard'] = f'{now - member.heard:.1f}'
+        if last:
+            values['state'] = RobotState(last.state).name.lower()
+            values['seconds since heard'] = f'{machine.roster.silence(robot_id, now):.1f}'
         yield status(f'iot_fl robot {robot_id or "(unnamed)"}', level, text, values)
 
 
 def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
     """Return a robot's own status."""
-    refused = sum(machine.counters.values())
+    refused = sum(machine.endpoint.refusals.values())
     bad = machine.state is RobotState.REFUSED
     level = DiagnosticStatus.ERROR if bad else DiagnosticStatus.OK
-    values = {'round': machine.round, 'accuracy': f'{machine.accuracy:.3f}'}
-    values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
+    values: dict[str, object] = {'round': machine.round, 'accuracy': f'{machine.accuracy:.3f}'}
+    values |= refusal_values(machine.endpoint.refusals)
     text = f'{machine.state.name.lower()}, {refused} messages refused'
     return status(f'iot_fl learner {machine.robot_id}', level, text, values)
 
 
 def describe_peer(machine: PeerMachine) -> DiagnosticStatus:
     """Return a peer's own status: a neighbour that is missing is a warning."""
-    live = machine.near.live()
+    live = machine.near.statuses()
     missing = [i for i in machine.near.neighbours if i not in live]
     level = DiagnosticStatus.WARN if missing else DiagnosticStatus.OK
     if machine.state is PeerState.REFUSED:
@@ -104,8 +105,8 @@ def describe_peer(machine: PeerMachine) -> DiagnosticStatus:
         'neighbours': ' '.join(machine.near.neighbours),
         'missing': ' '.join(missing),
     }
-    values |= {f'{sender} {reason}': n for (sender, reason), n in sorted(machine.counters.items())}
-    refused = sum(machine.counters.values())
+    values |= refusal_values(machine.endpoint.refusals)
+    refused = sum(machine.endpoint.refusals.values())
     text = f'{machine.state.name.lower()}, {refused} messages refused'
     reason = f': {machine.reason}' if machine.reason else ''
     return status(f'iot_fl peer {machine.robot_id}', level, text + reason, values)
@@ -121,8 +122,13 @@ def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> 
     )
 
 
-def _by_sender(counters: Counts) -> dict[str, dict[str, int]]:
+def refusal_values(refusals: Counts) -> dict[str, object]:
+    """Return the counts of what was refused, for a status."""
+    return {f'{sender} {reason}': n for (sender, reason), n in sorted(refusals.items())}
+
+
+def _by_sender(refusals: Counts) -> dict[str, dict[str, int]]:
     result: dict[str, dict[str, int]] = {}
-    for (sender, reason), count in counters.items():
+    for (sender, reason), count in refusals.items():
         result.setdefault(sender, {})[reason] = count
     return result

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from iot_fl_ros.ros.diagnostics import status
+from iot_fl_ros.ros.diagnostics import refusal_values, status
 from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.tail import TailMachine
 
@@ -20,7 +20,7 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
         'head p50, ms': f'{1e3 * machine.encode_seconds.quantile(0.5):.1f}',
         'head p99, ms': f'{1e3 * machine.encode_seconds.quantile(0.99):.1f}',
     }
-    values |= {f'{who} {why}': n for (who, why), n in sorted(machine.counters.items())}
+    values |= refusal_values(machine.refusals)
     name = f'iot_fl head {machine.robot_id}'
     if info is None:
         return status(name, DiagnosticStatus.WARN, 'no edge is ready for it', values)
@@ -34,7 +34,7 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
 def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus]:
     """Yield the status of the edge, then one for each robot that it serves."""
     served = machine.statistics
-    values = {f'{who} {why}': n for (who, why), n in sorted(machine.counters.items())}
+    values = refusal_values(machine.refusals)
     yield status(
         f'iot_fl tail {machine.edge_id}', DiagnosticStatus.OK, f'{len(served)} robots', values
     )

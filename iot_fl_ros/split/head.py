@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
@@ -30,13 +29,9 @@ from iot_fl_ros.core.events import (
     SwitchRequested,
     TimerFired,
 )
-from iot_fl_ros.core.feature_packet import MAX_NAME, FramePackets
-from iot_fl_ros.core.split_messages import (
-    SplitInfo,
-    SplitStatus,
-    TailState,
-    check_bundle_name,
-)
+from iot_fl_ros.core.messages.feature_packet import MAX_NAME, FramePackets
+from iot_fl_ros.core.messages.split import SplitInfo, SplitStatus, TailState, check_bundle_name
+from iot_fl_ros.exchange.refusals import Refusals
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.statistics import Rate, Recent
@@ -76,7 +71,7 @@ class HeadMachine:
         self._busy = False
         self._frame = 0
         self._sequence = 0
-        self.counters = Refusals()
+        self.refusals = Refusals()
         self.refused = ''
         self.frames_sent = 0
         self.rate = Rate()
@@ -99,7 +94,7 @@ class HeadMachine:
             case JobDone(EncodeFrame(), result):
                 return self._encoded(result, now)
             case JobFailed(EncodeFrame(), error):
-                self.counters.add('camera', 'unusable picture')
+                self.refusals.add('camera', 'unusable picture')
                 warning = Warn('picture', f'a picture could not be used: {error}')
                 return [warning, *self._start_waiting(now)]
             case SwitchRequested():
@@ -119,26 +114,26 @@ class HeadMachine:
             case TimerFired(name) if name == _ANNOUNCE:
                 return self._announce_again(now)
             case BadMessage(_, sender, reason):
-                self.counters.add(sender, reason)
+                self.refusals.add(sender, reason)
         return []
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
         if self._active is None:
-            self.counters.add('camera', 'before the first epoch')
+            self.refusals.add('camera', 'before the first epoch')
             return []
         if len(event.header.frame_id.encode()) > MAX_NAME:
-            self.counters.add('camera', 'frame_id too long')
+            self.refusals.add('camera', 'frame_id too long')
             return [Warn('frame_id', f'pictures are not used: their frame_id has more than '
                          f'{MAX_NAME} bytes')]  # fmt: skip
         if event.header.stamp * _NANO + self._deadline < now:
-            self.counters.add('camera', 'stale picture')
+            self.refusals.add('camera', 'stale picture')
             return [
                 Warn('stale', f'pictures are older than the deadline of {self._deadline:g} s when '
                 'they arrive: does the camera stamp them by this clock?')
             ]  # fmt: skip
         if self._busy:
             if self._waiting:
-                self.counters.add('camera', 'superseded')
+                self.refusals.add('camera', 'superseded')
             self._waiting = event
             return []
         return self._start(event)
@@ -209,11 +204,22 @@ class HeadMachine:
     def _announcement(self, bundle: Bundle, now: float) -> SplitInfo:
         layout = bundle.codec.layout
         return SplitInfo(
-            now, self.robot_id, self.session, self._next_epoch, bundle.name, bundle.digest,
-            bundle.architecture.split_point, bundle.task, bundle.class_names,
-            bundle.codec.spec.bits, layout.packets, layout.packet_bytes, bundle.codec.spec.seed,
-            layout.digest, self._deadline,
-        )  # fmt: skip
+            stamp=now,
+            robot_id=self.robot_id,
+            session=self.session,
+            epoch=self._next_epoch,
+            bundle=bundle.name,
+            bundle_digest=bundle.digest,
+            split_point=bundle.architecture.split_point,
+            task=bundle.task,
+            class_names=bundle.class_names,
+            bits=bundle.codec.spec.bits,
+            packet_count=layout.packets,
+            packet_bytes=layout.packet_bytes,
+            permutation_seed=bundle.codec.spec.seed,
+            layout_digest=layout.digest,
+            deadline=self._deadline,
+        )
 
     def _status(self, status: SplitStatus, now: float) -> list[Effect]:
         offered = self._offered

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.split_messages import SplitInfo
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import SplitInfo
 from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
 from iot_fl_ros.split.bundle import Bundle, load_bundle
 from iot_fl_ros.split.codec import FeatureCodec

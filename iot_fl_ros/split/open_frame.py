@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.feature_packet import FeaturePacket
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.codec import FeatureCodec
 

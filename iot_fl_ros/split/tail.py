@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from iot_fl_ros.core.counters import Refusals
 from iot_fl_ros.core.effects import Effect, Publish, SetTimer, StartJob, Warn
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.events import (
@@ -20,9 +19,10 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
-from iot_fl_ros.core.feature_packet import FeaturePacket
-from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus, TailState
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
+from iot_fl_ros.exchange.refusals import Refusals
 from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
@@ -86,7 +86,7 @@ class TailMachine:
         self._due = float('inf')
         self._slowest = 0.0
         self._reserve = _RESERVE_EXTRA
-        self.counters = Refusals()
+        self.refusals = Refusals()
 
     @property
     def statistics(self) -> dict[str, TailStatistics]:
@@ -119,7 +119,7 @@ class TailMachine:
             case JobFailed(PrepareTail(info), error):
                 return self._refuse(info, error, now)
             case BadMessage(_, sender, reason):
-                self.counters.add(sender, reason)
+                self.refusals.add(sender, reason)
                 return [Warn(f'{sender} {reason}', f'message of {sender} refused: {reason}')]
         return []
 
@@ -163,7 +163,7 @@ class TailMachine:
         return [Publish(self._status(info, TailState.READY, '', now))]
 
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
-        self.counters.add(info.robot_id, 'refused split')
+        self.refusals.add(info.robot_id, 'refused split')
         robot = self._robots.get(info.robot_id)
         if robot is not None and robot.info == info and not robot.epochs:
             del self._robots[info.robot_id]
@@ -174,7 +174,13 @@ class TailMachine:
 
     def _status(self, info: SplitInfo, state: TailState, reason: str, now: float) -> SplitStatus:
         return SplitStatus(
-            now, self.edge_id, info.robot_id, info.session, info.epoch, int(state), reason
+            stamp=now,
+            edge_id=self.edge_id,
+            robot_id=info.robot_id,
+            session=info.session,
+            epoch=info.epoch,
+            state=int(state),
+            reason=reason,
         )
 
     def _packet(self, packet: FeaturePacket, now: float) -> list[Effect]:
@@ -312,7 +318,7 @@ class TailMachine:
         return robot.statistics if robot else TailStatistics()
 
     def _drop(self, sender: str, reason: str) -> list[Effect]:
-        self.counters.add(sender, reason)
+        self.refusals.add(sender, reason)
         if reason == _LATE:
             return []  # usual where packets are lost: the others came, and the answer is out
         hint = _HINTS.get(reason, '')
@@ -330,15 +336,15 @@ def _inference(frame: ReceivedFrame, answer: Answer, now: float) -> Inference:
     packet = frame.packet
     names = frame.bundle.class_names
     return Inference(
-        SourceHeader(packet.stamp, packet.frame_id),
-        packet.robot_id,
-        packet.session,
-        packet.epoch,
-        packet.frame,
-        frame.received,
-        now - packet.stamp * _NANO,
-        tuple(int(i) for i in answer.class_ids),
-        tuple(names[i] if i < len(names) else str(i) for i in answer.class_ids),
-        tuple(float(s) for s in answer.scores),
-        tuple(float(v) for v in answer.boxes.reshape(-1)),
+        header=SourceHeader(packet.stamp, packet.frame_id),
+        robot_id=packet.robot_id,
+        session=packet.session,
+        epoch=packet.epoch,
+        frame=packet.frame,
+        received=frame.received,
+        latency=now - packet.stamp * _NANO,
+        class_ids=tuple(int(i) for i in answer.class_ids),
+        class_names=tuple(names[i] if i < len(names) else str(i) for i in answer.class_ids),
+        scores=tuple(float(s) for s in answer.scores),
+        boxes=tuple(float(v) for v in answer.boxes.reshape(-1)),
     )

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.store import write_durably
+from iot_fl_ros.world.observation import Observation
 from iot_fl_ros.world.plan import room_of
 from iot_fl_ros.world.poses import turn_between
-from iot_fl_ros.world.sight import Sight
 
 OWN, OTHERS, TRACK, VIEW = 'own.npz', 'others.npz', 'track.npz', 'view.png'
 # Latched Bool topic of a collector: true from the first picture of which it knows the pose.
@@ -104,20 +104,24 @@ class Collection:
         self._track: list[PlanarPose] = []
         self._best: tuple[int, NDArray[np.uint8]] | None = None
 
-    def add(self, pose: PlanarPose, rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> int:
+    def add(
+        self, pose: PlanarPose, rgb: NDArray[np.uint8], observations: Sequence[Observation]
+    ) -> int:
         """Take what a picture [height, width, 3] shows; return how many samples it gave."""
         self._track.append(pose)
-        mine = [sight for sight in sights if self._is_own(sight)]
+        mine = [observation for observation in observations if self._is_own(observation)]
         if mine and (self._best is None or len(mine) > self._best[0]):
-            self._best = (len(mine), outlined(rgb, sights))
-        fresh = [sight for sight in sights if self._is_fresh(sight, pose.time)]
-        for sight in fresh:
-            part = self.own if self._is_own(sight) else self.others
-            part.pictures.append(sight.crop(rgb))
-            part.kinds.append(sight.board.kind)
-            part.boards.append(sight.board.name)
-            self._last[sight.board.name] = pose.time
-            self._count[sight.board.name] = self._count.get(sight.board.name, 0) + 1
+            self._best = (len(mine), outlined(rgb, observations))
+        fresh = [
+            observation for observation in observations if self._is_fresh(observation, pose.time)
+        ]
+        for observation in fresh:
+            part = self.own if self._is_own(observation) else self.others
+            part.pictures.append(observation.crop(rgb))
+            part.kinds.append(observation.board.kind)
+            part.boards.append(observation.board.name)
+            self._last[observation.board.name] = pose.time
+            self._count[observation.board.name] = self._count.get(observation.board.name, 0) + 1
         return len(fresh)
 
     def counts(self) -> dict[str, int]:
@@ -148,24 +152,24 @@ class Collection:
             larger = cv2.resize(self._best[1], _VIEW_SIZE, interpolation=cv2.INTER_CUBIC)
             write_durably(folder / VIEW, cv2.imencode('.png', larger[..., ::-1])[1].tobytes())
 
-    def _is_own(self, sight: Sight) -> bool:
-        x, y = sight.board.pose[:2, 3]
+    def _is_own(self, observation: Observation) -> bool:
+        x, y = observation.board.pose[:2, 3]
         return room_of(float(x), float(y)) in self._rooms
 
-    def _is_fresh(self, sight: Sight, time: float) -> bool:
-        name = sight.board.name
+    def _is_fresh(self, observation: Observation, time: float) -> bool:
+        name = observation.board.name
         rested = abs(time - self._last.get(name, -np.inf)) >= self._pause  # or set back
         return rested and self._count.get(name, 0) < self._views
 
 
-def outlined(rgb: NDArray[np.uint8], sights: Sequence[Sight]) -> NDArray[np.uint8]:
+def outlined(rgb: NDArray[np.uint8], observations: Sequence[Observation]) -> NDArray[np.uint8]:
     """Return a picture with the boards outlined that were seen in it."""
     picture = rgb.copy()
-    for sight in sights:
-        corners = sight.corners.round().astype(np.int32).reshape(-1, 1, 2)
+    for observation in observations:
+        corners = observation.corners.round().astype(np.int32).reshape(-1, 1, 2)
         cv2.polylines(picture, [corners], True, _GREEN, 1, cv2.LINE_AA)
         place = (int(corners[0, 0, 0]), max(10, int(corners[0, 0, 1]) - 3))
-        text = str(sight.board.kind)
+        text = str(observation.board.kind)
         cv2.putText(picture, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, _ORANGE, 1, cv2.LINE_AA)
     return picture
 

@@ -1,8 +1,8 @@
 """Federations of the in-memory fleet, recorded into bags as a recorder would."""
 
 from iot_fl_ros.bag.writer import BagWriter
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.federation import Simulation
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import publisher_qos
 

@@ -22,11 +22,11 @@ from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.core.split_messages import Inference
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import open_stream
-from iot_fl_ros.fleet.split_simulation import SplitSimulation
 from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.memory.split import SplitSimulation
 from iot_fl_ros.ros.convert import decode, encode
 from iot_fl_ros.split.agreement import BoxAgreement
 

@@ -22,9 +22,9 @@ from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.bag.recording import RecordingThread
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.cli.processes import NodeProcesses
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.nodes.recorder import RecorderNode
+from iot_fl_ros.processes.nodes import NodeProcesses
 
 STRING = 'std_msgs/msg/String'
 DOMAIN = 60 + os.getpid() % 10

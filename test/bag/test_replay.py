@@ -19,8 +19,9 @@ from iot_fl_ros.bag.what_if import Change, changed_info, compare
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.core.messages import GlobalChunk, RobotStatus, RoundReport, RunInfo, TensorChunk
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.federation import GlobalChunk, RobotStatus, RoundReport, RunInfo
+from iot_fl_ros.federation.settings import FleetSettings
 
 
 @pytest.fixture

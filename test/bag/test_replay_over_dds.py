@@ -9,8 +9,8 @@ import pytest
 from iot_fl_ros.bag.federation import read_federation
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.cli.recorded_fleet import RecordedFleet
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes.recorded import RecordedFleet
 
 ROUNDS = 10
 

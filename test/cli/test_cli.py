@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.cli.main import VERBS, main
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
 
 
 @pytest.fixture

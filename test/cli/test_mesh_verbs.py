@@ -5,7 +5,7 @@ import json
 import pytest
 
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
 
 
 @pytest.fixture

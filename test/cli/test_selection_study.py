@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.fleet.selection_study import Course, games_of, read_games
-from iot_fl_ros.fleet.study import read_study
+from iot_fl_ros.studies.selection import Course, games_of, read_games
+from iot_fl_ros.studies.study import read_study
 
 SEEDS = [0, 1]
 
@@ -59,7 +59,7 @@ def test_runs_and_games_are_done_once_and_reported(command, tmp_path, monkeypatc
     result = json.loads((tmp_path / 'out/games/game/one/any/seed-1.json').read_text())
     assert len(result['seconds']) == 40
     monkeypatch.setattr('iot_fl_ros.cli.study._do_one', None)  # nothing is left to do
-    monkeypatch.setattr('iot_fl_ros.fleet.selection_study.play', None)
+    monkeypatch.setattr('iot_fl_ros.studies.selection.play', None)
     assert main(command) == 0
     assert (tmp_path / 'out/toy.md').read_text() == report
 

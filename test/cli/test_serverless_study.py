@@ -7,8 +7,8 @@ import yaml
 
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.fleet.study import read_study
-from iot_fl_ros.fleet.study_results import Curve
+from iot_fl_ros.studies.results import Curve
+from iot_fl_ros.studies.study import read_study
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 
 from iot_fl_ros.cli.demo_sim import clear
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.cli.sim_plot import plot_sim
+from iot_fl_ros.reports.world_plot import plot_sim
 from iot_fl_ros.world.collection import OWN, TRACK
 
 

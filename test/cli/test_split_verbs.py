@@ -8,8 +8,8 @@ import yaml
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
-from iot_fl_ros.fleet.loss_study import read_loss_study
 from iot_fl_ros.split.bundle import load_bundle
+from iot_fl_ros.studies.loss import read_loss_study
 
 SMALL = {
     'split.model': 'comtune_small',

@@ -7,9 +7,9 @@ import yaml
 
 from iot_fl_ros.cli import study as verb
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.fleet.loss_study import read_loss_study
-from iot_fl_ros.fleet.study import read_study
-from iot_fl_ros.fleet.study_results import Curve, Estimate, curves_of, table
+from iot_fl_ros.studies.loss import read_loss_study
+from iot_fl_ros.studies.results import Curve, Estimate, curves_of, table
+from iot_fl_ros.studies.study import read_study
 
 
 def section(**changes):

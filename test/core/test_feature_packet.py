@@ -9,7 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.feature_packet import MAX_RANGES, FeaturePacket, FramePackets, read_packet
+from iot_fl_ros.core.messages.feature_packet import (
+    MAX_RANGES,
+    FeaturePacket,
+    FramePackets,
+    read_packet,
+)
 
 BILLION = 1_000_000_000
 NAMES = st.text(

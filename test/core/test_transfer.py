@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.messages import TensorChunk
-from iot_fl_ros.core.transfer import CHUNK_BYTES, Assembly, Parcel
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.exchange.chunking import CHUNK_BYTES, Assembly, Parcel
 
 
 def chunks_of(tensors):

@@ -4,16 +4,10 @@ import math
 import pytest
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.messages import (
-    ChunkRequest,
-    RobotStatus,
-    RoundPlan,
-    RoundReport,
-    RunInfo,
-    TensorChunk,
-)
-from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
+from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan, RoundReport, RunInfo
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus
 
 DIGEST = bytes(range(32))
 INFO = RunInfo(

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.messages import NO_DIGEST, RunInfo
+from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.jobs import Aggregate, Assess, Prepare, Prepared, Trained
-from iot_fl_ros.learning.method import Method
-from iot_fl_ros.learning.registry import method_of, settings_text
+from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, Trained
+from iot_fl_ros.memory.federation import Simulation
+from iot_fl_ros.methods.method import Method
+from iot_fl_ros.methods.registry import method_of, settings_text
 
 SIZE = 40
 
@@ -38,7 +39,7 @@ class Marking(Method):
     def check_values(self, tensors, round):
         pass
 
-    def aggregate(self, party, updates, round):
+    def aggregate(self, participant, updates, round):
         rounds = {int(value) for update in updates for value in update.tensors['mark']}
         if len(rounds) != 1:
             raise AssertionError(f'a set mixes rounds {rounds}')
@@ -47,10 +48,10 @@ class Marking(Method):
         mark[1:] += robots
         return {'mark': mark}
 
-    def adopt(self, party, sets):
+    def adopt(self, participant, sets):
         raise NotImplementedError
 
-    def train(self, party, round):
+    def train(self, participant, round):
         raise NotImplementedError
 
 
@@ -130,7 +131,7 @@ class MarkingAggregatorWorker:
         return self._store.read()
 
     def run(self, job):
-        if isinstance(job, Assess):
+        if isinstance(job, Evaluate):
             return 0.5
         assert isinstance(job, Aggregate)
         try:

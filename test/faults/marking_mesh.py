@@ -9,10 +9,11 @@ import numpy as np
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
-from iot_fl_ros.learning.graph import LinkSource
-from iot_fl_ros.learning.peer_jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, run_info
-from iot_fl_ros.learning.peer_method import PeerMethod
+from iot_fl_ros.memory.mesh import MeshSimulation
+from iot_fl_ros.mesh.graph import LinkSource
+from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer
+from iot_fl_ros.mesh.worker import run_info
+from iot_fl_ros.methods.mesh_method import PeerMethod
 
 SIZE = 40
 
@@ -35,10 +36,10 @@ class Marking(PeerMethod):
     def check_values(self, tensors, round):
         pass
 
-    def train(self, party, round):
+    def train(self, participant, round):
         raise NotImplementedError
 
-    def mix(self, party, own, received, weights, round):
+    def mix(self, participant, own, received, weights, round):
         raise NotImplementedError
 
 

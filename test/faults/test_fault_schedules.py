@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from marking import MarkingSimulation
 
-from iot_fl_ros.core import transfer
-from iot_fl_ros.core.messages import AGGREGATOR
-from iot_fl_ros.fleet.network import Faults
-from iot_fl_ros.fleet.simulation import robot_ids
-from iot_fl_ros.learning.outputs import RunWriter, read_events, summarize
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.core.messages.federation import AGGREGATOR
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.core.run_files import RunWriter, read_events, summarize
+from iot_fl_ros.exchange import chunking as transfer
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.network import Faults
 
 SCHEDULES = 200
 STORM_ENDS = 60.0

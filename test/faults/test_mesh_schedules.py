@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from marking_mesh import MarkingMesh
 
-from iot_fl_ros.core import transfer
-from iot_fl_ros.fleet.network import Faults
-from iot_fl_ros.learning.graph import build_graph
-from iot_fl_ros.learning.mesh_report import merge_rows
-from iot_fl_ros.learning.mesh_settings import GRAPHS, WEIGHTS, MeshRunSettings, MeshSettings
-from iot_fl_ros.learning.outputs import summarize
+from iot_fl_ros.core.run_files import summarize
+from iot_fl_ros.exchange import chunking as transfer
+from iot_fl_ros.memory.network import Faults
+from iot_fl_ros.mesh.graph import build_graph
+from iot_fl_ros.mesh.report import merge_rows
+from iot_fl_ros.mesh.settings import GRAPHS, WEIGHTS, MeshRunSettings, MeshSettings
 
 SCHEDULES = 100
 STORM_ENDS = 60.0

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from token_marking import MarkingWorker, marks_of
 
-from iot_fl_ros.core import transfer
-from iot_fl_ros.fleet.network import Faults
-from iot_fl_ros.fleet.tram_simulation import TramSimulation
-from iot_fl_ros.learning.tram.settings import TramNodeSettings
-from iot_fl_ros.learning.tram.states import HELD, Place
+from iot_fl_ros.exchange import chunking as transfer
+from iot_fl_ros.memory.network import Faults
+from iot_fl_ros.memory.token import TramSimulation
+from iot_fl_ros.token.settings import TramNodeSettings
+from iot_fl_ros.token.states import HELD, Place
 
 SCHEDULES = 1_000
 LEASE = 4.0
@@ -55,7 +55,7 @@ class Watch:
         assert seat.place is not Place.TRAINING or key not in self.offered, f'again with {key}'
         held = self.held.setdefault(seat.token_id, {})
         if seat.fence not in held:
-            base = machine.context.promises.made[seat.token_id].base
+            base = machine.context.acceptor.promises[seat.token_id].base
             held[seat.fence] = base, marks_of(seat.token)
 
     def check_lineage(self):
@@ -153,7 +153,7 @@ class Schedule:
     def _all_remember(self):
         machines = self.simulation.machines.values()
         alive = all(host.alive for host in self.simulation.hosts.values())
-        return alive and all(machine.context.recollection.remembers for machine in machines)
+        return alive and all(machine.context.recovery.remembers for machine in machines)
 
     def _return(self, robot_id):
         if not self.simulation.hosts[robot_id].alive:
@@ -166,7 +166,7 @@ class Schedule:
             for seat in machine.seats:
                 lines.append(
                     f'{robot_id} {seat.token_id} {seat.place.name} fence {seat.fence} copy '
-                    f'{seat.token.base} {seat.token.trained} {me.promises.made[seat.token_id]}'
+                    f'{seat.token.base} {seat.token.trained} {me.acceptor.promises[seat.token_id]}'
                 )
         return 'stuck:\n' + '\n'.join(lines)
 

@@ -6,17 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from iot_fl_ros.learning.tram.jobs import (
-    KeepPromise,
-    KeepToken,
-    Merge,
-    Prepare,
-    Prepared,
-    TramWorker,
-    Visit,
-    Visited,
-)
-from iot_fl_ros.learning.tram.token import Log, Token, token_specs
+from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
+from iot_fl_ros.token.token import Log, Token, token_specs
+from iot_fl_ros.token.worker import TramWorker
 
 # Fencing numbers that a run may use; a model has a place for each, of each token.
 FENCES = 500

@@ -3,9 +3,9 @@
 from iot_fl_ros.core.effects import CancelTimer, SetTimer
 from iot_fl_ros.core.events import TimerFired
 from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.fleet.clock import VirtualClock
-from iot_fl_ros.fleet.host import Host
-from iot_fl_ros.fleet.network import Faults, Network
+from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.memory.host import Host
+from iot_fl_ros.memory.network import Faults, Network
 
 
 class Machine:

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
-from iot_fl_ros.fleet.network import Faults
-from iot_fl_ros.learning.mesh_settings import MeshRunSettings
-from iot_fl_ros.learning.outputs import summarize
-from iot_fl_ros.learning.peer_registry import PEER_METHODS
+from iot_fl_ros.core.run_files import summarize
+from iot_fl_ros.memory.mesh import MeshSimulation
+from iot_fl_ros.memory.network import Faults
+from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.methods.mesh_registry import PEER_METHODS
 
 CMFD_OPTIONS = {
     'published': {'weighting': 'none', 'balance': 0.0, 'label_dtype': 'float32', 'packed': False},

@@ -2,9 +2,9 @@
 
 import pytest
 
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.registry import METHODS
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.federation import Simulation
+from iot_fl_ros.methods.registry import METHODS
 
 DSFL_OPTIONS = {
     'float32': {'label_dtype': 'float32'},

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.messages import AGGREGATOR
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.core.messages.federation import AGGREGATOR
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.federation import Simulation
 
 CACHE = {'method.cache_rounds': 4, 'method.delta_rounds': 3, 'method.open_samples': 60}
 
@@ -28,7 +28,7 @@ def run(simulation):
 
 
 def memory_of(simulation, name):
-    return simulation.hosts[name]._worker._party.memory
+    return simulation.hosts[name]._worker._participant.memory
 
 
 @pytest.mark.parametrize(('crash', 'back'), [(2.5, 4.0), (1.2, 6.9), (3.5, 3.7)])

@@ -5,15 +5,17 @@ import json
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.messages import AGGREGATOR, RobotStatus, TensorChunk
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.fleet.asking_game import GameSettings, play
-from iot_fl_ros.fleet.resources import Resources, ResourceSettings
-from iot_fl_ros.fleet.simulation import Simulation, robot_ids
-from iot_fl_ros.fleet.uplink import RobotUplink
-from iot_fl_ros.learning.asking.settings import POLICY_NAMES, SelectSettings
-from iot_fl_ros.learning.registry import METHODS
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RobotStatus
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.federation import Simulation
+from iot_fl_ros.memory.resources import Resources, ResourceSettings
+from iot_fl_ros.memory.uplink import RobotUplink
+from iot_fl_ros.methods.registry import METHODS
+from iot_fl_ros.studies.selection_game import GameSettings, play
 
 IDS = robot_ids(6)
 
@@ -119,8 +121,8 @@ def test_a_missed_deadline_is_remembered_across_a_restart(toy_settings):
     simulation.clock.at(9.2, lambda: simulation.start(AGGREGATOR))
     simulation.clock.at(9.1, lambda: manifests.append(simulation._stores[AGGREGATOR].read()[0]))
     rows = run(simulation)
-    kept = json.loads(json.dumps(manifests[0]['asker'], allow_nan=False))['robots']
-    # [round, asked, rates, training, upload, sights]: training waited for in vain
+    kept = json.loads(json.dumps(manifests[0]['selector'], allow_nan=False))['robots']
+    # [round, asked, rates, training, upload, observations]: training waited for in vain
     assert any(history[3][4] > 4.0 for history in kept.values())
     asked = {row['round']: tuple(row['participants']) for row in rows if row['kind'] == 'open'}
     assert sorted(asked) == list(range(1, 11))

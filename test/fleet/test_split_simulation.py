@@ -9,8 +9,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import tiny_bundle
 
-from iot_fl_ros.fleet.split_simulation import SplitSimulation, WorkTimes
 from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.memory.split import SplitSimulation, WorkTimes
 
 PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(40)]
 BAD = LinkSettings(loss=0.5, burst=3.0, delay=0.01, jitter=0.002, rate=1e6, seed=3)

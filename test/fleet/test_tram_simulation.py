@@ -8,10 +8,10 @@ import pytest
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.events import TimerFired
-from iot_fl_ros.core.tram_messages import TokenState
-from iot_fl_ros.fleet.tram_simulation import TramSimulation, best_accuracy
-from iot_fl_ros.learning.tram.jobs import KeepToken
-from iot_fl_ros.learning.tram.settings import TramNodeSettings
+from iot_fl_ros.core.messages.token import TokenState
+from iot_fl_ros.memory.token import TramSimulation, best_accuracy
+from iot_fl_ros.token.jobs import KeepToken
+from iot_fl_ros.token.settings import TramNodeSettings
 
 LEASE = 5.0
 

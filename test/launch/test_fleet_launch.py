@@ -11,7 +11,7 @@ from launch import LaunchDescription  # noqa: E402
 from launch.actions import IncludeLaunchDescription  # noqa: E402
 from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
 
-from iot_fl_ros.learning.outputs import read_events  # noqa: E402
+from iot_fl_ros.core.run_files import read_events  # noqa: E402
 
 PARAMS = """
 /**:

@@ -23,8 +23,8 @@ from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Bool  # noqa: E402
 
+from iot_fl_ros.core.run_files import read_events  # noqa: E402
 from iot_fl_ros.data.registry import load_samples  # noqa: E402
-from iot_fl_ros.learning.outputs import read_events  # noqa: E402
 from iot_fl_ros.world.collection import OWN  # noqa: E402
 from iot_fl_ros.world.plan import ROOM_KINDS  # noqa: E402
 from iot_fl_ros.world.robot import start_pose  # noqa: E402

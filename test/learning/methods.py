@@ -3,11 +3,12 @@
 import numpy as np
 from torch import nn
 
-from iot_fl_ros.core.messages import RunInfo
+from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.learning.learner import Learner
-from iot_fl_ros.learning.method import Party, Update
-from iot_fl_ros.learning.registry import method_of, method_settings, settings_text
+from iot_fl_ros.exchange.open_round import Update
+from iot_fl_ros.methods.method import Participant
+from iot_fl_ros.methods.registry import method_of, method_settings, settings_text
+from iot_fl_ros.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
 OPEN = Samples(RNG.normal(size=(40, 4)).astype(np.float32), None)
@@ -32,11 +33,11 @@ def model():
 
 
 def robot(name='r1', private=PRIVATE):
-    return Party(name, Learner(model(), 'cpu', private), OPEN)
+    return Participant(name, Trainer(model(), 'cpu', private), OPEN)
 
 
 def aggregator():
-    return Party('aggregator', Learner(model(), 'cpu'), OPEN)
+    return Participant('aggregator', Trainer(model(), 'cpu'), OPEN)
 
 
 def update(robot_id, samples=10, **tensors):

@@ -10,13 +10,14 @@ from methods import OPEN, PRIVATE, info_of, model
 
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.learning.cmfd import Cmfd, CmfdSettings
-from iot_fl_ros.learning.dsfl import DsFl, DsFlSettings
-from iot_fl_ros.learning.gossip import Gossip, GossipSettings
-from iot_fl_ros.learning.learner import Learner
-from iot_fl_ros.learning.method import Update
-from iot_fl_ros.learning.mixing import mixing_weights
-from iot_fl_ros.learning.peer_method import PeerParty, disagreement
+from iot_fl_ros.exchange.open_round import Update
+from iot_fl_ros.mesh.mixing import mixing_weights
+from iot_fl_ros.methods.cmfd import Cmfd, CmfdSettings
+from iot_fl_ros.methods.disagreement import disagreement
+from iot_fl_ros.methods.dsfl import DsFl, DsFlSettings
+from iot_fl_ros.methods.gossip import Gossip, GossipSettings
+from iot_fl_ros.methods.mesh_method import MeshParticipant
+from iot_fl_ros.training.trainer import Trainer
 
 INFO = info_of('fedavg')
 
@@ -31,13 +32,13 @@ def gossip(**settings):
 
 
 def info_of_state():
-    learner = Learner(model(), 'cpu')
-    return dataclasses.replace(INFO, state_size=learner.state_size)
+    trainer = Trainer(model(), 'cpu')
+    return dataclasses.replace(INFO, state_size=trainer.state_size)
 
 
-def party(name='a', seed=0):
+def participant(name='a', seed=0):
     torch.manual_seed(seed)
-    return PeerParty(name, Learner(model(), 'cpu', PRIVATE), OPEN, probe=OPEN)
+    return MeshParticipant(name, Trainer(model(), 'cpu', PRIVATE), OPEN, probe=OPEN)
 
 
 class Target:
@@ -46,7 +47,7 @@ class Target:
     def __init__(self, method):
         method._labels.distil = self
 
-    def __call__(self, party, indices, labels, round):
+    def __call__(self, participant, indices, labels, round):
         self.indices, self.labels = indices, labels
 
 
@@ -62,7 +63,7 @@ C = labels([0, 0, 1], [0.0, 0.5, 0.5], [0.2, 0.6, 0.2])
 def test_the_target_is_the_weighted_mean_of_own_and_received_labels():
     method = cmfd()
     target = Target(method)
-    method.mix(party('b'), B, {'c': C, 'a': A}, {'a': 0.25, 'b': 0.5, 'c': 0.25}, 1)
+    method.mix(participant('b'), B, {'c': C, 'a': A}, {'a': 0.25, 'b': 0.5, 'c': 0.25}, 1)
     expected = [[0.25, 0.5, 0.25], [0.375, 0.5, 0.125], [0.4, 0.3, 0.3]]
     np.testing.assert_allclose(target.labels, expected, atol=1e-6)
     np.testing.assert_array_equal(target.indices, method._labels.exchange.asked(1))
@@ -75,11 +76,11 @@ def test_on_a_full_graph_every_peer_has_the_target_of_ds_fl():
     dsfl = DsFl(
         DsFlSettings(weighting='none', open_samples=3, label_dtype='float32', packed=False), INFO
     )
-    aggregate = dsfl.aggregate(party(), [Update(i, t, 1) for i, t in four.items()], 1)
+    aggregate = dsfl.aggregate(participant(), [Update(i, t, 1) for i, t in four.items()], 1)
     for robot_id in four:
         others = {i: t for i, t in four.items() if i != robot_id}
         weights = mixing_weights(robot_id, dict.fromkeys(others, 3), others, 'metropolis')
-        method.mix(party(robot_id), four[robot_id], others, weights, 1)
+        method.mix(participant(robot_id), four[robot_id], others, weights, 1)
         np.testing.assert_array_equal(target.labels, aggregate['labels'])
 
 
@@ -90,7 +91,7 @@ def test_who_did_not_label_a_sample_has_no_say_in_it():
     some = np.array([True, False, False])
     own = exchange.encode({}, 1, A['labels'][:2], np.array([True, True, False]))
     other = exchange.encode({}, 1, C['labels'][:1], some)
-    measured = method.mix(party('a'), own, {'c': other}, {'a': 0.75, 'c': 0.25}, 1)
+    measured = method.mix(participant('a'), own, {'c': other}, {'a': 0.75, 'c': 0.25}, 1)
     np.testing.assert_allclose(target.labels, [[0.75, 0, 0.25], [0.5, 0.5, 0]])
     assert len(target.indices) == 2, 'nobody labelled the third'
     assert measured == pytest.approx(0.5), 'two unit vectors, half way from their mean'
@@ -101,7 +102,7 @@ def test_familiarity_multiplies_the_weights_of_the_graph():
     target = Target(method)
     near, far = np.zeros(3, np.uint8), np.full(3, 255, np.uint8)
     method.mix(
-        party('a'), {**A, 'distances': far}, {'c': {**C, 'distances': near}},
+        participant('a'), {**A, 'distances': far}, {'c': {**C, 'distances': near}},
         {'a': 0.5, 'c': 0.5}, 1,
     )  # fmt: skip
     np.testing.assert_allclose(target.labels, C['labels'], atol=1e-6)
@@ -110,14 +111,14 @@ def test_familiarity_multiplies_the_weights_of_the_graph():
 def test_without_its_own_update_a_peer_learns_from_the_others():
     method = cmfd()
     target = Target(method)
-    assert math.isnan(method.mix(party('a'), {}, {'c': C}, {'a': 0.5, 'c': 0.5}, 1))
+    assert math.isnan(method.mix(participant('a'), {}, {'c': C}, {'a': 0.5, 'c': 0.5}, 1))
     np.testing.assert_allclose(target.labels, C['labels'])
 
 
 def test_alone_it_distils_its_own_labels():
     method = cmfd()
     target = Target(method)
-    assert math.isnan(method.mix(party('a'), A, {}, {'a': 1.0}, 1))
+    assert math.isnan(method.mix(participant('a'), A, {}, {'a': 1.0}, 1))
     np.testing.assert_allclose(target.labels, A['labels'])
 
 
@@ -129,9 +130,9 @@ def test_updates_that_are_no_labels_are_refused():
 
 def test_votes_are_single_classes():
     method = cmfd(label_dtype='vote')
-    update, _ = method.train(party('a'), 1)
+    update, _ = method.train(participant('a'), 1)
     target = Target(method)
-    method.mix(party('a'), update, {}, {'a': 1.0}, 1)
+    method.mix(participant('a'), update, {}, {'a': 1.0}, 1)
     assert set(np.unique(target.labels)) <= {0.0, 1.0}
 
 
@@ -150,34 +151,34 @@ def test_disagreement_by_hand():
 )
 def test_gossip_averages_states(dtype, slack):
     method = gossip(weight_dtype=dtype, local_epochs=0)
-    a, b = party('a', 1), party('b', 2)
-    before = a.learner.state(), b.learner.state()
+    a, b = participant('a', 1), participant('b', 2)
+    before = a.trainer.state(), b.trainer.state()
     own, _ = method.train(a, 1)
     other, _ = method.train(b, 1)
     method.check_values(other, 1)
     measured = method.mix(a, own, {'b': other}, {'a': 0.75, 'b': 0.25}, 1)
     expected = 0.75 * before[0] + 0.25 * before[1]
-    np.testing.assert_allclose(a.learner.state(), expected, atol=slack)
+    np.testing.assert_allclose(a.trainer.state(), expected, atol=slack)
     assert measured > 0
 
 
 def test_gossip_shares_out_the_weight_of_what_cannot_be_decoded():
     method = gossip(weight_dtype='uint8', local_epochs=0)
-    a = party('a')
-    before = a.learner.state()
+    a = participant('a')
+    before = a.trainer.state()
     own, _ = method.train(a, 1)
     broken = {**own, 'statistics': np.zeros(1, np.float32)}
     assert math.isnan(method.mix(a, own, {'b': broken}, {'a': 0.5, 'b': 0.5}, 1))
-    np.testing.assert_array_equal(a.learner.state(), before)
+    np.testing.assert_array_equal(a.trainer.state(), before)
 
 
 @pytest.mark.parametrize('batches', [1, 7])
 def test_gossip_sgd_counts_mini_batches(batches, monkeypatch):
     method = gossip(local_batches=batches, batch_size=5)
     seen = []
-    a = party('a')
+    a = participant('a')
     monkeypatch.setattr(
-        a.learner, 'train', lambda samples, *rest: seen.append((len(samples), rest)) or 0.0
+        a.trainer, 'train', lambda samples, *rest: seen.append((len(samples), rest)) or 0.0
     )
     method.train(a, 1)
     assert seen[0][0] == 5 * batches

@@ -8,10 +8,10 @@ from methods import OPEN, PRIVATE, aggregator, info_of, method, robot, update
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
-from iot_fl_ros.learning import selection
-from iot_fl_ros.learning.method import GlobalSet
-from iot_fl_ros.learning.open_schedule import OpenSchedule
-from iot_fl_ros.learning.registry import method_of
+from iot_fl_ros.methods.labels import sample_selection as selection
+from iot_fl_ros.methods.labels.open_schedule import OpenSchedule
+from iot_fl_ros.methods.method import GlobalSet
+from iot_fl_ros.methods.registry import method_of
 
 LABELS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], np.float32)
 
@@ -42,16 +42,16 @@ def test_a_schedule_is_the_same_in_any_order_of_questions():
 def run_rounds(dsfl, rounds, missing=()):
     """Run robots a and b with an aggregator; b adopts nothing after the rounds in `missing`."""
     server, parties = aggregator(), [robot('a'), robot('b')]
-    for party in parties:
-        dsfl.prepare(party)
+    for participant in parties:
+        dsfl.prepare(participant)
     sets, kept = [], []
     for number in range(1, rounds + 1):
         updates = []
-        for party in parties:
-            tensors, _ = dsfl.train(party, number)
+        for participant in parties:
+            tensors, _ = dsfl.train(participant, number)
             assert all_allowed(dsfl.update_specs(number), specs_of(tensors))
             dsfl.check_values(tensors, number)
-            updates.append(update(party.id, **tensors))
+            updates.append(update(participant.id, **tensors))
         tensors = dsfl.aggregate(server, updates, number)
         assert all_allowed(dsfl.global_specs(number), specs_of(tensors))
         dsfl.check_values(tensors, number)
@@ -75,9 +75,9 @@ def test_all_remember_the_same_labels_also_who_was_away(dtype, delta, missing):
         batch_size=5,
     )  # fmt: skip
     server, parties = run_rounds(dsfl, 6, missing)
-    for party in parties:
+    for participant in parties:
         for name in ('labels', 'label_rounds'):
-            np.testing.assert_array_equal(party.memory[name], server.memory[name])
+            np.testing.assert_array_equal(participant.memory[name], server.memory[name])
 
 
 def test_a_robot_that_was_away_needs_the_rounds_of_good_labels():
@@ -89,8 +89,8 @@ def test_a_robot_that_was_away_needs_the_rounds_of_good_labels():
 
 def test_differences_cost_no_accuracy_and_garbage_costs_its_sender_alone():
     dsfl = method('dsfl', open_samples=15, delta_rounds=5, weighting='none', packed=False)
-    server, party = aggregator(), robot('a')
-    tensors, _ = dsfl.train(party, 1)
+    server, participant = aggregator(), robot('a')
+    tensors, _ = dsfl.train(participant, 1)
     alone = dsfl.aggregate(server, [update('a', **tensors)], 1)
     bad = {'labels': np.full((15, 3), 255, np.uint8)}
     both = dsfl.aggregate(server, [update('a', **tensors), update('b', **bad)], 1)
@@ -141,10 +141,10 @@ def test_confidence_separates_certain_from_guessed():
 
 
 def test_features_are_the_inputs_of_the_last_layer():
-    party = robot()
-    features = party.learner.features(PRIVATE)
+    participant = robot()
+    features = participant.trainer.features(PRIVATE)
     assert features.shape == (20, 5)
-    assert len(party.learner.features(OPEN)) == len(OPEN)
+    assert len(participant.trainer.features(OPEN)) == len(OPEN)
 
 
 def test_no_round_comes_before_the_first():

@@ -2,8 +2,8 @@
 
 import pytest
 
-from iot_fl_ros.learning.agreement import agreed_run_id
-from iot_fl_ros.learning.energy import EnergySettings, joules_of
+from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.training.energy import EnergySettings, joules_of
 
 
 def test_joules_by_hand():

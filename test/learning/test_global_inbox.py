@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.messages import GlobalChunk
+from iot_fl_ros.core.messages.federation import GlobalChunk
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.learning.chain import History
-from iot_fl_ros.learning.global_inbox import GlobalInbox
+from iot_fl_ros.federation.global_inbox import GlobalInbox
+from iot_fl_ros.federation.global_sets import GlobalSets
 
 WINDOW = 15
 METHOD = types.SimpleNamespace(
@@ -29,7 +29,7 @@ def chunk_of(parcel):
 @pytest.fixture
 def chunks():
     """One chunk a round, each naming the set before it."""
-    history, result = History(METHOD), {}
+    history, result = GlobalSets(METHOD), {}
     history.add({}, round=0, model_version=0)
     for number in range(1, 40):
         history.add({'x': np.array([number])}, round=number, model_version=number)
@@ -89,7 +89,7 @@ def test_a_robot_that_is_not_asked_gathers_no_more_than_it_needs(chunks):
 
 def test_a_forged_chain_neither_blocks_nor_fills(chunks):
     inbox = inbox_at(chunks, 5)
-    forged = History(METHOD)
+    forged = GlobalSets(METHOD)
     forged.add({}, round=0, model_version=0)
     for number in range(100, 600):
         forged._parcels = forged._parcels[-1:]

@@ -7,7 +7,7 @@ import pytest
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.tensors import specs_of
-from iot_fl_ros.learning.labels import LABEL_DTYPES, LabelCodec, pack_votes, unpack_votes
+from iot_fl_ros.methods.labels.codec import LABEL_DTYPES, LabelCodec, pack_votes, unpack_votes
 
 LABELS = np.random.default_rng(0).dirichlet(np.full(10, 0.1), 101).astype(np.float32)
 ERRORS = {'float32': 0, 'float16': 5e-4, 'uint8': 0.02}  # of 8 bits, also by making sums 1

@@ -17,9 +17,9 @@ from iot_fl_ros.core.events import (
     PeersChanged,
     TimerFired,
 )
-from iot_fl_ros.core.messages import ChunkRequest
-from iot_fl_ros.core.peer_messages import PeerState
-from iot_fl_ros.learning.peer_jobs import Mix, Mixed, PeerTrained, TrainPeer
+from iot_fl_ros.core.messages.chunks import ChunkRequest
+from iot_fl_ros.core.messages.mesh import PeerState
+from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerTrained, TrainPeer
 
 NAMES = ('a', 'b', 'c', 'x')
 TIMERS = ('heartbeat', 'repair', 'deadline', 'start', 'farewell', 'nonsense')

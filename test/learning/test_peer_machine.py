@@ -8,13 +8,13 @@ import pytest
 from methods import info_of
 
 from iot_fl_ros.core.effects import (
-    Hear,
+    PreparePublisher,
     Publish,
-    Reach,
     Record,
     RunEnded,
     SaveCheckpoint,
     StartJob,
+    Subscribe,
     Warn,
 )
 from iot_fl_ros.core.events import (
@@ -26,22 +26,15 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
-from iot_fl_ros.core.messages import ChunkRequest
-from iot_fl_ros.core.peer_messages import PeerChunk, PeerState, PeerStatus
+from iot_fl_ros.core.messages.chunks import ChunkRequest
+from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.learning.energy import EnergySettings
-from iot_fl_ros.learning.graph import Links
-from iot_fl_ros.learning.mesh_settings import MeshSettings, PeerRunSettings
-from iot_fl_ros.learning.peer import PeerMachine
-from iot_fl_ros.learning.peer_jobs import (
-    Mix,
-    Mixed,
-    PeerReady,
-    PeerTrained,
-    PreparePeer,
-    TrainPeer,
-)
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.mesh.graph import Links
+from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
+from iot_fl_ros.mesh.peer import PeerMachine
+from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
+from iot_fl_ros.training.energy import EnergySettings
 
 INFO = info_of('fedavg', rounds=4)
 RUN = 'r-1'
@@ -129,8 +122,10 @@ def chunk(robot_id, round, mark, run_id=RUN):
 def test_it_starts_when_all_neighbours_are_heard_and_hears_them_alone():
     peer = Peer()
     effects = peer.prepare()
-    assert of(Hear, effects) == [Hear(PeerChunk, ('a', 'c'))]
-    assert of(Reach, effects) == [Reach(PeerChunk, ('b',))], 'a topic of its own'
+    assert of(Subscribe, effects) == [Subscribe(PeerChunk, ('a', 'c'))]
+    assert of(PreparePublisher, effects) == [PreparePublisher(PeerChunk, ('b',))], (
+        'a topic of its own'
+    )
     assert job_of(peer.hear('a')) is None
     assert job_of(peer.hear('x')) is None, 'no neighbour'
     assert job_of(peer.hear('c')) == TrainPeer(1)
@@ -254,7 +249,7 @@ def test_the_graph_changes_between_two_rounds():
         peer.hear(name, 1, 3)
         peer.receive(name, 1, 3)
     effects = peer.mix(1, Links(('a', 'd')))
-    assert of(Hear, effects) == [Hear(PeerChunk, ('a', 'd'))]
+    assert of(Subscribe, effects) == [Subscribe(PeerChunk, ('a', 'd'))]
     peer.hear('d', 2, 4)
     peer.receive('d', 2, 4)
     peer.hear('a', 2, 4)
@@ -275,12 +270,12 @@ def test_the_graph_changes_in_the_middle_of_a_round():
 def test_discovery_takes_whoever_is_heard():
     peer = Peer(neighbours=(), graph='discovery')
     peer.prepare()
-    assert of(Hear, peer.hear('x')) == [Hear(PeerChunk, ('x',))]
-    assert of(Hear, peer.hear('d')) == [Hear(PeerChunk, ('d', 'x'))]
-    assert of(Hear, peer.hear('x', state=PeerState.LEAVING)) == [Hear(PeerChunk, ('d',))]
+    assert of(Subscribe, peer.hear('x')) == [Subscribe(PeerChunk, ('x',))]
+    assert of(Subscribe, peer.hear('d')) == [Subscribe(PeerChunk, ('d', 'x'))]
+    assert of(Subscribe, peer.hear('x', state=PeerState.LEAVING)) == [Subscribe(PeerChunk, ('d',))]
     assert job_of(peer.tell(TimerFired('start'))) == TrainPeer(1)
     peer.now += 10.0
-    assert of(Hear, peer.tell(TimerFired('heartbeat'))) == [Hear(PeerChunk, ())]
+    assert of(Subscribe, peer.tell(TimerFired('heartbeat'))) == [Subscribe(PeerChunk, ())]
 
 
 def test_discovery_starts_when_as_many_as_are_named_are_heard():

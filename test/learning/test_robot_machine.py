@@ -7,9 +7,9 @@ import pytest
 from iot_fl_ros.core.effects import StartJob
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.events import JobFailed, MessageArrived
-from iot_fl_ros.core.messages import RobotState, RunInfo
-from iot_fl_ros.learning.jobs import Prepare
-from iot_fl_ros.learning.robot import RobotMachine
+from iot_fl_ros.core.messages.federation import RobotState, RunInfo
+from iot_fl_ros.federation.jobs import Prepare
+from iot_fl_ros.federation.robot import RobotMachine
 
 INFO = RunInfo(
     0.0, 'run', 0, 'single', 'local_epochs: 1\n', 'small_cnn', 0, ('a', 'b'), (1, 8, 8), 0, 0,
@@ -60,7 +60,7 @@ def test_more_tags_than_fit_into_a_status_are_refused():
 
 
 def test_a_dotted_path_needs_the_owners_trust():
-    path = 'iot_fl_ros.learning.single:Single'
+    path = 'iot_fl_ros.methods.single:Single'
     machine = RobotMachine('robot_0', trusted=[path])
     info = dataclasses.replace(INFO, method=path)
     assert [e for e in machine.handle(MessageArrived(info, 1), 0.0) if isinstance(e, StartJob)]

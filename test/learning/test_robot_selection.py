@@ -4,17 +4,22 @@ import math
 
 import pytest
 
-from iot_fl_ros.learning.asking.policies import POLICIES, Question
-from iot_fl_ros.learning.asking.settings import POLICY_NAMES, SelectSettings
-from iot_fl_ros.learning.asking.times import History, Known, Sight, Sums
-from iot_fl_ros.learning.asking.timing import Seconds, parallel, round_seconds, serial
+from iot_fl_ros.federation.selection.history import (
+    CensoredSums,
+    Observation,
+    ObservationHistory,
+    TimeEstimate,
+)
+from iot_fl_ros.federation.selection.policies import POLICIES, Candidates
+from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
+from iot_fl_ros.federation.selection.timing import Seconds, parallel, round_seconds, serial
 
 
 def seen(*times):
-    """Return what is known after whole sights of these (training, upload)."""
-    known = Known()
+    """Return what is known after whole observations of these (training, upload)."""
+    known = TimeEstimate()
     for train, upload in times:
-        known = known.plus(Sight(1, train, upload))
+        known = known.plus(Observation(1, train, upload))
     return known
 
 
@@ -22,7 +27,7 @@ def ask(policy, known, count, robots=None, *, rounds=10.0, quickest=1.0, **setti
     defaults = {'timing': 'serial', 'estimate': 'mean'}
     settings = SelectSettings(policy=policy, **{**defaults, **settings})
     robots = tuple(robots or known)
-    return POLICIES[policy](Question(settings, robots, count, known, rounds, quickest))
+    return POLICIES[policy](Candidates(settings, robots, count, known, rounds, quickest))
 
 
 def test_every_name_in_the_settings_is_a_policy():
@@ -137,13 +142,13 @@ def test_bsfl_is_optimistic_about_the_seldom_asked():
 
 def test_a_missed_deadline_is_a_lower_bound():
     known = seen((10, 5), (20, 5))
-    late = known.plus(Sight(3, 40.0, math.nan, True))
+    late = known.plus(Observation(3, 40.0, math.nan, True))
     # 30 s in two ends, then 40 s without one: 70 s of waiting for each two ends.
     assert late.train.mean == 35
     assert late.upload.mean == 5, 'nothing is known of its upload'
     assert late.asked == 3
     assert late.rate == pytest.approx((1 / 15 + 1 / 25) / 3), 'a miss brought nothing'
-    slow = late.plus(Sight(4, 30.0, 12.0, False, True))
+    slow = late.plus(Observation(4, 30.0, 12.0, False, True))
     assert slow.train.mean == pytest.approx(100 / 3)
     assert slow.upload.mean == 11, '10 s in two ends and 12 s without one'
 
@@ -154,30 +159,40 @@ def test_the_harmonic_mean_is_the_mean_of_rates():
     assert known['a'].train.harmonic == pytest.approx(1.8)
     assert ask('elementwise_ucb', known, 1, exploration=0.0) == ['b']
     assert ask('elementwise_ucb', known, 1, exploration=0.0, estimate='harmonic') == ['a']
-    late = known['b'].plus(Sight(3, 6.0, math.nan, True))
+    late = known['b'].plus(Observation(3, 6.0, math.nan, True))
     assert late.train.harmonic == 7
 
 
 def test_misses_alone_add_up_and_never_lower_a_mean():
-    never = Known().plus(Sight(1, 8.0, math.nan, True)).plus(Sight(2, 8.0, math.nan, True))
+    never = (
+        TimeEstimate()
+        .plus(Observation(1, 8.0, math.nan, True))
+        .plus(Observation(2, 8.0, math.nan, True))
+    )
     assert never.train.mean == 16
-    assert Sums(seen=0.2, ended=0.1, seconds=1.0).plus(3.0, True).mean == 13, 'old ends are few'
+    assert CensoredSums(seen=0.2, ended=0.1, seconds=1.0).plus(3.0, True).mean == 13, (
+        'old ends are few'
+    )
     for bound in (0.1, 5.0, 100.0):
-        assert seen((10, 1)).plus(Sight(2, bound, math.nan, True)).train.mean >= 10
+        assert seen((10, 1)).plus(Observation(2, bound, math.nan, True)).train.mean >= 10
 
 
 def test_discount_and_window_forget():
-    history, window = History(), History()
+    history, window = ObservationHistory(), ObservationHistory()
     for round, time in ((1, 100.0), (2, 100.0), (5, 10.0)):
-        history.see(Sight(round, time, 0.0), 0.5, 0)
-        window.see(Sight(round, time, 0.0), 1.0, 3)
+        history.see(Observation(round, time, 0.0), 0.5, 0)
+        window.see(Observation(round, time, 0.0), 1.0, 3)
     # Weights when round 6 opens: 2^-5, 2^-4, 2^-1.
     known = history.at(6, 0.5, 0)
     assert known.asked == pytest.approx(0.59375)
     assert known.train.mean == pytest.approx((100 * 0.09375 + 10 * 0.5) / 0.59375)
     assert window.at(6, 1.0, 3).train.mean == 10, 'rounds 3 to 5'
     assert window.at(9, 1.0, 3).asked == 0
-    both = History()
-    for sight in (Sight(1, 100.0, 0.0), Sight(4, 40.0, 0.0), Sight(5, 10.0, 0.0)):
-        both.see(sight, 0.5, 3)
+    both = ObservationHistory()
+    for observation in (
+        Observation(1, 100.0, 0.0),
+        Observation(4, 40.0, 0.0),
+        Observation(5, 10.0, 0.0),
+    ):
+        both.see(observation, 0.5, 3)
     assert both.at(6, 0.5, 3).train.mean == pytest.approx((40 * 0.25 + 10 * 0.5) / 0.75)

@@ -1,4 +1,4 @@
-"""What the aggregator remembers of robots: filters, sights of a round, checkpoints."""
+"""What the aggregator remembers of robots: filters, observations of a round, checkpoints."""
 
 import dataclasses
 import json
@@ -7,14 +7,15 @@ import math
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.messages import RobotState, RobotStatus, TensorChunk
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.learning.asking.asker import Asker
-from iot_fl_ros.learning.asking.settings import POLICY_NAMES, SelectSettings
-from iot_fl_ros.learning.asking.sights import sights_of
-from iot_fl_ros.learning.asking.times import Sight
-from iot_fl_ros.learning.round import OpenRound
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.exchange.open_round import OpenRound
+from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.observations import observations_of
+from iot_fl_ros.federation.selection.selector import ParticipantSelector
+from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 
 ROBOTS = [f'robot_{i}' for i in range(8)]
 VALUES = np.zeros(4, np.float32)
@@ -37,17 +38,17 @@ def status(robot_id, train=1.0, **changes):
     return dataclasses.replace(plain, **changes)
 
 
-def play(asker, rounds):
+def play(selector, rounds):
     """Let robot i train i + 1 s and upload 1 s, and robot 7 miss everything; return the asked."""
     asked = []
     for round in rounds:
-        asked.append(asker.ask(ROBOTS, round))
-        sights = {
-            i: Sight(round, 1.0 + ROBOTS.index(i), 1.0)
-            if i != 'robot_7' else Sight(round, 20.0, math.nan, True)
+        asked.append(selector.ask(ROBOTS, round))
+        observations = {
+            i: Observation(round, 1.0 + ROBOTS.index(i), 1.0)
+            if i != 'robot_7' else Observation(round, 20.0, math.nan, True)
             for i in asked[-1]
         }  # fmt: skip
-        asker.observe(sights)
+        selector.observe(observations)
     return asked
 
 
@@ -55,11 +56,11 @@ def play(asker, rounds):
 @pytest.mark.parametrize('policy', POLICY_NAMES)
 def test_a_checkpoint_brings_back_every_choice(policy, forgetting):
     settings = SelectSettings(policy=policy, count=3, **forgetting)
-    whole = Asker(settings, 5, quorum=0)
+    whole = ParticipantSelector(settings, 5, quorum=0)
     expected = play(whole, range(1, 21))
-    first = Asker(settings, 5, quorum=0)
+    first = ParticipantSelector(settings, 5, quorum=0)
     begin = play(first, range(1, 12))
-    second = Asker(settings, 5, quorum=0)
+    second = ParticipantSelector(settings, 5, quorum=0)
     second.restore(json.loads(json.dumps(first.state(), allow_nan=False)))
     assert begin + play(second, range(12, 21)) == expected
     assert second.state() == whole.state()
@@ -67,7 +68,10 @@ def test_a_checkpoint_brings_back_every_choice(policy, forgetting):
 
 @pytest.mark.parametrize('policy', ['fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl'])
 def test_all_are_asked_once_and_then_the_quick_ones(policy):
-    asked = play(Asker(SelectSettings(policy=policy, count=2, exploration=0.05), 0, 0), range(40))
+    asked = play(
+        ParticipantSelector(SelectSettings(policy=policy, count=2, exploration=0.05), 0, 0),
+        range(40),
+    )
     assert sorted(asked[1] + asked[2] + asked[3] + asked[0]) == ROBOTS
     times = [sum(robot_id in round for round in asked) for robot_id in ROBOTS]
     assert times[0] > 20 > 5 > times[6] >= times[7] >= 1
@@ -75,18 +79,25 @@ def test_all_are_asked_once_and_then_the_quick_ones(policy):
 
 def test_another_seed_is_another_choice_and_the_order_of_robots_is_not():
     settings = SelectSettings(policy='random', count=3)
-    asked = [Asker(settings, seed, 0).ask(ROBOTS, 1) for seed in range(10)]
+    asked = [ParticipantSelector(settings, seed, 0).ask(ROBOTS, 1) for seed in range(10)]
     assert len(set(map(tuple, asked))) > 3
-    assert Asker(settings, 0, 0).ask(ROBOTS[::-1], 1) == asked[0]
-    counts = [Asker(settings, 0, 0).ask(ROBOTS, round) for round in range(400)]
+    assert ParticipantSelector(settings, 0, 0).ask(ROBOTS[::-1], 1) == asked[0]
+    counts = [ParticipantSelector(settings, 0, 0).ask(ROBOTS, round) for round in range(400)]
     for robot_id in ROBOTS:
         assert 110 < sum(robot_id in chosen for chosen in counts) < 190, 'each in 3 of 8 rounds'
 
 
 def test_a_quorum_can_always_be_reached():
-    assert len(Asker(SelectSettings(policy='random', count=2), 0, quorum=5).ask(ROBOTS, 1)) == 5
-    few = Asker(SelectSettings(policy='fedcs', round_time=0.5), 0, quorum=4)
-    few.observe({robot_id: Sight(1, 1.0, 1.0) for robot_id in ROBOTS})
+    assert (
+        len(
+            ParticipantSelector(SelectSettings(policy='random', count=2), 0, quorum=5).ask(
+                ROBOTS, 1
+            )
+        )
+        == 5
+    )
+    few = ParticipantSelector(SelectSettings(policy='fedcs', round_time=0.5), 0, quorum=4)
+    few.observe({robot_id: Observation(1, 1.0, 1.0) for robot_id in ROBOTS})
     assert len(few.ask(ROBOTS, 2)) == 4
 
 
@@ -99,7 +110,7 @@ def test_filters_by_battery_and_tags():
     }
 
     def eligible(**settings):
-        return Asker(SelectSettings(**settings), 0, 0).eligible(statuses)
+        return ParticipantSelector(SelectSettings(**settings), 0, 0).eligible(statuses)
 
     assert eligible() == list(statuses)
     assert eligible(min_battery=0.5) == ['full', 'mains', 'plain']
@@ -129,54 +140,58 @@ def closed_round():
 
 
 def test_what_a_round_with_parallel_uploads_shows():
-    assert sights_of(closed_round(), 'parallel', 130.0) == {
-        'a': Sight(1, 9.0, 5.0),
-        'b': Sight(1, 12.0, 9.0),  # it says 50 s, but 12 s passed here
-        'c': Sight(1, 13.0, 17.0, False, True),
-        'd': Sight(1, 20.0, 10.0, False, True),
-        'e': Sight(1, 30.0, pytest.approx(math.nan, nan_ok=True), True),
+    assert observations_of(closed_round(), 'parallel', 130.0) == {
+        'a': Observation(1, 9.0, 5.0),
+        'b': Observation(1, 12.0, 9.0),  # it says 50 s, but 12 s passed here
+        'c': Observation(1, 13.0, 17.0, False, True),
+        'd': Observation(1, 20.0, 10.0, False, True),
+        'e': Observation(1, 30.0, pytest.approx(math.nan, nan_ok=True), True),
     }
 
 
 def test_what_a_round_with_serial_uploads_shows():
-    sights = sights_of(closed_round(), 'serial', 130.0)
-    assert sights['a'] == Sight(1, 9.0, 5.0)
-    assert sights['b'] == Sight(1, 12.0, 6.0), 'it waited for a until 115 s'
-    assert sights['c'] == Sight(1, 13.0, 9.0, False, True), 'the radio is its own since 121 s'
-    assert math.isnan(sights['d'].upload), 'it still waits for c'
-    assert sights['e'].train_at_least
+    observations = observations_of(closed_round(), 'serial', 130.0)
+    assert observations['a'] == Observation(1, 9.0, 5.0)
+    assert observations['b'] == Observation(1, 12.0, 6.0), 'it waited for a until 115 s'
+    assert observations['c'] == Observation(1, 13.0, 9.0, False, True), (
+        'the radio is its own since 121 s'
+    )
+    assert math.isnan(observations['d'].upload), 'it still waits for c'
+    assert observations['e'].train_at_least
 
 
 def test_absurd_times_do_no_harm():
     opened = OpenRound(1, 0, ['a', 'b'], 100.0)
     opened.add_status(status('a', 1e308), 100.0)
-    sights = sights_of(opened, 'parallel', 130.0)
-    assert sights['a'].train == 30 * 24 * 3600
+    observations = observations_of(opened, 'parallel', 130.0)
+    assert observations['a'].train == 30 * 24 * 3600
     for policy in ('naive_ucb', 'elementwise_ucb', 'bsfl'):
         for normaliser in ('relative', 'percentile'):
-            asker = Asker(SelectSettings(policy=policy, count=1, normaliser=normaliser), 0, 0)
+            selector = ParticipantSelector(
+                SelectSettings(policy=policy, count=1, normaliser=normaliser), 0, 0
+            )
             for round in range(1, 6):
-                lies = Sight(round, [2.6e6, 0.0][round % 2], 0.0)
-                asker.observe({'a': lies, 'b': Sight(round, 1.0, 1.0)})
-                assert len(asker.ask(['a', 'b'], round + 1)) == 1
-            json.dumps(asker.state(), allow_nan=False)
+                lies = Observation(round, [2.6e6, 0.0][round % 2], 0.0)
+                selector.observe({'a': lies, 'b': Observation(round, 1.0, 1.0)})
+                assert len(selector.ask(['a', 'b'], round + 1)) == 1
+            json.dumps(selector.state(), allow_nan=False)
 
 
 def test_rounds_weigh_like_sights():
-    asker = Asker(SelectSettings(policy='bsfl', discount=0.9), 0, 0)
+    selector = ParticipantSelector(SelectSettings(policy='bsfl', discount=0.9), 0, 0)
     for round in range(1, 30):
-        asker.observe({'a': Sight(round, 1.0, 1.0)})
-    asked = asker._known(['a'], 30)['a'].asked
-    assert asker._rounds(30) == pytest.approx(asked), 'it took part in all of them'
+        selector.observe({'a': Observation(round, 1.0, 1.0)})
+    asked = selector._known(['a'], 30)['a'].asked
+    assert selector._rounds(30) == pytest.approx(asked), 'it took part in all of them'
 
 
 def test_an_update_from_before_the_round_says_nothing_of_its_upload():
     opened = OpenRound(1, 0, ['a'], 100.0)
     opened.add_status(status('a', 9.0), 100.0)
     opened.add_status(status('a', 9.0), 101.0)
-    sight = sights_of(opened, 'serial', 130.0)['a']
-    assert (sight.train, sight.train_at_least) == (9.0, False)
-    assert math.isnan(sight.upload)
-    asker = Asker(SelectSettings(policy='naive_ucb', count=1), 0, 0)
-    asker.observe({'a': sight})
-    assert asker.ask(['a', 'b'], 2) == ['b'], 'a has been seen'
+    observation = observations_of(opened, 'serial', 130.0)['a']
+    assert (observation.train, observation.train_at_least) == (9.0, False)
+    assert math.isnan(observation.upload)
+    selector = ParticipantSelector(SelectSettings(policy='naive_ucb', count=1), 0, 0)
+    selector.observe({'a': observation})
+    assert selector.ask(['a', 'b'], 2) == ['b'], 'a has been seen'

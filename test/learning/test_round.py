@@ -5,11 +5,12 @@ import math
 
 import numpy as np
 
-from iot_fl_ros.core.messages import RobotState, RobotStatus, TensorChunk
-from iot_fl_ros.core.repair import Repair
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
-from iot_fl_ros.core.transfer import CHUNK_BYTES, Parcel
-from iot_fl_ros.learning.round import OpenRound
+from iot_fl_ros.exchange.chunking import CHUNK_BYTES, Parcel
+from iot_fl_ros.exchange.open_round import OpenRound
+from iot_fl_ros.exchange.repair import Repair
 
 VALUES = np.zeros(CHUNK_BYTES // 2, np.float32)
 

@@ -7,28 +7,28 @@ from methods import PRIVATE, aggregator, info_of, method, model, robot, update
 
 from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
-from iot_fl_ros.learning import compression
-from iot_fl_ros.learning.learner import Schedule, log_prior
-from iot_fl_ros.learning.method import GlobalSet, check_finite
+from iot_fl_ros.methods import compression
+from iot_fl_ros.methods.method import GlobalSet, check_finite
+from iot_fl_ros.training.trainer import Schedule, log_prior
 
 SIZE = info_of('fedavg').state_size
 
 
 def state_of(value):
-    party = aggregator()
-    return np.full(party.learner.state_size, value, np.float32)
+    participant = aggregator()
+    return np.full(participant.trainer.state_size, value, np.float32)
 
 
 def test_fedavg_weighs_by_samples():
     fed = method('fedavg')
-    party = aggregator()
+    participant = aggregator()
     fed.info = info_of('fedavg')
     size = fed.info.state_size
     updates = [
         update('a', 30, state=np.full(size, 1.0, np.float32)),
         update('b', 10, state=np.full(size, 5.0, np.float32)),
     ]
-    np.testing.assert_allclose(fed.aggregate(party, updates, 1)['state'], 2.0)
+    np.testing.assert_allclose(fed.aggregate(participant, updates, 1)['state'], 2.0)
 
 
 @pytest.mark.parametrize('upload', ['uint8', 'topk'])
@@ -73,19 +73,19 @@ def receive(tensors):
 @pytest.mark.parametrize('upload', ['uint8', 'topk'])
 def test_a_compressed_update_is_of_the_declared_kind_and_moves_the_model(upload):
     fed = method('fedavg', upload=upload, topk=0.5)
-    party, server = robot(), aggregator()
-    state = server.learner.state()
+    participant, server = robot(), aggregator()
+    state = server.trainer.state()
     fed.info = info_of('fedavg')
     object.__setattr__(fed.info, 'state_size', len(state))
-    fed.adopt(party, [GlobalSet(0, {'state': state})])
-    tensors, _ = fed.train(party, 1)
+    fed.adopt(participant, [GlobalSet(0, {'state': state})])
+    tensors, _ = fed.train(participant, 1)
     assert all_allowed(fed.update_specs(1), specs_of(tensors))
     fed.check_values(tensors, 1)
     new = fed.aggregate(server, [update('r1', 20, **tensors)], 1)['state']
-    trained = party.learner.state()
+    trained = participant.trainer.state()
     assert np.abs(new - trained).max() < np.abs(state - trained).max()
-    is_trained = party.learner.trained_values()
-    sent = new[is_trained] + party.memory['residual']
+    is_trained = participant.trainer.trained_values()
+    sent = new[is_trained] + participant.memory['residual']
     np.testing.assert_allclose(sent, trained[is_trained], atol=1e-5)
     np.testing.assert_array_equal(new[~is_trained], trained[~is_trained])
 
@@ -93,13 +93,13 @@ def test_a_compressed_update_is_of_the_declared_kind_and_moves_the_model(upload)
 def test_fedprox_adds_the_gradient_of_the_proximal_term():
     # With mu = 1 / learning rate each step goes back to the start before its own gradient.
     free, held = robot(), robot()
-    held.learner.set_state(free.learner.state())
-    start = free.learner.state()
-    free.learner.train_private(Schedule(5, 20, 0.5), 0)
-    held.learner.train_private(Schedule(5, 20, 0.5, proximal=2.0), 0)
-    trained = free.learner.trained_values()
-    far = np.abs(free.learner.state() - start)[trained].sum()
-    near = np.abs(held.learner.state() - start)[trained].sum()
+    held.trainer.set_state(free.trainer.state())
+    start = free.trainer.state()
+    free.trainer.train_private(Schedule(5, 20, 0.5), 0)
+    held.trainer.train_private(Schedule(5, 20, 0.5, proximal=2.0), 0)
+    trained = free.trainer.trained_values()
+    far = np.abs(free.trainer.state() - start)[trained].sum()
+    near = np.abs(held.trainer.state() - start)[trained].sum()
     assert near < far / 2
 
 
@@ -108,15 +108,15 @@ def test_adaptive_aggregation_by_hand(name, spread):
     # w = 0, v_0 = tau^2 = 0.01, change = 1, beta_1 = 0.9, beta_2 = 0.99, eta = 0.1, tau = 0.1:
     # m = 0.1; Adam: v = 0.99 * 0.01 + 0.01 = 0.0199; Yogi: v = 0.01 + 0.01 * 1 = 0.02.
     fed = method(name, server_learning_rate=0.1, tau=0.1)
-    party = aggregator()
-    party.learner.set_state(np.zeros(party.learner.state_size, np.float32))
-    object.__setattr__(fed.info, 'state_size', party.learner.state_size)
-    one = np.ones(party.learner.state_size, np.float32)
-    new = fed.aggregate(party, [update('a', state=one)], 1)['state']
-    trained = party.learner.trained_values()
+    participant = aggregator()
+    participant.trainer.set_state(np.zeros(participant.trainer.state_size, np.float32))
+    object.__setattr__(fed.info, 'state_size', participant.trainer.state_size)
+    one = np.ones(participant.trainer.state_size, np.float32)
+    new = fed.aggregate(participant, [update('a', state=one)], 1)['state']
+    trained = participant.trainer.trained_values()
     np.testing.assert_allclose(new[trained], 0.1 * 0.1 / (spread**0.5 + 0.1), rtol=1e-5)
     np.testing.assert_array_equal(new[~trained], 1.0)  # statistics of BatchNorm: plain mean
-    assert set(party.memory) == {'moment', 'spread'}
+    assert set(participant.memory) == {'moment', 'spread'}
 
 
 def test_fd_averages_the_outputs_of_the_others():
@@ -128,20 +128,20 @@ def test_fd_averages_the_outputs_of_the_others():
     tensors = fd.aggregate(aggregator(), updates, 1)
     assert tensors['robots'].tolist() == [3, 1, 1]
     fd.check_values(tensors, 1)
-    party = robot('a')
-    party.memory.update(own=own, own_round=np.array([1]))
-    fd.adopt(party, [GlobalSet(1, tensors)])
+    participant = robot('a')
+    participant.memory.update(own=own, own_round=np.array([1]))
+    fd.adopt(participant, [GlobalSet(1, tensors)])
     expected = [[0.4, 0.6, 0], [0, 0, 0], [0, 0, 1]]
-    np.testing.assert_allclose(party.memory['teacher'], expected, atol=1e-6)
+    np.testing.assert_allclose(participant.memory['teacher'], expected, atol=1e-6)
     # CE(y) + gamma CE(teacher); the teacher of class 1 is this robot alone: only CE is left.
-    targets = fd._targets(np.array([0, 1]), party.memory['teacher'])
+    targets = fd._targets(np.array([0, 1]), participant.memory['teacher'])
     np.testing.assert_allclose(targets, [[1.4, 0.6, 0], [0, 1, 0]], atol=1e-6)
 
 
 def test_fd_trains_and_reports_the_classes_it_has():
     fd = method('fd')
-    party = robot()
-    tensors, loss = fd.train(party, 1)
+    participant = robot()
+    tensors, loss = fd.train(participant, 1)
     assert loss > 0
     assert tensors['outputs'].sum(axis=1).round(3).tolist() == [1, 1, 0]
     assert all_allowed(fd.update_specs(1), specs_of(tensors))
@@ -156,18 +156,18 @@ def test_logit_adjustment_by_hand():
 
 def test_a_balanced_robot_forgets_the_class_it_lacks_less():
     plain, balanced = robot(), robot()
-    balanced.learner.set_state(plain.learner.state())
-    plain.learner.train_private(Schedule(20, 20, 0.5), 0)
-    balanced.learner.train_private(Schedule(20, 20, 0.5, balance=1.0), 0)
-    lacks = [p.learner.probabilities(PRIVATE)[:, 2].mean() for p in (plain, balanced)]
+    balanced.trainer.set_state(plain.trainer.state())
+    plain.trainer.train_private(Schedule(20, 20, 0.5), 0)
+    balanced.trainer.train_private(Schedule(20, 20, 0.5, balance=1.0), 0)
+    lacks = [p.trainer.probabilities(PRIVATE)[:, 2].mean() for p in (plain, balanced)]
     assert lacks[1] > 2 * lacks[0]
 
 
 def test_a_step_is_that_of_torchs_sgd_bit_for_bit():
-    party = robot()
+    participant = robot()
     twin = model()
-    twin.load_state_dict(party.learner._model.state_dict())
-    party.learner.train_private(Schedule(3, 7, 0.1), 5)
+    twin.load_state_dict(participant.trainer._model.state_dict())
+    participant.trainer.train_private(Schedule(3, 7, 0.1), 5)
     optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
     generator = torch.Generator().manual_seed(5)
     values, labels = torch.from_numpy(PRIVATE.values), torch.from_numpy(PRIVATE.labels)
@@ -177,7 +177,7 @@ def test_a_step_is_that_of_torchs_sgd_bit_for_bit():
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-    for name, tensor in party.learner._model.state_dict().items():
+    for name, tensor in participant.trainer._model.state_dict().items():
         torch.testing.assert_close(tensor, twin.state_dict()[name], rtol=0, atol=0, msg=name)
 
 
@@ -202,52 +202,52 @@ def test_fd_sums_stay_right_when_every_row_is_a_little_off():
 
 def test_one_absurd_update_does_not_freeze_fedadam():
     fed = method('fedadam')
-    party = aggregator()
-    size = party.learner.state_size
+    participant = aggregator()
+    size = participant.trainer.state_size
     object.__setattr__(fed.info, 'state_size', size)
-    party.learner.set_state(np.zeros(size, np.float32))
+    participant.trainer.set_state(np.zeros(size, np.float32))
     for number in range(1, 30):
         value = 1e7 if number == 1 else 1.0
         update_of = update('a', state=np.full(size, value, np.float32))
-        state = fed.aggregate(party, [update_of], number)['state']
-        party.learner.set_state(state)
-    assert state[party.learner.trained_values()].min() > 0.1
+        state = fed.aggregate(participant, [update_of], number)['state']
+        participant.trainer.set_state(state)
+    assert state[participant.trainer.trained_values()].min() > 0.1
 
 
 @pytest.mark.parametrize('upload', ['uint8', 'topk'])
 def test_a_robot_that_diverged_once_can_come_back(upload):
     fed = method('fedavg', upload=upload, topk=0.5)
-    party = robot()
-    state = party.learner.state()
+    participant = robot()
+    state = participant.trainer.state()
     object.__setattr__(fed.info, 'state_size', len(state))
-    fed.train(party, 1)
-    party.learner.set_state(np.full_like(state, np.nan))
+    fed.train(participant, 1)
+    participant.trainer.set_state(np.full_like(state, np.nan))
     with pytest.raises(DataError, match='diverged'):
-        fed.train(party, 2)
-    fed.adopt(party, [GlobalSet(2, {'state': state})])
-    tensors, _ = fed.train(party, 3)
+        fed.train(participant, 2)
+    fed.adopt(participant, [GlobalSet(2, {'state': state})])
+    tensors, _ = fed.train(participant, 3)
     fed.check_values(tensors, 3)
 
 
 def test_top_k_leaves_no_variance_below_zero():
     fed = method('fedavg', upload='topk', topk=0.01, learning_rate=0.5)
-    server, party = aggregator(), robot()
-    state = server.learner.state()
+    server, participant = aggregator(), robot()
+    state = server.trainer.state()
     object.__setattr__(fed.info, 'state_size', len(state))
     for number in range(1, 20):
-        fed.adopt(party, [GlobalSet(number - 1, {'state': state})])
-        tensors, _ = fed.train(party, number)
+        fed.adopt(participant, [GlobalSet(number - 1, {'state': state})])
+        tensors, _ = fed.train(participant, number)
         state = fed.aggregate(server, [update('r1', 20, **tensors)], number)['state']
-        server.learner.set_state(state)
-        variances = server.learner._model[1].running_var
+        server.trainer.set_state(state)
+        variances = server.trainer._model[1].running_var
         assert (variances > 0).all()
 
 
 def test_an_update_of_the_wrong_length_costs_its_sender_alone():
     fed = method('fedavg', upload='topk', topk=0.5)
-    server, party = aggregator(), robot()
-    object.__setattr__(fed.info, 'state_size', server.learner.state_size)
-    good, _ = fed.train(party, 1)
+    server, participant = aggregator(), robot()
+    object.__setattr__(fed.info, 'state_size', server.trainer.state_size)
+    good, _ = fed.train(participant, 1)
     bad = {**good, 'statistics': good['statistics'][:-1]}
     alone = fed.aggregate(server, [update('a', **good)], 1)['state']
     both = fed.aggregate(server, [update('a', **good), update('b', **bad)], 1)['state']

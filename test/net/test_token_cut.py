@@ -8,7 +8,7 @@ import pytest
 from fleets import environment, make_data
 from radio import Radio, why_not
 
-from iot_fl_ros.cli.tram_processes import TramProcesses, tram_rows
+from iot_fl_ros.processes.token import TramProcesses, tram_rows
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'nodes'))
 from test_tram_processes import check_one_lineage

@@ -12,10 +12,9 @@ from builtin_interfaces.msg import Time
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
-from iot_fl_ros.cli.processes import NodeProcesses
-from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.nodes.collector import CollectorNode
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 from iot_fl_ros.ros.images import from_rgb
 from iot_fl_ros.ros.world_messages import odometry
 from iot_fl_ros.world.collection import OTHERS, OWN

@@ -8,10 +8,10 @@ import time
 
 import pytest
 
-from iot_fl_ros.cli.mesh_processes import MeshProcesses, mesh_rows
 from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.core.run_files import read_events, summarize
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.learning.outputs import read_events, summarize
+from iot_fl_ros.processes.mesh import MeshProcesses, mesh_rows
 
 ROUNDS = 30
 

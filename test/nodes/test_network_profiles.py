@@ -5,9 +5,9 @@ import time
 
 import pytest
 
-from iot_fl_ros.cli.discovery import discovery_server
-from iot_fl_ros.cli.processes import FleetProcesses
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes.discovery_server import discovery_server
+from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.ros.network_profile import DISCOVERY_SERVER, PROFILES, VARIABLE
 
 PATIENCE = 90.0

@@ -13,8 +13,7 @@ from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from std_msgs.msg import Bool
 
-from iot_fl_ros.cli.processes import NodeProcesses
-from iot_fl_ros.cli.watch import private_dds_env
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 from iot_fl_ros.ros.world_messages import LATCHED, odometry
 from iot_fl_ros.world.collection import LOOKING
 from iot_fl_ros.world.motion import Motion

@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from iot_fl_ros.cli.processes import FleetProcesses
-from iot_fl_ros.cli.watch import read_summary
+from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.processes.federation import FleetProcesses
 
 ROUNDS = 5
 

@@ -20,10 +20,9 @@ from sensor_msgs.msg import CameraInfo, Image
 sys.path.insert(0, str(Path(__file__).parents[1] / 'ros'))
 from harness import next_domain, parameters
 
-from iot_fl_ros.cli.processes import NodeProcesses
-from iot_fl_ros.cli.watch import private_dds_env
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.nodes.simulator import SimulatorNode
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.ros.world_messages import twist

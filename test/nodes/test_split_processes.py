@@ -12,8 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.cli.demo_split import evaluate_over_dds
-from iot_fl_ros.cli.processes import NodeProcesses
-from iot_fl_ros.cli.watch import private_dds_env
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 
 # The bundle's model is in tiny_split.py.
 ENV = {'PYTHONPATH': str(Path(__file__).parents[1])}

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from iot_fl_ros.cli.tram_processes import TramProcesses, tram_rows
+from iot_fl_ros.processes.token import TramProcesses, tram_rows
 
 LEASE = 2.0
 ROBOTS = 4

@@ -12,8 +12,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
 
-from iot_fl_ros.core.split_messages import Inference
-from iot_fl_ros.fleet.simulation import robot_ids
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.nodes.aggregator import AggregatorNode
 from iot_fl_ros.nodes.head import HeadNode
 from iot_fl_ros.nodes.learner import LearnerNode

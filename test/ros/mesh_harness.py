@@ -7,7 +7,7 @@ from harness import InProcessFleet, next_domain, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.nodes.peer import PeerNode
 from iot_fl_ros.ros.worker import WorkerThread
 

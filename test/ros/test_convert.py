@@ -11,10 +11,11 @@ from hypothesis import given
 from rclpy.serialization import deserialize_message, serialize_message
 
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.feature_packet import FeaturePacket, read_packet
-from iot_fl_ros.core.messages import GlobalChunk, TensorChunk
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.core.wire import wire_fields, wire_size
+from iot_fl_ros.core.messages.chunks import TensorChunk
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket, read_packet
+from iot_fl_ros.core.messages.federation import GlobalChunk
+from iot_fl_ros.core.messages.fields import wire_fields, wire_size
+from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 
 sys.path.insert(0, str(Path(__file__).parents[1] / 'core'))

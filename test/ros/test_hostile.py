@@ -8,18 +8,17 @@ import pytest
 from rclpy.qos import DurabilityPolicy
 from rclpy.serialization import serialize_message
 
-from iot_fl_ros.core.messages import (
-    ChunkRequest,
+from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
+from iot_fl_ros.core.messages.federation import (
     GlobalChunk,
     RobotState,
     RobotStatus,
     RoundPlan,
     RoundReport,
     RunInfo,
-    TensorChunk,
 )
-from iot_fl_ros.core.transfer import CHUNK_BYTES, Parcel
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.exchange.chunking import CHUNK_BYTES, Parcel
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import publisher_qos
 

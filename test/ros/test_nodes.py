@@ -8,8 +8,8 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
 from iot_fl_ros.core.errors import ConfigError, IotFlError
-from iot_fl_ros.core.messages import RobotState
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.messages.federation import RobotState
+from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.nodes.aggregator import AggregatorNode
 from iot_fl_ros.nodes.learner import LearnerNode
 from iot_fl_ros.ros.worker import WorkerThread

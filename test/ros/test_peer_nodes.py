@@ -8,10 +8,10 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from mesh_harness import InProcessMesh
 
-from iot_fl_ros.core.peer_messages import PeerChunk, PeerStatus
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.fleet.mesh_simulation import MeshSimulation
-from iot_fl_ros.learning.mesh_settings import MeshRunSettings
+from iot_fl_ros.core.messages.mesh import PeerChunk, PeerStatus
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.memory.mesh import MeshSimulation
+from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 from iot_fl_ros.ros.topics import publisher_qos, subscription_qos
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from iot_fl_ros.core.messages import GlobalChunk
-from iot_fl_ros.fleet.simulation import Simulation
-from iot_fl_ros.learning.outputs import read_events
-from iot_fl_ros.learning.settings import FleetSettings
+from iot_fl_ros.core.messages.federation import GlobalChunk
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.memory.federation import Simulation
 from iot_fl_ros.ros.convert import ROS_TYPES, decode
 from iot_fl_ros.ros.topics import subscription_qos
 

@@ -6,8 +6,8 @@ import pytest
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import BatteryState
 
-from iot_fl_ros.core.messages import RobotStatus
-from iot_fl_ros.learning.outputs import read_events
+from iot_fl_ros.core.messages.federation import RobotStatus
+from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.ros.convert import ROS_TYPES, decode
 from iot_fl_ros.ros.topics import subscription_qos
 

@@ -10,8 +10,7 @@ from harness import InProcessFleet, next_domain, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.tram_messages import (
+from iot_fl_ros.core.messages.token import (
     ClaimPhase,
     TokenChunk,
     TokenClaim,
@@ -20,14 +19,15 @@ from iot_fl_ros.core.tram_messages import (
     TokenVote,
     TramStatus,
 )
-from iot_fl_ros.core.transfer import Parcel
-from iot_fl_ros.fleet.tram_simulation import TramSimulation
-from iot_fl_ros.learning.outputs import read_events
-from iot_fl_ros.learning.tram.settings import TramNodeSettings
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.memory.token import TramSimulation
 from iot_fl_ros.nodes.tram import TramNode
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.ros.worker import WorkerThread
+from iot_fl_ros.token.settings import TramNodeSettings
 
 FIGURES = ('robot', 'batches', 'updates', 'cycle', 'loss', 'accuracy', 'class_counts')
 
@@ -203,9 +203,9 @@ def hostile_messages(fleet):
         offer,
         dataclasses.replace(offer, class_usage=(0,) * 9),
         dataclasses.replace(offer, token_id=5),
-        TokenClaim(1.0, run_id, 'stranger', 0, ClaimPhase.TAKE, 77, 76),
-        TokenClaim(1.0, run_id, 'robot_1', 7, ClaimPhase.ASK, 77, 76),
-        TokenVote(1.0, run_id, 'stranger', 'robot_0', 0, ClaimPhase.ASK, 2, 1, 2),
+        TokenClaim(1.0, run_id, 'stranger', 0, ClaimPhase.ACCEPT, 77, 76),
+        TokenClaim(1.0, run_id, 'robot_1', 7, ClaimPhase.PREPARE, 77, 76),
+        TokenVote(1.0, run_id, 'stranger', 'robot_0', 0, ClaimPhase.PREPARE, 2, 1, 2),
         *chunks,
         dataclasses.replace(chunks[0], model_version=33),
     ]  # fmt: skip

@@ -1,13 +1,6 @@
 """Drives a state machine without ROS: a clock, timers, and jobs that wait until asked for."""
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Publish,
-    PublishPackets,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core.effects import CancelTimer, Publish, PublishPackets, SetTimer, StartJob, Warn
 from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived, TimerFired
 
 

@@ -7,9 +7,9 @@ import pytest
 from fake_driver import FakeDriver
 
 from iot_fl_ros.core.events import JobDone, PictureArrived, SwitchRequested
-from iot_fl_ros.core.feature_packet import FramePackets, read_packet
-from iot_fl_ros.core.split_messages import Inference, SplitInfo, SplitStatus, TailState
-from iot_fl_ros.core.wire import SourceHeader
+from iot_fl_ros.core.messages.feature_packet import FramePackets, read_packet
+from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.head import HeadMachine

@@ -7,7 +7,7 @@ from fake_driver import FakeDriver
 from tiny_split import Sender
 
 from iot_fl_ros.core.events import JobDone, JobFailed
-from iot_fl_ros.core.split_messages import Inference, SplitStatus, TailState
+from iot_fl_ros.core.messages.split import Inference, SplitStatus, TailState
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.jobs import InferFrames, TailWorker

@@ -9,17 +9,17 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.world.boards import Board
 from iot_fl_ros.world.collection import OTHERS, OWN, TRACK, VIEW, Collection, PlanarPose, PoseTrack
+from iot_fl_ros.world.observation import Observation
 from iot_fl_ros.world.poses import pose_matrix
-from iot_fl_ros.world.sight import Sight
 
 NAMES = tuple(f'kind {index}' for index in range(10))
 RGB = np.arange(240 * 320 * 3, dtype=np.uint32).reshape(240, 320, 3).astype(np.uint8)
 CORNERS = np.array([[100.0, 50.0], [160.0, 50.0], [160.0, 110.0], [100.0, 110.0]])
 
 
-def sight(kind, serial, x, y):
+def observation(kind, serial, x, y):
     pose = pose_matrix(f'{x} {y} 0.4 0 0 0')
-    return Sight(
+    return Observation(
         Board(f'board_{kind}_{serial:03d}', kind, serial, pose, 0.6, 0.02, ''), CORNERS, 2
     )
 
@@ -30,7 +30,7 @@ def pose(time):
 
 def test_own_rooms_and_others_are_kept_apart(tmp_path):
     collection = Collection([0], pause=0.0)
-    assert collection.add(pose(1.0), RGB, [sight(3, 0, 2, 2), sight(7, 1, -2, 2)]) == 2
+    assert collection.add(pose(1.0), RGB, [observation(3, 0, 2, 2), observation(7, 1, -2, 2)]) == 2
     collection.save(tmp_path, NAMES)
     own, others = (load_samples(str(tmp_path / name), 'train') for name in (OWN, OTHERS))
     assert (own.labels.tolist(), others.labels.tolist()) == ([3], [7])
@@ -42,13 +42,13 @@ def test_own_rooms_and_others_are_kept_apart(tmp_path):
 
 def test_a_board_is_kept_again_only_after_a_pause_and_not_for_ever():
     collection = Collection([0], pause=0.5, views=2)
-    kept = [collection.add(pose(t / 10), RGB, [sight(3, 0, 2, 2)]) for t in range(20)]
+    kept = [collection.add(pose(t / 10), RGB, [observation(3, 0, 2, 2)]) for t in range(20)]
     assert [t for t, count in enumerate(kept) if count] == [0, 5]
 
 
 def test_who_saw_nothing_of_its_own_part_has_nothing_to_save(tmp_path):
     collection = Collection([0])
-    collection.add(pose(1.0), RGB, [sight(7, 1, -2, 2)])
+    collection.add(pose(1.0), RGB, [observation(7, 1, -2, 2)])
     with pytest.raises(DataError, match=r'rooms \[0\]'):
         collection.save(tmp_path / 'out', NAMES)
 
@@ -84,4 +84,4 @@ def test_poses_begin_anew_when_the_clock_was_set_back():
 
 def test_a_board_is_kept_again_after_the_clock_was_set_back():
     collection = Collection([0], pause=0.5)
-    assert [collection.add(pose(t), RGB, [sight(3, 0, 2, 2)]) for t in (50.0, 1.0)] == [1, 1]
+    assert [collection.add(pose(t), RGB, [observation(3, 0, 2, 2)]) for t in (50.0, 1.0)] == [1, 1]

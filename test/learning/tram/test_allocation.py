@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 
-from iot_fl_ros.learning.tram import allocation
-from iot_fl_ros.learning.tram.allocation import allocate, per_batch, variance
+from iot_fl_ros.token import allocation
+from iot_fl_ros.token.allocation import allocate, per_batch, variance
 
 
 def brute_force(usage, units, limits, total):

@@ -2,26 +2,26 @@
 
 import pytest
 
-from iot_fl_ros.core.tram_messages import ClaimPhase, TokenClaim
-from iot_fl_ros.learning.tram.promises import Promise, Promises
-from iot_fl_ros.learning.tram.recollection import Recollection
+from iot_fl_ros.core.messages.token import ClaimPhase, TokenClaim
+from iot_fl_ros.token.acceptor import Acceptor, Promise
+from iot_fl_ros.token.recovery import Recovery
 
 LEASE = 4.0
 
 
 @pytest.fixture
 def promises():
-    made = Promises(1, LEASE, give_up=0.0)
+    made = Acceptor(1, LEASE, give_up=0.0)
     made.start(0.0)
     return made
 
 
 def ask(fence, base, robot='x'):
-    return TokenClaim(0.0, 'run', robot, 0, ClaimPhase.ASK, fence, base)
+    return TokenClaim(0.0, 'run', robot, 0, ClaimPhase.PREPARE, fence, base)
 
 
 def take(fence, base, robot='x'):
-    return TokenClaim(0.0, 'run', robot, 0, ClaimPhase.TAKE, fence, base)
+    return TokenClaim(0.0, 'run', robot, 0, ClaimPhase.ACCEPT, fence, base)
 
 
 def test_a_number_is_promised_once_and_no_lower_one_after_it(promises):
@@ -43,9 +43,9 @@ def test_a_higher_promise_voids_a_claim_that_has_not_taken(promises):
 def test_asking_alone_changes_nothing_about_which_copies_are_of_use(promises):
     promises.grant(take(5, 2, 'x'), 0.0, 1.0)
     promises.grant(ask(9, 5, 'y'), 0.0, 1.0)
-    assert promises.made[0].allows(5)
-    assert promises.made[0].allows(2)
-    assert promises.made[0].fence == 5
+    assert acceptor.promises[0].allows(5)
+    assert acceptor.promises[0].allows(2)
+    assert acceptor.promises[0].fence == 5
 
 
 def test_the_result_of_a_forgotten_holder_is_refused_for_ever(promises):
@@ -70,13 +70,13 @@ def test_nobody_takes_the_place_of_a_holder_that_lives(promises):
 def test_an_old_holder_does_not_count(promises):
     promises.grant(take(5, 4, 'x'), 0.0, 1.0)
     assert not promises.hold(0, 4, 3, 'old', now=1.0)
-    assert promises.made[0].holder == 'x'
+    assert acceptor.promises[0].holder == 'x'
     assert promises.hold(0, 6, 5, 'new', now=1.0)
-    assert promises.made[0] == Promise(5, 'x', 6, 5, 'new')
+    assert acceptor.promises[0] == Promise(5, 'x', 6, 5, 'new')
 
 
 def test_giving_up_takes_any_copy_after_the_time_set():
-    promises = Promises(1, LEASE, give_up=30.0)
+    promises = Acceptor(1, LEASE, give_up=30.0)
     promises.start(0.0)
     promises.grant(take(5, 4, 'x'), 0.0, 1.0)
     assert promises.refusal(ask(6, 1, 'y'), 29.0)
@@ -91,7 +91,7 @@ def test_numbers_heard_of_are_not_used_again(promises):
 
 def test_a_robot_that_forgot_learns_before_it_votes():
     robots = ('a', 'b', 'c', 'd', 'e')
-    memory = Recollection('a', robots, LEASE)
+    memory = Recovery('a', robots, LEASE)
     memory.start(0.0, remembers=False)
     for robot in robots:
         memory.hear(robot, 1.0)
@@ -105,7 +105,7 @@ def test_a_robot_that_forgot_learns_before_it_votes():
 
 
 def test_a_robot_with_a_record_votes_at_once():
-    memory = Recollection('a', ('a', 'b', 'c'), LEASE)
+    memory = Recovery('a', ('a', 'b', 'c'), LEASE)
     memory.start(0.0, remembers=True)
     assert memory.may_vote(0.0)
 
@@ -115,4 +115,4 @@ def test_learning_raises_what_is_promised(promises):
     assert promises.refusal(ask(7, 5), 0.0)
     assert promises.refusal(ask(8, 3), 100.0)
     promises.learn(0, 2, 1, 0)
-    assert promises.made[0].number == 7
+    assert acceptor.promises[0].number == 7

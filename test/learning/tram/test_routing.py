@@ -2,8 +2,8 @@
 
 import dataclasses
 
-from iot_fl_ros.learning.tram.routing import Site, plan_cycle
-from iot_fl_ros.learning.tram.settings import TramSettings
+from iot_fl_ros.token.routing import Site, plan_cycle
+from iot_fl_ros.token.settings import TramSettings
 
 SETTINGS = TramSettings(robots=['a', 'b', 'c'], cycle_batches=6, batch_size=10, visit_batches=4)
 SITES = {'a': Site((100, 0, 0)), 'b': Site((0, 100, 100)), 'c': Site((0, 0, 50))}

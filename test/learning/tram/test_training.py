@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.learning.learner import Learner
-from iot_fl_ros.learning.tram.token import Log, Token, merged, token_tensors
+from iot_fl_ros.token.token import Log, Token, merged, token_tensors
+from iot_fl_ros.training.trainer import Trainer
 
 NAMES = ('a', 'b', 'c')
 
@@ -34,13 +34,13 @@ def test_momentum_is_that_of_torch(samples):
         optimizer.step()
     wanted = torch.cat([p.detach().reshape(-1) for p in reference.parameters()]).numpy()
 
-    learner = Learner(net(), 'cpu', samples)
-    velocity = np.zeros(learner.state_size, np.float32)
+    trainer = Trainer(net(), 'cpu', samples)
+    velocity = np.zeros(trainer.state_size, np.float32)
     for part in (batches[:4], batches[4:]):  # two visits: the momentum goes on
-        _, velocity = learner.train_with_momentum(
+        _, velocity = trainer.train_with_momentum(
             part, learning_rate=0.05, momentum=0.9, velocity=velocity, seed=0
         )
-    assert learner.state() == pytest.approx(wanted, abs=1e-6)
+    assert trainer.state() == pytest.approx(wanted, abs=1e-6)
 
 
 def test_dropout_is_drawn_from_the_seed(samples):
@@ -48,14 +48,14 @@ def test_dropout_is_drawn_from_the_seed(samples):
     for seed in (1, 1, 2):
         torch.manual_seed(99)
         model = nn.Sequential(nn.Linear(6, 50), nn.Dropout(0.5), nn.Linear(50, 3))
-        learner = Learner(model, 'cpu', samples)
+        trainer = Trainer(model, 'cpu', samples)
         torch.rand(seed)  # the state that others leave behind does not matter
-        velocity = np.zeros(learner.state_size, np.float32)
-        learner.train_with_momentum(
+        velocity = np.zeros(trainer.state_size, np.float32)
+        trainer.train_with_momentum(
             np.arange(40).reshape(4, 10), learning_rate=0.1, momentum=0.9, velocity=velocity,
             seed=seed,
         )  # fmt: skip
-        results.append(learner.state())
+        results.append(trainer.state())
     assert (results[0] == results[1]).all()
     assert (results[0] != results[2]).any()
 

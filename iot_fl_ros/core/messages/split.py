@@ -1,0 +1,128 @@
+"""The messages of split inference, besides feature packets: one dataclass per file in `msg/`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import ClassVar
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages.delivery import Delivery, Role
+from iot_fl_ros.core.messages.fields import (
+    DIGEST_BYTES,
+    Digest,
+    Float32s,
+    Float64,
+    Header,
+    Stamp,
+    Text,
+    Texts,
+    UInt8,
+    UInt32,
+    UInt32s,
+    UInt64,
+    WireMessage,
+)
+from iot_fl_ros.core.names import check_robot_id
+
+MAX_DEADLINE = 60.0
+MAX_ANSWERS = 1_000
+# Bundles become names of folders.
+_FOLDER_NAME = re.compile(r'[A-Za-z0-9_][A-Za-z0-9_.\-]{0,63}')
+
+
+class TailState(IntEnum):
+    """Values of `SplitStatus.state`."""
+
+    READY = 1
+    REFUSED = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitInfo(WireMessage):
+    """How to read a robot's feature packets."""
+
+    TOPIC: ClassVar[str] = 'split_info'
+    DELIVERY: ClassVar[Delivery] = Delivery(
+        (Role.HEAD,), (Role.TAIL,), latched=True, from_many=True
+    )
+    stamp: Stamp
+    robot_id: Text
+    session: UInt32
+    epoch: UInt32
+    bundle: Text
+    bundle_digest: Digest
+    split_point: Text
+    task: Text
+    class_names: Texts
+    bits: UInt8
+    packet_count: UInt32
+    packet_bytes: UInt32
+    permutation_seed: UInt64
+    layout_digest: Digest
+    deadline: Float64
+
+    def check(self) -> None:
+        """Names are usable as such and the deadline is a possible one."""
+        check_robot_id(self.robot_id)
+        check_bundle_name(self.bundle)
+        if len(self.bundle_digest) != DIGEST_BYTES or len(self.layout_digest) != DIGEST_BYTES:
+            raise MessageError('bad digest', f'digests need {DIGEST_BYTES} bytes')
+        if not 0 < self.deadline <= MAX_DEADLINE:
+            raise MessageError('out of range', f'deadline is {self.deadline} s')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SplitStatus(WireMessage):
+    """What the tail makes of a SplitInfo."""
+
+    TOPIC: ClassVar[str] = 'split_status'
+    DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (Role.HEAD,), latched=True, depth=100)
+    stamp: Stamp
+    edge_id: Text
+    robot_id: Text
+    session: UInt32
+    epoch: UInt32
+    state: UInt8
+    reason: Text
+
+    def check(self) -> None:
+        """The state is known."""
+        check_robot_id(self.robot_id)
+        if self.state not in TailState._value2member_map_:
+            raise MessageError('out of range', f'state is {self.state}, not one of {[*TailState]}')
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inference(WireMessage):
+    """The tail's answer about one frame; header is that of the picture."""
+
+    TOPIC: ClassVar[str] = 'inference'
+    DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (), robot_topic=True, reliable=False)
+    header: Header
+    robot_id: Text
+    session: UInt32
+    epoch: UInt32
+    frame: UInt32
+    received: Float64
+    latency: Float64
+    class_ids: UInt32s
+    class_names: Texts
+    scores: Float32s
+    boxes: Float32s
+
+    def check(self) -> None:
+        """Every class has a name and a score, every detection four numbers."""
+        check_robot_id(self.robot_id)
+        count = len(self.class_ids)
+        if not count == len(self.class_names) == len(self.scores) or count > MAX_ANSWERS:
+            raise MessageError('bad length', f'{count} classes, {len(self.scores)} scores')
+        if len(self.boxes) not in (0, 4 * count):
+            raise MessageError('bad length', f'{len(self.boxes)} box numbers for {count} classes')
+
+
+def check_bundle_name(name: str) -> None:
+    """Raise MessageError unless `name` can be that of a bundle: a folder, never a path."""
+    if not _FOLDER_NAME.fullmatch(name):
+        raise MessageError('bad bundle', f'bundle is {name!r}, not a plain name')

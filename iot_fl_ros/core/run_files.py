@@ -1,0 +1,132 @@
+"""The files of a run: config.yaml, events.jsonl, summary.json.
+
+Rows of events.jsonl: `open` (a round and who is asked), `update` (a robot's update is in), `gone`
+(a robot left or fell silent), `robot` (one per round and robot; its byte counts are totals so
+far), `round` (one per round), `end`. Every number shown to a person comes from these files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iot_fl_ros.core.errors import IotFlError
+
+Row = Mapping[str, Any]
+TARGETS = (0.5, 0.6, 0.7)
+_MEASURES = ('accuracy', 'robot_accuracy', 'loss', 'disagreement')
+
+
+class RunWriter:
+    """Writes the files of one run; rows are on disk when `record` returns.
+
+    last_round: rows of later rounds left by a crash are dropped, and written again by the run;
+    None = all rows are kept, there are no rounds.
+    """
+
+    def __init__(self, folder: Path, config: Mapping[str, Any], last_round: int | None) -> None:
+        self._folder = folder
+        self._events = folder / 'events.jsonl'
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / 'config.yaml').write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        (folder / 'summary.json').unlink(missing_ok=True)
+        kept = [
+            row
+            for row in read_events(folder)
+            if last_round is None or 0 < row.get('round', 0) < last_round
+        ]
+        temporary = self._events.with_suffix('.tmp')
+        temporary.write_text(''.join(_line(row) for row in kept))
+        os.replace(temporary, self._events)
+
+    def record(self, row: Row) -> None:
+        """Append a row; the `end` row also writes the summary."""
+        with self._events.open('a') as file:
+            file.write(_line(row))
+        if row['kind'] == 'end':
+            summary = summarize(read_events(self._folder))
+            write_json(self._folder / 'summary.json', summary)
+
+
+def read_events(folder: Path) -> list[dict[str, Any]]:
+    """Return the rows of a run, without a last line that a crash cut off."""
+    path = folder / 'events.jsonl'
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            row = json.loads(line)
+        except ValueError:
+            break
+        rows.append(row | {name: math.nan for name in _MEASURES if row.get(name, 0) is None})
+    return rows
+
+
+def summarize(rows: Iterable[Row]) -> dict[str, Any]:
+    """Return the summary of a run from its rows.
+
+    accuracy: best of the aggregator's model, or of the robots' mean where it has none. bytes_to:
+    bytes a robot sent and received until that accuracy was reached, null = never.
+    """
+    rows = list(rows)
+    rounds = [row for row in rows if row['kind'] == 'round']
+    end = next((row for row in rows if row['kind'] == 'end'), {})
+    robots = max(1, end.get('robots', 1))
+    curve = [(accuracy_of(row), row['bytes_total'] / robots) for row in rounds]
+    start = min((row['time'] - row['seconds'] for row in rounds), default=0.0)
+    known = [accuracy for accuracy, _ in curve if not math.isnan(accuracy)]
+    return {
+        'accuracy': max(known, default=None),
+        'final_accuracy': known[-1] if known else None,
+        'robot_accuracy': max(
+            (r['robot_accuracy'] for r in rounds if not math.isnan(r['robot_accuracy'])),
+            default=None,
+        ),
+        'rounds': len(rounds),
+        'robots': end.get('robots'),
+        'bytes_per_robot_round': end.get('bytes_per_robot_round'),
+        'bytes_to': {f'{t:.2f}': _bytes_to(curve, t) for t in TARGETS},
+        'seconds': max((row['time'] for row in rounds), default=start) - start,
+        'late': sum(len(row['late']) for row in rounds),
+        'silent': sum(len(row['silent']) for row in rounds),
+        'refused': sum(len(row['refused']) for row in rounds),
+    }
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """Return summary.json of a run; IotFlError if the run has not ended."""
+    path = folder / 'summary.json'
+    if not path.is_file():
+        raise IotFlError(f'{path} is missing: the run has not ended, see {folder / "log"}')
+    return dict(json.loads(path.read_text()))
+
+
+def accuracy_of(row: Row) -> float:
+    """Return the accuracy of a round: the aggregator's model, else the mean of the robots."""
+    accuracy = row['accuracy']
+    return row['robot_accuracy'] if accuracy is None or math.isnan(accuracy) else accuracy
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write JSON so that the file is always whole."""
+    temporary = path.with_name(path.name + '.tmp')
+    temporary.write_text(json.dumps(value, indent=2) + '\n')
+    os.replace(temporary, path)
+
+
+def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
+    return next((round(size) for accuracy, size in curve if accuracy >= target), None)
+
+
+def _line(row: Row) -> str:
+    """Return a row as strict JSON: NaN becomes null."""
+    return json.dumps({name: _strict(value) for name, value in row.items()}) + '\n'
+
+
+def _strict(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value

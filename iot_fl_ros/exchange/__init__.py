@@ -1,0 +1,1 @@
+"""The kernel of every participant: pieces, repair, refusals, presence. No torch, no ROS."""

@@ -1,0 +1,143 @@
+"""One participant's end of the exchange: what it takes, what it sends, and what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from iot_fl_ros.core.effects import Effect, Publish, Warn
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import BadMessage, MessageArrived
+from iot_fl_ros.core.messages.chunks import Chunk, ChunkRequest
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.exchange.refusals import Refusals
+
+Take = Callable[[Any], list[Effect]]
+
+
+def sender_of(message: Any) -> str:
+    """Return the id that a message gives as its sender's; empty = it gives none."""
+    return getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
+
+
+class Endpoint:
+    """Counts bytes as the receiver sees them, turns refusals into one warning each.
+
+    id: of the participant; run_id: of the run that its messages belong to, empty = none yet.
+    """
+
+    def __init__(self, own_id: str) -> None:
+        self.id = own_id
+        self.run_id = ''
+        self.refusals = Refusals()
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._statuses = 0
+        self._chunks = 0
+
+    # --- in -------------------------------------------------------------------------------------
+
+    def take(self, arrived: MessageArrived, handle: Take) -> list[Effect]:
+        """Let `handle` take a message; a MessageError that it raises costs one warning.
+
+        What this participant published for all and the transport hands back is left alone.
+        """
+        message = arrived.message
+        sender = sender_of(message)
+        if sender == self.id:
+            return self._from_itself(message)
+        self.bytes_received += arrived.wire_bytes
+        return self.guard(message, handle)
+
+    def guard(self, message: Any, handle: Take) -> list[Effect]:
+        """Let `handle` take a message that was counted before, for example one that was kept."""
+        try:
+            return handle(message)
+        except MessageError as error:
+            return [
+                self.refuse(sender_of(message), f'{message.TOPIC}: {error.reason}', str(error))
+            ]
+
+    def bad(self, event: BadMessage) -> list[Effect]:
+        """Count bytes that are no valid message."""
+        self.bytes_received += event.wire_bytes
+        return [self.refuse(event.sender, f'{event.topic}: {event.reason}')]
+
+    def check_run(self, message: Any, hint: str = '') -> None:
+        """Raise MessageError unless a message belongs to this participant's run."""
+        if message.run_id != self.run_id:
+            text = f'run {message.run_id!r} is not {self.run_id!r}'
+            raise MessageError('foreign run', f'{text}: {hint}' if hint else text)
+
+    def refuse(self, sender: str, reason: str, detail: str = '') -> Warn:
+        """Count a refusal; return what to tell the operator."""
+        self.refusals.add(sender, reason)
+        return Warn(f'{sender} {reason}', f'refused from {sender or "?"}: {detail or reason}')
+
+    def _from_itself(self, message: Any) -> list[Effect]:
+        """A status beyond the last one sent comes from another participant of the same name."""
+        foreign = message.DELIVERY.liveliness and message.sequence > self._statuses
+        text = 'somebody else has this robot id: give every robot an id of its own'
+        return [self.refuse(self.id, 'same name', text)] if foreign else []
+
+    # --- out ------------------------------------------------------------------------------------
+
+    def note_sent(self, wire_bytes: int) -> None:
+        """Count bytes that the driver sent for this participant."""
+        self.bytes_sent += wire_bytes
+
+    def next_status(self) -> int:
+        """Return the number of the next status."""
+        self._statuses += 1
+        return self._statuses
+
+    def send(
+        self,
+        kind: type[Chunk],
+        parcel: Parcel,
+        now: float,
+        *,
+        wanted: tuple[int, ...] = (),
+        to: str = '',
+    ) -> list[Effect]:
+        """Publish the `wanted` chunks of a parcel (empty = all); to: robot whose topic it is."""
+        chunks = parcel.chunks(
+            kind,
+            run_id=self.run_id,
+            sender_id=self.id,
+            stamp=now,
+            first_sequence=self._chunks,
+            wanted=wanted,
+        )
+        self._chunks += len(chunks)
+        return [Publish(chunk, to) for chunk in chunks]
+
+    def answer(
+        self,
+        request: ChunkRequest,
+        kind: type[Chunk],
+        parcels: Iterable[Parcel],
+        now: float,
+        *,
+        to: str = '',
+    ) -> list[Effect]:
+        """Publish pieces again; MessageError if they are not here (any more)."""
+        for parcel in parcels:
+            if parcel.digest == request.digest:
+                return self.send(kind, parcel, now, wanted=request.missing, to=to)
+        raise MessageError('not wanted', 'request for tensors that are not kept')
+
+    def request(
+        self, receiver_id: str, digest: bytes, missing: tuple[int, ...], now: float
+    ) -> Publish:
+        """Ask for chunks of a set (empty = all)."""
+        return Publish(
+            ChunkRequest(
+                stamp=now,
+                run_id=self.run_id,
+                sender_id=self.id,
+                receiver_id=receiver_id,
+                digest=digest,
+                missing=missing,
+            )
+        )

@@ -1,0 +1,81 @@
+"""The sets of tensors that arrive from one sender: pieces in, tensors out, what to ask for."""
+
+from __future__ import annotations
+
+from iot_fl_ros.core.messages.chunks import Chunk
+from iot_fl_ros.core.messages.fields import NO_DIGEST
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.exchange.chunking import Assembly
+from iot_fl_ros.exchange.repair import Repair
+
+
+class Inbox:
+    """Puts sets of one sender together, at most `limit` at a time; one of them is expected.
+
+    Pieces may come before they are expected. The expected set is never pushed out by others.
+    progressed: some of its pieces came since the last look.
+    """
+
+    def __init__(self, limit: int = 2) -> None:
+        self.expected = NO_DIGEST
+        self._limit = limit
+        self._sets: dict[bytes, Assembly] = {}
+        self._repair = Repair()
+        self.progressed = False
+
+    def expect(self, digest: bytes) -> None:
+        """Expect the set of that digest from now on, and no pieces of others; empty = nothing."""
+        if digest == self.expected:
+            return
+        self.expected = digest
+        if digest:
+            self._sets = {known: made for known, made in self._sets.items() if known == digest}
+        self._repair = Repair()
+        self.progressed = digest in self._sets
+
+    def add(self, chunk: Chunk) -> None:
+        """Place a piece; MessageError says why it is refused."""
+        if chunk.digest not in self._sets:
+            others = [digest for digest in self._sets if digest != self.expected]
+            if len(self._sets) >= self._limit and others:
+                del self._sets[others[0]]
+            self._sets[chunk.digest] = Assembly(chunk)
+        self._sets[chunk.digest].add(chunk)
+        self.progressed |= chunk.digest == self.expected
+
+    def making(self, digest: bytes) -> Assembly | None:
+        """Return the set of that digest as far as it has come, if any of it is here."""
+        return self._sets.get(digest)
+
+    def take(self, digest: bytes) -> Tensors | None:
+        """Return the tensors of a set once it is whole, and forget it.
+
+        MessageError if they are not those of the digest; then they can be sent again.
+        """
+        assembly = self._sets.get(digest)
+        if assembly is None or assembly.missing:
+            return None
+        del self._sets[digest]
+        return assembly.tensors()
+
+    def to_request(self) -> tuple[int, ...] | None:
+        """Return the chunks to ask for now (empty = all); None if some came since the last look.
+
+        Looks are to be `delay` apart.
+        """
+        progressed, self.progressed = self.progressed, False
+        if progressed:
+            self._repair.progressed()
+            return None
+        assembly = self._sets.get(self.expected)
+        return self._repair.wanted(assembly.missing if assembly else ())
+
+    @property
+    def delay(self) -> float:
+        """Time until the next look, s."""
+        return self._repair.delay
+
+    def forget(self) -> None:
+        """Expect nothing any more."""
+        self.expected = NO_DIGEST
+        self._sets.clear()

@@ -1,0 +1,77 @@
+"""Who is there: the last status of each participant, until it is silent for a lease."""
+
+from __future__ import annotations
+
+from typing import Generic, Protocol, TypeVar
+
+from iot_fl_ros.core.errors import MessageError
+
+_MOST = 10_000
+
+
+class Status(Protocol):
+    """What presence needs of a status."""
+
+    @property
+    def robot_id(self) -> str:
+        """Whose status it is."""
+
+    @property
+    def sequence(self) -> int:
+        """Number of the status, for people."""
+
+    @property
+    def stamp(self) -> float:
+        """When it was sent, by the sender's clock, s."""
+
+
+S = TypeVar('S', bound=Status)
+
+
+class Presence(Generic[S]):
+    """Takes statuses and notices silence. most: participants that are remembered at a time."""
+
+    def __init__(self, lease: float, most: int = _MOST) -> None:
+        self._lease = lease
+        self._most = most
+        self._heard: dict[str, tuple[S, float]] = {}
+
+    def hear(self, status: S, now: float) -> None:
+        """Take a status; MessageError if it is older than the last one, or there are too many."""
+        known = self._heard.get(status.robot_id)
+        if known is None and len(self._heard) >= self._most:
+            raise MessageError('too many', f'{self._most} participants are here already')
+        # Stamps, not sequence numbers: who starts again counts from 1. An older stamp after a
+        # silence: its clock was put right.
+        if known and status.stamp < known[0].stamp and now - known[1] <= self._lease:
+            raise MessageError('old status', f'status {status.sequence} is not new')
+        self._heard[status.robot_id] = status, now
+
+    def forget(self, robot_id: str) -> None:
+        """Forget a participant, for example one that said goodbye."""
+        self._heard.pop(robot_id, None)
+
+    def drop_silent(self, now: float) -> list[str]:
+        """Forget who was not heard for a lease; return their ids, sorted."""
+        silent = sorted(i for i, (_, heard) in self._heard.items() if now - heard > self._lease)
+        for robot_id in silent:
+            del self._heard[robot_id]
+        return silent
+
+    def get(self, robot_id: str) -> S | None:
+        """Return the last status of a participant, if it is remembered."""
+        known = self._heard.get(robot_id)
+        return known[0] if known else None
+
+    def here(self, robot_id: str, now: float) -> bool:
+        """Return whether a participant was heard within a lease."""
+        known = self._heard.get(robot_id)
+        return known is not None and now - known[1] <= self._lease
+
+    def silence(self, robot_id: str, now: float) -> float:
+        """Return for how long a participant that is remembered has not been heard, s."""
+        return now - self._heard[robot_id][1]
+
+    def statuses(self) -> dict[str, S]:
+        """Return the last status of everybody who is remembered, sorted by id."""
+        return {robot_id: status for robot_id, (status, _) in sorted(self._heard.items())}

@@ -1,0 +1,1 @@
+"""Learning with an aggregator: the machines of aggregator and robot, and their workers."""

@@ -1,0 +1,457 @@
+"""The aggregator of a federated run, as a state machine without I/O.
+
+States and transitions: `learning.states`. A round opens with the robots that are available, closes
+when the quorum is in or the deadline is over, and counts only after its result is on disk.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    PeersChanged,
+    TimerFired,
+)
+from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
+from iot_fl_ros.core.messages.federation import (
+    AGGREGATOR,
+    GlobalChunk,
+    RobotState,
+    RobotStatus,
+    RoundPlan,
+    RunInfo,
+)
+from iot_fl_ros.core.messages.fields import NO_DIGEST
+from iot_fl_ros.core.state_table import Tracker
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.exchange.chunking import chunk_count
+from iot_fl_ros.exchange.endpoint import Endpoint, sender_of
+from iot_fl_ros.exchange.open_round import OpenRound
+from iot_fl_ros.exchange.refusals import OTHERS
+from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
+from iot_fl_ros.federation.jobs import Aggregate, Evaluate
+from iot_fl_ros.federation.report import report_of, row_of
+from iot_fl_ros.federation.roster import Roster
+from iot_fl_ros.federation.selection.observations import observations_of
+from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
+from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
+from iot_fl_ros.federation.settings import RunSettings
+from iot_fl_ros.federation.states import AGGREGATOR_TABLE, PLAN_STATES, AggregatorState
+from iot_fl_ros.federation.traffic import Traffic
+from iot_fl_ros.methods.registry import method_of
+
+_HEARTBEAT = 'heartbeat'
+_DEADLINE = 'deadline'
+_START = 'start'
+_REPAIR = 'repair'
+
+
+class AggregatorMachine:
+    """The aggregator. `handle` is the only entry; it never blocks nor raises on remote input.
+
+    initial: tensors to send before round 1. restored: (manifest, tensors) of a checkpoint.
+    select: whom rounds ask; selector: who decides that, instead.
+    """
+
+    def __init__(
+        self,
+        settings: RunSettings,
+        info: RunInfo,
+        initial: Tensors,
+        restored: tuple[Mapping[str, Any], Tensors] | None = None,
+        select: SelectSettings = ASK_ALL,
+        selector: ParticipantSelector | None = None,
+    ) -> None:
+        self.info = info
+        self.endpoint = Endpoint(AGGREGATOR)
+        self.roster = Roster(settings.lease)
+        self.traffic = Traffic()
+        self.round = 0
+        self.version = 0
+        self._settings = settings
+        self._selector = selector or ParticipantSelector(select, info.seed, settings.quorum)
+        self._method = method_of(info)
+        self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
+        self._open: OpenRound[RobotStatus] | None = None
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._evaluating: set[int] = set()
+        self._started = False
+        self._settling = False
+        self._deadline_at = 0.0
+        self._plan_sequence = 0
+        self._ended_at: float | None = None
+        self._over = False
+        self._info_wanted = False
+        self._history = GlobalSets(self._method)
+        if restored is None:
+            self._history.add(initial, round=0, model_version=0)
+        else:
+            self._restore(*restored)
+        self.endpoint.run_id = self.info.run_id
+
+    def _restore(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
+        """Go on from a checkpoint."""
+        self.round, self.version = manifest['round'], manifest['model_version']
+        self._history.restore(manifest['sets'], tensors)
+        self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
+        self.info = dataclasses.replace(
+            self.info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
+        )
+        self.traffic.restore(manifest['traffic'])
+        if 'selector' in manifest:
+            self._selector.restore(manifest['selector'])
+
+    @property
+    def state(self) -> AggregatorState:
+        """Current state."""
+        return self._states.state
+
+    @property
+    def global_chunk_count(self) -> int:
+        """Chunks of one set of global tensors."""
+        return chunk_count(sum(spec.nbytes for spec in wire_specs(self._method, 1)))
+
+    @property
+    def global_digest(self) -> bytes:
+        """Digest of the newest global tensors."""
+        return self._history.newest.digest
+
+    @property
+    def open_round(self) -> OpenRound[RobotStatus] | None:
+        """The round that is open, if one is."""
+        return self._open
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin, or go on after the checkpoint that the machine was made from."""
+        finished = self.round >= self._settings.rounds
+        self._states.go('start of a finished run' if finished else 'start')
+        self.info = dataclasses.replace(self.info, stamp=now)
+        effects: list[Effect] = [
+            Publish(self.info),
+            *self._send_newest(now),
+            *self._beat(now),
+        ]
+        if not finished:
+            effects.append(SetTimer(_START, self._settings.start_timeout))
+        if self.round:
+            effects += self._evaluate()
+        return effects + (self._finish(now) if finished else [])
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        match event:
+            case MessageArrived():
+                return self._arrived(event, now)
+            case BadMessage(wire_bytes=wire_bytes):
+                self.traffic.received(OTHERS, wire_bytes)
+                return self.endpoint.bad(event)
+            case TimerFired(name):
+                return self._timer(name, now)
+            case PeersChanged():
+                return self._check_roster(now)
+            case JobDone(Aggregate() as job, result):
+                return self._aggregated(job, result, now)
+            case JobFailed(Aggregate(), error):
+                self._states.go('aggregation failed')
+                return [Warn('aggregate', f'aggregation failed: {error}'), self._save()]
+            case JobDone(Evaluate() as job, accuracy):
+                return self._evaluated(job, accuracy, now)
+            case JobFailed(Evaluate() as job, error):
+                warn = Warn('evaluate', f'evaluation failed: {error}')
+                return [warn, *self._evaluated(job, math.nan, now)]
+            case CheckpointSaved():
+                return self._saved(now)
+            case JobFailed(SaveCheckpoint(), error):
+                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _arrived(self, event: MessageArrived, now: float) -> list[Effect]:
+        sender = sender_of(event.message)
+        if sender != AGGREGATOR:
+            known = self.roster.get(sender) is not None
+            self.traffic.received(sender if known else OTHERS, event.wire_bytes)
+        return self.endpoint.take(event, lambda message: self._message(message, now))
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        if message.run_id != self.info.run_id:
+            self._info_wanted = self._info_wanted or isinstance(message, RobotStatus)
+        if message.run_id:
+            self.endpoint.check_run(message)
+        match message:
+            case RobotStatus():
+                return self._status(message, now)
+            case TensorChunk():
+                return self._chunk(message, now)
+            case ChunkRequest() if message.receiver_id == AGGREGATOR:
+                return self.endpoint.answer(message, GlobalChunk, self._history.kept, now)
+        return []
+
+    def _status(self, status: RobotStatus, now: float) -> list[Effect]:
+        if status.round > self.round + 1:
+            raise MessageError('wrong round', f'round {status.round}, open is {self.round}')
+        if status.state == RobotState.LEAVING:
+            self.roster.forget(status.robot_id)
+            return self._without(status.robot_id) + self._close_if_complete(now)
+        self.roster.hear(status, now)
+        self.traffic.reported(status)
+        if status.state == RobotState.REFUSED:
+            effects = [
+                Warn(
+                    f'no {status.robot_id}',
+                    f'{status.robot_id} does not take part: {status.reason}',
+                )
+            ]
+        else:
+            effects = []
+        if self._open:
+            self._open.add_status(status, now)
+            if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
+                self._open.refused.add(status.robot_id)
+            return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
+        return effects + self._open_if_possible(now) + self._end_if_done(now)
+
+    def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
+        if self._open is None or chunk.round < self._open.number:
+            raise MessageError('late', f'round {chunk.round} is closed')
+        self._open.add_chunk(chunk, self._method)
+        return self._settle(chunk.sender_id, now) + self._close_if_complete(now)
+
+    def _settle(self, robot_id: str, now: float) -> list[Effect]:
+        assert self._open is not None
+        try:
+            if not self._open.settle(robot_id, self._method, now):
+                return []
+        except MessageError as error:  # the round does not wait for it any more
+            return [self.endpoint.refuse(robot_id, error.reason, str(error))]
+        self.roster.missed[robot_id] = 0
+        # Who is chosen by its times learns at once that its upload is over.
+        told: list[Effect] = [self._plan(now)] if self._selector.chooses else []
+        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
+
+    # --- timers ---------------------------------------------------------------------------------
+
+    def _timer(self, name: str, now: float) -> list[Effect]:
+        if name == _HEARTBEAT:
+            return [*self._beat(now), *self._check_roster(now), *self._end_if_done(now)]
+        if name == _START:
+            self._started = True
+            return self._open_if_possible(now)
+        if name == _DEADLINE and self._open:
+            return self._close(now)
+        if name == _REPAIR and self._open:
+            return self._repair(now)
+        return []
+
+    def _beat(self, now: float) -> list[Effect]:
+        effects: list[Effect] = [SetTimer(_HEARTBEAT, self._settings.heartbeat), self._plan(now)]
+        if self._info_wanted:
+            self._info_wanted = False
+            effects.append(Publish(self.info))
+        return effects
+
+    def _repair(self, now: float) -> list[Effect]:
+        """Ask for the pieces of updates that stopped coming."""
+        assert self._open is not None
+        requests = [
+            self.endpoint.request(robot_id, digest, missing, now)
+            for robot_id, digest, missing in self._open.wanted(now)
+        ]
+        return [SetTimer(_REPAIR, FIRST_DELAY), *requests]
+
+    def _check_roster(self, now: float) -> list[Effect]:
+        return self._lost(self.roster.drop_silent(now), now)
+
+    def _lost(self, robot_ids: list[str], now: float) -> list[Effect]:
+        effects: list[Effect] = []
+        for robot_id in robot_ids:
+            self.endpoint.refusals.add(robot_id, 'gone')
+            effects += [
+                Warn(f'gone {robot_id}', f'{robot_id} fell silent'),
+                *self._without(robot_id),
+            ]
+        return effects + (self._close_if_complete(now) if robot_ids else [])
+
+    def _without(self, robot_id: str) -> list[Effect]:
+        """Wait no longer for a robot that is not there."""
+        if self._open and robot_id in self._open.participants:
+            self._open.silent.add(robot_id)
+        return [Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
+
+    # --- rounds ---------------------------------------------------------------------------------
+
+    def _open_if_possible(self, now: float) -> list[Effect]:
+        if self.state is not AggregatorState.GATHERING:
+            return []
+        available = self.roster.available()
+        needed = max(1, self._settings.quorum)
+        if not self._started and len(available) < max(needed, self._settings.robots):
+            return []
+        statuses = self.roster.statuses()
+        eligible = self._selector.eligible({i: statuses[i] for i in available})
+        if len(eligible) < needed:
+            few = f'{len(eligible)} of {len(available)} robots may be asked, {needed} are needed'
+            return [Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+        if not self._started and self._settings.settle:
+            return self._settle_down()
+        self._started = True
+        self._states.go('enough robots')
+        self.round += 1
+        asked = self._selector.ask(eligible, self.round)
+        patience = self._selector.patience(asked, self.round)
+        self._open = OpenRound(self.round, self.version, asked, now, patience)
+        for robot_id in asked:
+            # It may have trained for this round already, if the aggregator started again.
+            self._open.add_status(statuses[robot_id], now)
+        self._deadline_at = now + self._settings.deadline
+        return [
+            CancelTimer(_START),
+            SetTimer(_DEADLINE, self._settings.deadline),
+            SetTimer(_REPAIR, FIRST_DELAY),
+            self._plan(now),
+            Record({'kind': 'open', 'round': self.round, 'participants': asked}),
+        ]
+
+    def _settle_down(self) -> list[Effect]:
+        """Open the first round a while after the last robot has come."""
+        if self._settling:
+            return []
+        self._settling = True
+        return [SetTimer(_START, self._settings.settle)]
+
+    def _close_if_complete(self, now: float) -> list[Effect]:
+        if self._open is None or not self._open.complete(self._settings.quorum):
+            return []
+        return self._close(now)
+
+    def _close(self, now: float) -> list[Effect]:
+        closed, self._open = self._open, None
+        assert closed is not None
+        for robot_id in closed.late():
+            self.endpoint.refusals.add(robot_id, 'late')
+            self.roster.missed[robot_id] += 1
+        observations = observations_of(closed, self._selector.timing, now)
+        self._selector.observe(observations)
+        self._rows[closed.number] = row_of(closed, observations, self.traffic, now)
+        if not closed.accepted:
+            self._states.go('no updates')
+            return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
+        self._states.go('quorum or deadline')
+        job = Aggregate(closed.number, closed.updates())
+        return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), StartJob(job)]
+
+    def _aggregated(self, job: Aggregate, tensors: Tensors, now: float) -> list[Effect]:
+        self._states.go('aggregated')
+        self.version += 1
+        self._history.add(tensors, round=job.round, model_version=self.version)
+        return [self._save()]
+
+    def _save(self) -> SaveCheckpoint:
+        sets, tensors = self._history.state()
+        manifest = {
+            'run_name': self._settings.name,
+            'run_id': self.info.run_id,
+            'epoch': self.info.epoch,
+            'round': self.round,
+            'model_version': self.version,
+            'sets': sets,
+            'row': self._rows.get(self.round),
+            'traffic': self.traffic.state(),
+            **({'selector': self._selector.state()} if self._selector.chooses else {}),
+        }
+        return SaveCheckpoint(self.round, manifest, tensors)
+
+    def _saved(self, now: float) -> list[Effect]:
+        last = self.round >= self._settings.rounds
+        self._states.go('last round saved' if last else 'saved')
+        effects = self._send_newest(now) if self._fresh else []
+        assess = self._evaluate()  # of this round, while the robots are busy with the next
+        if last:
+            return [*effects, self._plan(now), *assess, *self._finish(now)]
+        opened = self._open_if_possible(now)
+        return [*effects, *(opened or [self._plan(now)]), *assess]
+
+    def _evaluate(self) -> list[Effect]:
+        self._evaluating.add(self.round)
+        tensors = self._history.newest_tensors() if self._fresh else {}
+        return [StartJob(Evaluate(self.round, self.version, tensors))]
+
+    @property
+    def _fresh(self) -> bool:
+        """Whether the newest tensors came out of the newest round."""
+        return self._history.newest.labels['round'] == self.round
+
+    def _evaluated(self, job: Evaluate, accuracy: float, now: float) -> list[Effect]:
+        self._evaluating.discard(job.round)
+        row = self._rows.pop(job.round, None)
+        if row is None:
+            return self._end_if_done(now)
+        row['accuracy'] = accuracy
+        row['model_version'] = job.model_version
+        report = report_of(row, self.info.run_id, now)
+        robots = row.pop('robots')
+        records = [Record({'kind': 'robot', 'round': job.round, **robot}) for robot in robots]
+        return [*records, Record(row), Publish(report), *self._end_if_done(now)]
+
+    def _finish(self, now: float) -> list[Effect]:
+        self._ended_at = now
+        return self._end_if_done(now)
+
+    def _end_if_done(self, now: float) -> list[Effect]:
+        """End once everything is assessed and the robots have the result, or are too slow."""
+        if self._ended_at is None or self._evaluating or self._over:
+            return []
+        done = (RobotState.FINISHED, RobotState.REFUSED)
+        waiting = [i for i, status in self.roster.statuses().items() if status.state not in done]
+        if waiting and now < self._ended_at + self._settings.deadline:
+            return []
+        self._over = True
+        return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _send_newest(self, now: float) -> list[Effect]:
+        newest = self._history.newest
+        return self.endpoint.send(GlobalChunk, newest, now) if newest.specs else []
+
+    def _plan(self, now: float) -> Publish:
+        self._plan_sequence += 1
+        round_, newest = self._open, self._history.newest
+        return Publish(
+            RoundPlan(
+                stamp=now,
+                run_id=self.info.run_id,
+                epoch=self.info.epoch,
+                sequence=self._plan_sequence,
+                state=PLAN_STATES[self.state],
+                round=self.round,
+                model_version=self.version,
+                model_digest=newest.digest if newest.specs else NO_DIGEST,
+                participants=round_.participants if round_ else (),
+                accepted=tuple(sorted(round_.accepted)) if round_ else (),
+                time_left=max(0.0, self._deadline_at - now) if round_ else 0.0,
+            )
+        )

@@ -1,0 +1,73 @@
+"""What is said about a round that is over: its rows in events.jsonl and its RoundReport."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iot_fl_ros.core.messages.federation import RobotStatus, RoundReport
+from iot_fl_ros.exchange.open_round import OpenRound
+from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.traffic import Traffic
+
+
+def row_of(
+    closed: OpenRound, observations: Mapping[str, Observation], traffic: Traffic, now: float
+) -> dict[str, Any]:
+    """Return the `round` row, without accuracy and version, which come with the assessment.
+
+    Its entry `robots` holds the `robot` rows; byte counts of robots are totals so far.
+    """
+    statuses = [closed.statuses[robot_id] for robot_id in sorted(closed.accepted)]
+    return {
+        'kind': 'round',
+        'round': closed.number,
+        'participants': sorted(closed.accepted),
+        'late': closed.late(),
+        'silent': sorted(closed.silent - set(closed.accepted)),
+        'refused': sorted(closed.refused),
+        'robot_accuracy': _mean([status.accuracy for status in statuses]),
+        'loss': _mean([status.loss for status in statuses]),
+        'seconds': now - closed.opened,
+        'time': now,
+        **traffic.close_round(),
+        'robots': [_robot_row(s, observations[s.robot_id].upload, traffic) for s in statuses],
+    }
+
+
+def report_of(row: Mapping[str, Any], run_id: str, now: float) -> RoundReport:
+    """Return the message that tells the fleet what the row says."""
+    return RoundReport(
+        stamp=now,
+        run_id=run_id,
+        round=row['round'],
+        model_version=row['model_version'],
+        accuracy=row['accuracy'],
+        robot_accuracy=row['robot_accuracy'],
+        loss=row['loss'],
+        participants=tuple(row['participants']),
+        late=tuple(row['late']),
+        silent=tuple(row['silent']),
+        refused=tuple(row['refused']),
+        bytes_received=row['bytes_up'],
+        seconds=row['seconds'],
+    )
+
+
+def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> dict[str, Any]:
+    return {
+        'robot': status.robot_id,
+        'accuracy': status.accuracy,
+        'loss': status.loss,
+        'train_seconds': status.train_seconds,
+        'upload_seconds': upload_seconds,
+        'wait_seconds': status.wait_seconds,
+        'bytes_up': traffic.received_from(status.robot_id),
+        'bytes_down': status.bytes_received,
+    }
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan

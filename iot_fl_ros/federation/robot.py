@@ -1,0 +1,414 @@
+"""A robot's side of a federated run, as a state machine without I/O.
+
+States and transitions: `learning.states`. The robot takes part in rounds that name it, trains on
+its worker, sends what came out, and repeats what the aggregator asks for. Repair is driven by the
+receiver: statuses and plans announce digests every heartbeat, who lacks pieces asks for them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    Effect,
+    Publish,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Warn,
+)
+from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    Leave,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
+from iot_fl_ros.core.messages.federation import (
+    AGGREGATOR,
+    MAX_TAGS,
+    GlobalChunk,
+    PlanState,
+    RobotState,
+    RobotStatus,
+    RoundPlan,
+    RunInfo,
+)
+from iot_fl_ros.core.messages.fields import NO_DIGEST
+from iot_fl_ros.core.state_table import Tracker
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.federation.global_inbox import GlobalInbox
+from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
+from iot_fl_ros.federation.states import ROBOT_TABLE
+from iot_fl_ros.methods.method import StarMethod
+from iot_fl_ros.methods.registry import METHODS, method_of
+
+_HEARTBEAT = 'heartbeat'
+_REPAIR = 'repair'
+_JOINING_PERIOD = 1.0
+_SILENT_BEATS = 5
+
+
+class RobotMachine:
+    """One robot. `handle` is the only entry; it never blocks and never raises on remote input.
+
+    trusted: dotted paths of methods that a run may name; registered names always may. tags: what
+    the robot says of itself.
+    """
+
+    def __init__(
+        self, robot_id: str, trusted: Sequence[str] = (), tags: Sequence[str] = ()
+    ) -> None:
+        self.endpoint = Endpoint(robot_id)
+        self._trusted = tuple(trusted)
+        self._tags = tuple(tags)
+        if len(self._tags) > MAX_TAGS:
+            raise ConfigError(f'robot.tags has {len(self._tags)} items: {MAX_TAGS} are allowed')
+        self._battery = math.nan
+        self.accuracy = math.nan
+        self.round = 0
+        self.info: RunInfo | None = None
+        self._states = Tracker(ROBOT_TABLE, RobotState.JOINING)
+        self._method: StarMethod
+        self._next_info: RunInfo | None = None
+        self._plan: RoundPlan | None = None
+        self._plan_heard = -math.inf
+        self.tensors = GlobalInbox()
+        self._learned = NO_DIGEST
+        self._update: Parcel | None = None
+        self._result: Trained | None = None
+        self._trained_version = 0
+        self.reason = ''
+        self._samples = 0
+        self._idle_since = 0.0
+        self._wait_seconds = 0.0
+        self._train_began = 0.0
+        self._upload_began = 0.0
+        self._upload_seconds = math.nan
+
+    @property
+    def robot_id(self) -> str:
+        """Id of the robot."""
+        return self.endpoint.id
+
+    @property
+    def state(self) -> RobotState:
+        """Current state."""
+        return self._states.state
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: announce the robot and keep doing so."""
+        self._idle_since = now
+        return self._beat(now)
+
+    def note_battery(self, charge: float) -> None:
+        """Take note of the charge of the battery, 0..1; anything else = unknown."""
+        self._battery = charge if 0.0 <= charge <= 1.0 else math.nan
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        match event:
+            case MessageArrived():
+                return self.endpoint.take(event, lambda message: self._message(message, now))
+            case BadMessage():
+                return self.endpoint.bad(event)
+            case TimerFired(name):
+                return self._repair_global(now) if name == _REPAIR else self._beat(now)
+            case JobDone(Prepare() as job, Prepared() as result):
+                return self._prepared(job, result, now)
+            case JobFailed(Prepare() as job, error):
+                return self._cannot_take_part(job, error, now)
+            case JobDone(TrainRound() as job, Trained() as result):
+                return self._trained(job, result, now)
+            case JobFailed(TrainRound() as job, error):
+                return self._training_failed(job, error, now)
+            case CheckpointSaved():
+                return self._saved(now)
+            case JobFailed(SaveCheckpoint(), error):
+                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case Leave():
+                return [self._status(now, RobotState.LEAVING)]
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        match message:
+            case RunInfo():
+                return self._run_info(message, now)
+            case RoundPlan():
+                return self._round_plan(message, now)
+            case GlobalChunk():
+                return self._global_chunk(message, now)
+            case ChunkRequest() if message.receiver_id == self.robot_id:
+                kept = [self._update] if self._update else []
+                return self.endpoint.answer(message, TensorChunk, kept, now)
+        return []
+
+    def _early(self, now: float) -> list[Effect]:
+        """Take the global tensors that came before the run info or plan that they belong to."""
+        effects: list[Effect] = []
+        for chunk in self.tensors.take_early():
+            effects += self.endpoint.guard(chunk, lambda early: self._global_chunk(early, now))
+        return effects
+
+    def _run_info(self, info: RunInfo, now: float) -> list[Effect]:
+        current = self.info
+        if current and info.run_id == current.run_id:
+            if info.epoch < current.epoch:
+                raise MessageError('old epoch', f'epoch {info.epoch} after {current.epoch}')
+            if _constants(info) == _constants(current):
+                self.info = info
+                return []
+        if current and not self._may_change_run(now):
+            # Latched info comes only once: keep it until the current run is over or silent.
+            self._next_info = info
+            raise MessageError('foreign run', f'run {info.run_id!r} during {current.run_id!r}')
+        return self._join(info, now)
+
+    def _may_change_run(self, now: float) -> bool:
+        assert self.info is not None
+        if self.state in (RobotState.PREPARING, RobotState.TRAINING):
+            return False  # the worker is busy; asked again at the next heartbeat
+        silent = now - self._plan_heard > _SILENT_BEATS * self.info.heartbeat_period
+        return silent or self.state in (RobotState.FINISHED, RobotState.REFUSED)
+
+    def _join(self, info: RunInfo, now: float) -> list[Effect]:
+        try:
+            METHODS.check_remote(info.method, self._trusted)
+            self._method = method_of(info)
+        except IotFlError as error:
+            if self.info is None and self.state is RobotState.JOINING:
+                self._states.go('cannot take part')
+                self.reason = str(error)[:255]
+            raise MessageError('unusable', str(error)) from error
+        self._states.go('run info' if self.state is RobotState.JOINING else 'new run')
+        self.info, self._next_info = info, None
+        self.endpoint.run_id = info.run_id
+        if self._plan and self._plan.run_id != info.run_id:
+            self._plan = None
+        self.tensors.join(self._method)
+        if self._plan:
+            self.tensors.plan(self._plan.model_digest, self._plan.round)
+        self._update, self._result = None, None
+        self._trained_version, self.round = 0, 0
+        self._plan_heard = now
+        self.reason = ''
+        return [StartJob(Prepare(info)), self._status(now), *self._early(now)]
+
+    def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
+        if self.info is None:
+            self._plan = plan  # latched topics may arrive in any order
+            return []
+        if plan.run_id != self.info.run_id:
+            raise MessageError('foreign run', f'plan of run {plan.run_id!r}')
+        known = self._plan
+        if known and (plan.epoch, plan.sequence) <= (known.epoch, known.sequence):
+            raise MessageError('old plan', f'plan {plan.epoch}.{plan.sequence} is not new')
+        if plan.round > self.info.rounds:
+            raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
+        self._plan, self._plan_heard = plan, now
+        self.tensors.plan(plan.model_digest, plan.round)
+        early = self._early(now)
+        if self.state is RobotState.UPLOADING:
+            if plan.round > self.round:
+                self._states.go('round over')
+                self._upload_seconds = math.nan
+            elif self.robot_id in plan.accepted:
+                self._states.go('accepted')
+                self._upload_seconds = max(0.0, now - self._upload_began)
+        return early + self._expect_global() + self._advance(now)
+
+    def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
+        if (self.info is None or self._plan is None) and self.tensors.keep_early(chunk):
+            return []
+        if self.info is None or self._plan is None or chunk.run_id != self.info.run_id:
+            raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
+        if self.state is RobotState.REFUSED or not self.tensors.take(chunk):
+            return []
+        return [*self._expect_global(), *self._advance(now)]
+
+    # --- progress -------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> list[Effect]:
+        """Start whatever the plan and the tensors at hand allow."""
+        plan = self._plan
+        if plan is None or self.info is None or plan.run_id != self.info.run_id:
+            return []
+        if self.state not in (RobotState.READY, RobotState.UPLOADING):
+            return []
+        if plan.model_digest not in (self.tensors.held, NO_DIGEST):
+            return []  # the tensors are on their way, or will be asked for
+        if plan.state == PlanState.FINISHED:
+            return self._finish(plan, now)
+        asked = plan.state == PlanState.COLLECTING and self.robot_id in plan.participants
+        if not asked or plan.round <= self.round:
+            return []
+        self._wait_seconds = max(0.0, now - self._idle_since)
+        return self._start_job(plan, plan.round, now, last=False)
+
+    def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
+        if (
+            not self.tensors.fresh
+            and not math.isnan(self.accuracy)
+            and self._method.global_specs(1)
+        ):
+            self._states.go('nothing to adopt')
+            return [self._status(now), RunEnded()]
+        return self._start_job(plan, plan.round, now, last=True)
+
+    def _start_job(self, plan: RoundPlan, round: int, now: float, *, last: bool) -> list[Effect]:
+        self._states.go('plan and tensors')
+        self._train_began = now
+        tensors = self.tensors
+        self._learned = tensors.held
+        job = TrainRound(round, plan.model_version, tensors.fresh, last)
+        if not self._method.shares_state:
+            tensors.use_up()  # distilled once; weights are adopted again after a lost round
+        return [StartJob(job)]
+
+    def _prepared(self, job: Prepare, result: Prepared, now: float) -> list[Effect]:
+        self._samples = result.samples
+        self._idle_since = now
+        manifest = result.manifest
+        if manifest is None:
+            self._states.go('prepared')
+            return [self._status(now), *self._advance(now)]
+        self.round = manifest['round']
+        self._trained_version = manifest['model_version']
+        self._update = Parcel.of(
+            result.update, round=self.round, model_version=self._trained_version
+        )
+        self._result = Trained(result.update, *manifest['measures'])
+        self.accuracy = self._result.accuracy
+        if not self._method.shares_state:
+            # The model behind the checkpoint has learned from these: they need not come again.
+            self.tensors.learned(bytes.fromhex(manifest['learned']), self._trained_version)
+        self._states.go('prepared with update')
+        return [*self._send_update(now), *self._advance(now)]
+
+    def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
+        self._states.go('cannot take part')
+        self.reason = error[:255]
+        return [
+            Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'),
+            self._status(now),
+        ]
+
+    def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
+        # By the clock of the run, which is virtual in a fleet in memory.
+        result = dataclasses.replace(result, seconds=max(0.0, now - self._train_began))
+        self.accuracy = result.accuracy
+        self._trained_version = job.model_version
+        if job.last:
+            self._result = Trained({}, math.nan, result.accuracy, result.seconds)
+            self._states.go('final tensors adopted')
+            return [self._status(now), RunEnded()]
+        self.round = job.round
+        self._result = result
+        self._update = Parcel.of(result.update, round=job.round, model_version=job.model_version)
+        assert self.info is not None
+        manifest = {
+            'run_id': self.info.run_id,
+            'round': job.round,
+            'model_version': job.model_version,
+            'measures': [result.loss, result.accuracy, result.seconds],
+            'learned': self._learned.hex(),
+        }
+        return [SaveCheckpoint(job.round, manifest, result.update)]
+
+    def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
+        self._states.go('cannot take part' if job.last else 'training failed')
+        self.reason = error[:255]
+        self.round = job.round  # not again in this round
+        self._update, self._result = None, None
+        return [Warn('training', f'training failed: {error}'), self._status(now)]
+
+    def _saved(self, now: float) -> list[Effect]:
+        self._states.go('update saved')
+        self._idle_since = now
+        effects = self._send_update(now)
+        if self._plan and self._plan.round > self.round:
+            self._states.go('round over')
+        return [*effects, *self._advance(now)]
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _beat(self, now: float) -> list[Effect]:
+        period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
+        effects: list[Effect] = [SetTimer(_HEARTBEAT, period), self._status(now)]
+        if self._next_info and self._may_change_run(now):
+            info, self._next_info = self._next_info, None
+            effects += self.endpoint.guard(info, lambda kept: self._run_info(kept, now))
+        return effects
+
+    def _expect_global(self) -> list[Effect]:
+        """Watch for the global tensors that the plan names, if they are not here."""
+        delay = self.tensors.expect()
+        return [] if delay is None else [SetTimer(_REPAIR, delay)]
+
+    def _repair_global(self, now: float) -> list[Effect]:
+        """Ask for global tensors that the plan names and that stopped arriving."""
+        if self.info is None:
+            return []
+        digest = self.tensors.wanted
+        missing, delay = self.tensors.look()
+        effects: list[Effect] = [] if delay is None else [SetTimer(_REPAIR, delay)]
+        if missing is None:
+            return effects
+        return [self.endpoint.request(AGGREGATOR, digest, missing, now), *effects]
+
+    def _send_update(self, now: float) -> list[Effect]:
+        assert self._update is not None
+        self._upload_began = now
+        return [self._status(now), *self.endpoint.send(TensorChunk, self._update, now)]
+
+    def _status(self, now: float, state: RobotState | None = None) -> Publish:
+        result = self._result
+        return Publish(
+            RobotStatus(
+                stamp=now,
+                run_id=self.endpoint.run_id,
+                robot_id=self.robot_id,
+                sequence=self.endpoint.next_status(),
+                state=self.state if state is None else state,
+                reason=self.reason,
+                round=self.round,
+                model_version=self._trained_version,
+                update_digest=self._update.digest if self._update else NO_DIGEST,
+                samples=self._samples,
+                loss=result.loss if result else math.nan,
+                accuracy=result.accuracy if result else math.nan,
+                train_seconds=result.seconds if result else 0.0,
+                wait_seconds=self._wait_seconds,
+                bytes_received=self.endpoint.bytes_received,
+                bytes_sent=self.endpoint.bytes_sent,
+                upload_seconds=self._upload_seconds,
+                battery=self._battery,
+                tags=self._tags,
+            )
+        )
+
+
+def _constants(info: RunInfo) -> tuple:
+    """Return what may not change when an aggregator comes back on the same run."""
+    return (
+        info.method,
+        info.method_settings,
+        info.model,
+        info.seed,
+        info.class_names,
+        info.input_shape,
+        info.state_size,
+        info.open_set_digest,
+    )

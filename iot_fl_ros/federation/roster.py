@@ -1,0 +1,25 @@
+"""The robots of a fleet as the aggregator knows them, from their statuses and their absence."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
+from iot_fl_ros.exchange.presence import Presence
+
+_AVAILABLE = (RobotState.READY, RobotState.UPLOADING)
+
+
+class Roster(Presence[RobotStatus]):
+    """Who is there. missed: rounds that a robot was asked for and did not answer in time."""
+
+    def __init__(self, lease: float) -> None:
+        super().__init__(lease)
+        self.missed: Counter[str] = Counter()
+
+    def available(self) -> list[str]:
+        """Return the ids of the robots that can be asked now, sorted.
+
+        They are idle, or done with the round that they last sent.
+        """
+        return [i for i, status in self.statuses().items() if status.state in _AVAILABLE]

@@ -1,0 +1,194 @@
+"""What is known of the times of one robot, from what was seen of it.
+
+A time that was not seen to its end (a missed deadline) is a lower bound. A time is estimated by
+all the time that was waited over the number of times it came to its end: the maximum likelihood
+of a censored exponential (Epstein and Sobel, 1953), and the plain mean if nothing was missed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field, replace
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What one round showed of one robot, s. NaN = nothing; at_least: the time was longer."""
+
+    round: int
+    train: float
+    upload: float
+    train_at_least: bool = False
+    upload_at_least: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether the robot was seen from its start to its end."""
+        return not self.train_at_least and not self.upload_at_least and self.upload >= 0
+
+
+_SHORTEST = 1e-9  # s
+
+
+@dataclass(frozen=True)
+class CensoredSums:
+    """Weighted sums over the observations of one kind of time."""
+
+    seen: float = 0.0
+    ended: float = 0.0
+    seconds: float = 0.0
+    squares: float = 0.0
+    waited: float = 0.0
+    rates: float = 0.0
+
+    def plus(self, seconds: float, at_least: bool) -> CensoredSums:
+        """Return the sums with another observation; NaN adds nothing."""
+        if math.isnan(seconds):
+            return self
+        if at_least:
+            return replace(self, seen=self.seen + 1, waited=self.waited + seconds)
+        return replace(
+            self,
+            seen=self.seen + 1,
+            ended=self.ended + 1,
+            seconds=self.seconds + seconds,
+            squares=self.squares + seconds * seconds,
+            rates=self.rates + 1 / max(seconds, _SHORTEST),
+        )
+
+    def faded(self, factor: float) -> CensoredSums:
+        """Return the sums with less weight."""
+        return CensoredSums(*(factor * value for value in astuple(self)))
+
+    @property
+    def mean(self) -> float:
+        """Estimated time, s; 0 if nothing is known.
+
+        Misses weigh at most as if one time had ended, however long ago one did.
+        """
+        ended = self.seconds / self.ended if self.ended else 0.0
+        return ended + self.waited / max(1.0, self.ended)
+
+    @property
+    def harmonic(self) -> float:
+        """As `mean`, with the harmonic mean of the times that ended: the mean of their rates.
+
+        Where rates fluctuate, one slow round weighs less in it than in the mean of times.
+        """
+        ended = self.ended / self.rates if self.ended else 0.0
+        return ended + self.waited / max(1.0, self.ended)
+
+    @property
+    def variance(self) -> float:
+        """Sum of the squared differences from the mean of the times that ended, s^2."""
+        if not self.ended:
+            return 0.0
+        return max(0.0, self.squares - self.seconds * self.seconds / self.ended)
+
+
+@dataclass(frozen=True)
+class TimeEstimate:
+    """What is known of a robot now. asked: weighted number of rounds; rate: mean of 1/s."""
+
+    asked: float = 0.0
+    rates: float = 0.0
+    train: CensoredSums = CensoredSums()
+    upload: CensoredSums = CensoredSums()
+
+    def plus(self, observation: Observation) -> TimeEstimate:
+        """Return what is known after another observation."""
+        total = observation.train + observation.upload
+        return TimeEstimate(
+            self.asked + 1,
+            # A miss has the rate 0: it brought nothing in that round.
+            self.rates + (1 / total if observation.whole and total > 0 else 0.0),
+            self.train.plus(observation.train, observation.train_at_least),
+            self.upload.plus(observation.upload, observation.upload_at_least),
+        )
+
+    def faded(self, factor: float) -> TimeEstimate:
+        """Return the same with less weight."""
+        if factor == 1.0:
+            return self
+        return TimeEstimate(
+            factor * self.asked,
+            factor * self.rates,
+            self.train.faded(factor),
+            self.upload.faded(factor),
+        )
+
+    @property
+    def rate(self) -> float:
+        """Mean of 1/(training + upload), 1/s."""
+        return self.rates / self.asked
+
+
+@dataclass
+class ObservationHistory:
+    """The observations of one robot: their sums up to `round`, or the last ones of a window."""
+
+    round: int = 0
+    known: TimeEstimate = field(default_factory=TimeEstimate)
+    observations: list[Observation] = field(default_factory=list)
+
+    def see(self, observation: Observation, discount: float, window: int) -> None:
+        """Take a observation of the newest round."""
+        if window:
+            self.observations = [
+                *_within(self.observations, observation.round, window),
+                observation,
+            ]
+        else:
+            self.known = self._faded(observation.round, discount).plus(observation)
+        self.round = observation.round
+
+    def at(self, round: int, discount: float, window: int) -> TimeEstimate:
+        """Return what is known when `round` opens."""
+        if not window:
+            return self._faded(round, discount)
+        known, last = TimeEstimate(), 0
+        for observation in _within(self.observations, round, window):
+            known, last = (
+                known.faded(discount ** (observation.round - last)).plus(observation),
+                observation.round,
+            )
+        return known.faded(discount ** (round - last))
+
+    def state(self) -> list[Any]:
+        """Return plain numbers."""
+        known = self.known
+        plain = [_plain(observation) for observation in self.observations]
+        return [
+            self.round, known.asked, known.rates, list(astuple(known.train)),
+            list(astuple(known.upload)), plain,
+        ]  # fmt: skip
+
+    @classmethod
+    def restored(cls, state: list[Any]) -> ObservationHistory:
+        """Return the history that gave `state`."""
+        round, asked, rates, train, upload, observations = state
+        return cls(
+            round,
+            TimeEstimate(asked, rates, CensoredSums(*train), CensoredSums(*upload)),
+            [_observation(s) for s in observations],
+        )
+
+    def _faded(self, round: int, discount: float) -> TimeEstimate:
+        return self.known.faded(discount ** (round - self.round))
+
+
+def _within(observations: Iterable[Observation], round: int, window: int) -> list[Observation]:
+    return [observation for observation in observations if observation.round >= round - window]
+
+
+def _plain(observation: Observation) -> list[Any]:
+    """Return a observation for a checkpoint, whose JSON knows no NaN."""
+    return [None if value != value else value for value in astuple(observation)]
+
+
+def _observation(plain: list[Any]) -> Observation:
+    round, train, upload, train_at_least, upload_at_least = plain
+    train, upload = (math.nan if time is None else time for time in (train, upload))
+    return Observation(round, train, upload, train_at_least, upload_at_least)

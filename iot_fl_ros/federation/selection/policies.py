@@ -1,0 +1,226 @@
+"""Policies: whom to ask, from what is known of the robots. Functions without state.
+
+Sources: FedCS, Nishio and Yonetani, arXiv 1804.08333, algorithm 3; naive and element-wise UCB,
+Yoshida et al., arXiv 2009.13879; BSFL, Ben Ami, Cohen and Zhao, arXiv 2303.10373 (formulas as in
+docs/methods.md). Discounted and sliding-window forms: Garivier and Moulines, arXiv 0805.3415.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from iot_fl_ros.federation.selection.history import CensoredSums, TimeEstimate
+from iot_fl_ros.federation.selection.settings import SelectSettings
+from iot_fl_ros.federation.selection.timing import TIMINGS, Seconds
+
+_PERCENTILE = 95
+_FAIRNESS_POWER = 5
+
+
+@dataclass(frozen=True)
+class SelectionInput:
+    """Whom to ask? `robots` come in random order, so that ties are broken fairly.
+
+    known: robots that have been asked before. rounds: rounds seen so far, weighted like `known`.
+    quickest: shortest whole time ever seen, s.
+    """
+
+    settings: SelectSettings
+    robots: tuple[str, ...]
+    count: int
+    known: Mapping[str, TimeEstimate]
+    rounds: float
+    quickest: float
+
+    @cached_property
+    def logarithm(self) -> float:
+        """ln N of all times that somebody was asked."""
+        return math.log(max(1.0, sum(known.asked for known in self.known.values())))
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """What a greedy choice weighs: times that it believes, and a bonus in s."""
+
+    seconds: Seconds
+    bonus: float = 0.0
+    tie: float = 0.0
+
+
+Policy = Callable[[SelectionInput], list[str]]
+
+
+def everybody(given: SelectionInput) -> list[str]:
+    """Ask all."""
+    return list(given.robots)
+
+
+def at_random(given: SelectionInput) -> list[str]:
+    """Ask `count` of them, each as likely as the others."""
+    return list(given.robots[: given.count])
+
+
+def fedcs(given: SelectionInput) -> list[str]:
+    """Ask those with whom the round is shortest, if their means are true."""
+    return _greedy(given, {i: _Candidate(_means(k)) for i, k in given.known.items()})
+
+
+def naive_ucb(given: SelectionInput) -> list[str]:
+    """As fedcs, but each robot's share of the time is cut by c unit sqrt(ln N / (2 n_k))."""
+    unit = _unit(given, ('train', 'upload'))
+    candidates = {}
+    for robot_id, known in given.known.items():
+        seconds = Seconds(_time(given, known.train), _time(given, known.upload))
+        candidates[robot_id] = _Candidate(seconds, unit(known) * _width(given, known.asked))
+    return _greedy(given, candidates)
+
+
+def elementwise_ucb(given: SelectionInput) -> list[str]:
+    """As fedcs, but training and upload are each cut by c unit sqrt(ln N / (2 n_k))."""
+    units = {kind: _unit(given, (kind,)) for kind in ('train', 'upload')}
+    candidates = {}
+    for robot_id, known in given.known.items():
+        low = [
+            _time(given, sums) - unit(known) * _width(given, sums.seen) if sums.seen else 0.0
+            for unit, sums in ((units['train'], known.train), (units['upload'], known.upload))
+        ]
+        # At 0 many are alike: then those come first that would be lowest.
+        seconds = Seconds(max(0.0, low[0]), max(0.0, low[1]))
+        candidates[robot_id] = _Candidate(seconds, tie=sum(low))
+    return _greedy(given, candidates)
+
+
+def bsfl(given: SelectionInput) -> list[str]:
+    """Ask the set S with the largest min UCB_k + alpha mean g_k, k in S.
+
+    UCB_k = mean(tau_min / tau) + c sqrt((m + 1) ln n / n_k); g_k = sign(d) |d|^5 with
+    d = m / K - n_k / n; n rounds, K robots, m of them asked. Found exactly: for every possible
+    minimum, the fairest robots of those above it.
+    """
+    chosen, count = _unseen(given)
+    if count <= 0:
+        return chosen
+    share, spread = count / len(given.robots), (count + 1) * math.log(max(1.0, given.rounds))
+    scores, fairness = {}, {}
+    for robot_id in _seen(given):
+        known = given.known[robot_id]
+        width = given.settings.exploration * math.sqrt(spread / known.asked)
+        scores[robot_id] = given.quickest * known.rate + width
+        d = share - known.asked / max(1.0, given.rounds)
+        fairness[robot_id] = given.settings.fairness * math.copysign(abs(d) ** _FAIRNESS_POWER, d)
+    return chosen + _max_min(scores, fairness, count)
+
+
+POLICIES: dict[str, Policy] = {
+    'all': everybody,
+    'random': at_random,
+    'fedcs': fedcs,
+    'naive_ucb': naive_ucb,
+    'elementwise_ucb': elementwise_ucb,
+    'bsfl': bsfl,
+}
+
+
+def _unseen(given: SelectionInput) -> tuple[list[str], int]:
+    """Return those to ask because nothing is known of them, and how many are left to choose."""
+    unseen = [i for i in given.robots if i not in given.known][: given.count]
+    return unseen, min(given.count, len(given.robots)) - len(unseen)
+
+
+def _seen(given: SelectionInput) -> list[str]:
+    return [robot_id for robot_id in given.robots if robot_id in given.known]
+
+
+def _greedy(given: SelectionInput, candidates: Mapping[str, _Candidate]) -> list[str]:
+    """Take, again and again, who adds least time (less its bonus) to the round.
+
+    With `round_time`, who would make the round longer than that is left out; somebody is asked.
+    """
+    chosen, count = _unseen(given)
+    add = TIMINGS[given.settings.timing]
+    limit = given.settings.round_time or math.inf
+    serial = given.settings.timing == 'serial'
+    elapsed = 0.0
+    pool = _seen(given)
+    while pool and count > 0:
+
+        def cost(robot_id: str, elapsed: float = elapsed) -> tuple[float, float]:
+            one = candidates[robot_id]
+            # Side by side, who is within the time of another adds nothing: compare whole times.
+            now = add(elapsed, one.seconds) - elapsed if serial else sum(one.seconds)
+            return now - one.bonus, one.tie
+
+        best = min(pool, key=cost)
+        pool.remove(best)
+        longer = add(elapsed, candidates[best].seconds)
+        if longer > limit and chosen:
+            continue
+        chosen.append(best)
+        count -= 1
+        elapsed = longer
+    return chosen
+
+
+def _means(known: TimeEstimate) -> Seconds:
+    return Seconds(known.train.mean, known.upload.mean)
+
+
+def _time(given: SelectionInput, sums: CensoredSums) -> float:
+    return sums.harmonic if given.settings.estimate == 'harmonic' else sums.mean
+
+
+def _width(given: SelectionInput, asked: float) -> float:
+    return given.settings.exploration * math.sqrt(given.logarithm / (2 * asked))
+
+
+def _unit(given: SelectionInput, kinds: tuple[str, ...]) -> Callable[[TimeEstimate], float]:
+    """Return what gives the unit of the optimism about a robot, s."""
+
+    def mean(known: TimeEstimate) -> float:
+        return sum(_time(given, getattr(known, kind)) for kind in kinds)
+
+    if given.settings.normaliser == 'percentile':
+        means = [mean(known) for known in given.known.values()]
+        percentile = float(np.percentile(means, _PERCENTILE)) if means else 0.0
+        return lambda known: percentile
+    variation = _variation(given, kinds)
+    return lambda known: variation * mean(known)
+
+
+def _variation(given: SelectionInput, kinds: tuple[str, ...]) -> float:
+    """Return the coefficient of variation of times of one robot, pooled over robots; 1 = unknown.
+
+    A rate that varies by some share makes times that vary by a share, so it is pooled relative to
+    each robot's mean.
+    """
+    total, degrees = 0.0, 0.0
+    for known in given.known.values():
+        for kind in kinds:
+            sums: CensoredSums = getattr(known, kind)
+            if sums.ended > 1 and sums.seconds:
+                total += sums.variance / (sums.seconds / sums.ended) ** 2
+                degrees += sums.ended - 1
+    return math.sqrt(total / degrees) if degrees else 1.0
+
+
+def _max_min(scores: Mapping[str, float], fairness: Mapping[str, float], count: int) -> list[str]:
+    """Return the `count` robots with the largest (least score + mean fairness)."""
+    ranked = sorted(scores, key=lambda robot_id: -scores[robot_id])
+    order = {robot_id: place for place, robot_id in enumerate(ranked)}
+    fairest: list[tuple[float, int]] = []  # of those above the minimum, all but one of a set
+    best, value = ranked[:count], -math.inf
+    for lowest in ranked:
+        if len(fairest) == count - 1:
+            worth = scores[lowest] + (fairness[lowest] + sum(f for f, _ in fairest)) / count
+            if worth > value:
+                best, value = [lowest, *(ranked[-place] for _, place in fairest)], worth
+        heapq.heappush(fairest, (fairness[lowest], -order[lowest]))
+        if len(fairest) == count:
+            heapq.heappop(fairest)
+    return best

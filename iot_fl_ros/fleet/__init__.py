@@ -1,1 +1,0 @@
-"""The in-memory driver: a whole fleet in one process with virtual time and seeded faults."""

@@ -1,1 +1,0 @@
-"""Federated methods: their maths, their state machines, one file per method."""

@@ -1,0 +1,163 @@
+"""A whole fleet in one process: the same machines and workers as in the nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.federation import (
+    AGGREGATOR,
+    RobotState,
+)
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.core.seeds import generator
+from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.federation.aggregator import AggregatorMachine
+from iot_fl_ros.federation.jobs import Evaluate, TrainRound
+from iot_fl_ros.federation.robot import RobotMachine
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.federation.workers import AggregatorWorker, RobotWorker
+from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.memory.fleet import MemoryFleet, Record
+from iot_fl_ros.memory.host import Host, Worker
+from iot_fl_ros.memory.network import Faults, Network, Uplink
+
+_EVALUATE_SECONDS = 0.5  # virtual; while the robots train
+
+
+class Simulation(MemoryFleet[Any]):
+    """Runs one federated run in virtual time. Hosts can be crashed and started again.
+
+    train_seconds: virtual duration of a robot's training in a round; the aggregator measures its
+    model in half a virtual second, other jobs take none. uplink: what messages go through first,
+    see `memory.network`. threads: jobs that compute at a time. crashes: robots keep checkpoints in
+    memory, so that they can be crashed and started again. models: models of the robots, in turn;
+    empty = that of the run. tags: of the robots by id.
+    """
+
+    def __init__(
+        self,
+        settings: FleetSettings,
+        *,
+        robots: int,
+        faults: Faults | None = None,
+        fault_seed: int = 0,
+        train_seconds: Callable[[str, int], float] = lambda robot_id, round: 1.0,
+        uplink: Uplink | None = None,
+        record: Record | None = None,
+        store: Store | None = None,
+        threads: int = 1,
+        crashes: bool = True,
+        models: Sequence[str] = (),
+        tags: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> None:
+        self.settings = settings
+        clock, rng = VirtualClock(), generator(fault_seed, 'network')
+        super().__init__(Network(clock, faults or Faults(), rng, uplink), clock, threads)
+        self.rows: list[Mapping[str, Any]] = []
+        self._train_seconds = train_seconds
+        self._record = record
+        self._stores: dict[str, Store] = {AGGREGATOR: store or MemoryStore()}
+        self._robots = robots
+        self._crashes = crashes
+        self._models = tuple(models)
+        self._tags = tags
+
+    def names(self) -> list[str]:
+        """Return the aggregator and every robot."""
+        return [AGGREGATOR, *robot_ids(self._robots)]
+
+    def make_host(self, name: str) -> Host:
+        """Return the aggregator or a robot."""
+        return self._aggregator() if name == AGGREGATOR else self._robot(name)
+
+    def crash(self, name: str) -> None:
+        """Kill a host; what it had saved survives."""
+        super().crash(name)
+        if name == AGGREGATOR:
+            self.network.forget_latched()
+
+    def over(self) -> bool:
+        """Return whether the aggregator says so."""
+        return self.hosts[AGGREGATOR].ended
+
+    def refusals(self) -> list[str]:
+        """Return why robots cannot take part, if none can."""
+        all_refused = set(self.robot_states().values()) == {RobotState.REFUSED.name}
+        return [self.robot(i).reason for i in self.robot_states()] if all_refused else []
+
+    def result(self) -> list[Mapping[str, Any]]:
+        """Return the rows of the aggregator."""
+        return self.rows
+
+    @property
+    def aggregator(self) -> AggregatorMachine:
+        """The machine of the aggregator."""
+        machine: AggregatorMachine = self.machine(AGGREGATOR)
+        return machine
+
+    def robot(self, robot_id: str) -> RobotMachine:
+        """Return the machine of a robot."""
+        machine: RobotMachine = self.machine(robot_id)
+        return machine
+
+    def robot_states(self) -> dict[str, str]:
+        """Return the state of every robot."""
+        return {i: self.robot(i).state.name for i in self.hosts if i != AGGREGATOR}
+
+    def make_aggregator_worker(self, store: Store) -> AggregatorWorker:
+        """Return the aggregator's worker."""
+        settings = self.settings
+        return AggregatorWorker(settings.aggregator, settings.method_name, settings.method, store)
+
+    def make_robot_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
+        """Return the worker of the robot that has part `index` of the private samples."""
+        learner = self.settings.learner
+        data = dataclasses.replace(
+            learner.data, partition_index=index, partition_count=self._robots
+        )
+        robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
+        name = self._models[index % len(self._models)] if self._models else learner.model.name
+        model = dataclasses.replace(learner.model, name=name)
+        settings = dataclasses.replace(learner, data=data, robot=robot, model=model)
+        return RobotWorker(robot_id, settings, store)
+
+    def _aggregator(self) -> Host:
+        store = self._stores[AGGREGATOR]
+        worker = self.make_aggregator_worker(store)
+        run = self.settings.aggregator.run
+        restored = worker.restore() if run.resume else None
+        machine = AggregatorMachine(
+            run, worker.info, worker.initial_global(), restored, self.settings.aggregator.select
+        )
+        return self.host(
+            AGGREGATOR,
+            Role.AGGREGATOR,
+            machine,
+            worker,
+            job_seconds=lambda job: _EVALUATE_SECONDS if isinstance(job, Evaluate) else 0.0,
+            record=self._keep,
+        )
+
+    def _robot(self, robot_id: str) -> Host:
+        store = self._stores.setdefault(robot_id, MemoryStore()) if self._crashes else None
+        index = robot_ids(self._robots).index(robot_id)
+        machine = RobotMachine(robot_id, self.settings.trusted, self._tags.get(robot_id, ()))
+        return self.host(
+            robot_id,
+            Role.ROBOT,
+            machine,
+            self.make_robot_worker(robot_id, index, store),
+            job_seconds=lambda job: (
+                self._train_seconds(robot_id, job.round) if isinstance(job, TrainRound) else 0.0
+            ),
+            sent=machine.endpoint.note_sent,
+        )
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self.rows.append(row)
+        if self._record:
+            self._record(row)

@@ -1,0 +1,110 @@
+"""What every fleet in one process has: a clock, a network, hosts that crash and come back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.memory.host import Host, Machine, Worker
+from iot_fl_ros.memory.network import Network
+
+Record = Callable[[Mapping[str, Any]], None]
+M = TypeVar('M', bound=Machine)
+_CHECK_PERIOD = 60.0  # virtual s
+
+
+class MemoryFleet(Generic[M]):
+    """Runs participants in virtual time; subclasses say how one is made and when all is over.
+
+    threads: jobs that compute at a time.
+    """
+
+    def __init__(self, network: Network, clock: VirtualClock, threads: int = 1) -> None:
+        self.clock = clock
+        self.network = network
+        self.hosts: dict[str, Host] = {}
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    def names(self) -> Iterable[str]:
+        """Return the names of all participants, in the order in which they start."""
+        raise NotImplementedError
+
+    def make_host(self, name: str) -> Host:
+        """Return a participant, which goes on from what it kept if it has run before."""
+        raise NotImplementedError
+
+    def over(self) -> bool:
+        """Return whether the run has ended."""
+        raise NotImplementedError
+
+    def refusals(self) -> Iterable[str]:
+        """Return why the run cannot go on; empty = it can."""
+        raise NotImplementedError
+
+    def start_all(self) -> None:
+        """Start every participant."""
+        for name in self.names():
+            self.start(name)
+
+    def start(self, name: str) -> None:
+        """Start a participant, from its checkpoint if it has run before."""
+        self.hosts[name] = self.make_host(name)
+        self.hosts[name].start()
+
+    def crash(self, name: str) -> None:
+        """Kill a participant; what it had saved survives."""
+        self.hosts[name].stop()
+
+    def machine(self, name: str) -> M:
+        """Return the machine of a participant."""
+        machine: M = self.hosts[name].machine  # type: ignore[assignment]
+        return machine
+
+    def result(self) -> list[Any]:
+        """Return the rows of the run."""
+        raise NotImplementedError
+
+    def run(self, until: float = 1e9) -> list[Any]:
+        """Run until all is over; return the rows.
+
+        IotFlError if nobody can take part, or virtual time `until` comes first.
+        """
+        while not self.clock.run(self.clock.now + _CHECK_PERIOD, self.over):
+            reasons = sorted(set(self.refusals()))
+            if reasons:
+                raise IotFlError(f'nobody can take part: {"; ".join(reasons)}')
+            if self.clock.now >= until:
+                raise IotFlError(f'not over by virtual second {until:g}: {self.describe()}')
+        if self._pool:
+            self._pool.shutdown()
+        return self.result()
+
+    def describe(self) -> str:
+        """Return what each participant does, for the error of a run that does not end."""
+        lines = []
+        for name, host in sorted(self.hosts.items()):
+            state = getattr(host.machine, 'state', None)
+            last = f' ({host.warnings[-1]})' if host.warnings else ''
+            lines.append(f'{name} {getattr(state, "name", state)}{last}')
+        return '; '.join(lines)
+
+    def host(
+        self,
+        name: str,
+        role: Role,
+        machine: Machine,
+        worker: Worker,
+        *,
+        job_seconds: Callable[[Any], float],
+        record: Record | None = None,
+        sent: Callable[[int], None] | None = None,
+    ) -> Host:
+        """Return a host on this fleet's clock and network."""
+        return Host(
+            name, role, machine, worker, self.clock, self.network,
+            job_seconds=job_seconds, record=record, sent=sent, pool=self._pool,
+        )  # fmt: skip

@@ -1,0 +1,209 @@
+"""The in-memory driver of a state machine: virtual timers, inline jobs, a simulated network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, Future
+from functools import partial
+from typing import Any, Protocol
+
+from typing_extensions import assert_never
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    PreparePublisher,
+    Publish,
+    PublishPackets,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Subscribe,
+    Warn,
+)
+from iot_fl_ros.core.events import (
+    CheckpointSaved,
+    Event,
+    JobDone,
+    JobFailed,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages import endpoints_of
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket
+from iot_fl_ros.core.messages.fields import WireMessage
+from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.memory.network import Network
+
+
+class Machine(Protocol):
+    """What a host needs of a state machine."""
+
+    def start(self, now: float) -> list[Effect]:
+        """Return the first effects."""
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take an event; return what to do about it."""
+
+
+class Worker(Protocol):
+    """What does the jobs of a machine."""
+
+    def run(self, job: Any) -> Any:
+        """Do a job; return its result."""
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write a checkpoint."""
+
+
+class Host:
+    """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
+
+    job_seconds: virtual duration of a job. record, sent: as in `ros.driver`. pool: where jobs
+    compute while virtual time goes on, so that robots train side by side; their results arrive at
+    the same virtual time as without. Checkpoints are written when their time has come.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        role: Role,
+        machine: Machine,
+        worker: Worker,
+        clock: VirtualClock,
+        network: Network,
+        *,
+        job_seconds: Callable[[Any], float],
+        record: Callable[[Mapping[str, Any]], None] | None = None,
+        sent: Callable[[int], None] | None = None,
+        pool: Executor | None = None,
+    ) -> None:
+        self.name = name
+        self.machine = machine
+        self.ended = False
+        self.alive = False
+        self.warnings: list[str] = []
+        self._role = role
+        self._worker = worker
+        self._clock = clock
+        self._network = network
+        self._job_seconds = job_seconds
+        self._record = record
+        self._sent = sent
+        self._pool = pool
+        self._timers: dict[str, int] = {}
+        self._free_at = 0.0
+
+    def start(self) -> None:
+        """Come to life."""
+        self.alive = True
+        self._do(self.machine.start(self._clock.now))
+        self._network.join(self.name, endpoints_of(self._role).subscribes, self._deliver)
+
+    def stop(self) -> None:
+        """Die: timers, jobs and messages on their way are lost."""
+        self.alive = False
+        self._network.leave(self.name)
+
+    def tell(self, event: Event) -> None:
+        """Give the machine an event, if it is alive."""
+        if self.alive:
+            self._do(self.machine.handle(event, self._clock.now))
+
+    def _deliver(self, message: WireMessage | FeaturePacket, size: int) -> None:
+        self.tell(MessageArrived(message, size))
+
+    def _do(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            match effect:
+                case Publish(message, to):
+                    self._count(self._network.publish(message, to))
+                case PublishPackets(packets):
+                    self._count(self._network.publish_packets(packets))
+                case Subscribe(kind, robot_ids):
+                    self._network.subscribe(self.name, kind, robot_ids)
+                case PreparePublisher():
+                    pass  # here nobody has to be discovered
+                case StartJob(job, background=True):
+                    self._beside(job)
+                case StartJob(job):
+                    self._start_job(job)
+                case SaveCheckpoint():
+                    self._work(effect, partial(self._save, effect))
+                case SetTimer(name, delay):
+                    self._set_timer(name, delay)
+                case CancelTimer(name):
+                    self._timers[name] = self._timers.get(name, 0) + 1
+                case Record(row):
+                    if self._record:
+                        self._record(row)
+                case Warn(_, text):
+                    self._warn(text)
+                case RunEnded():
+                    self.ended = True
+                case _:
+                    assert_never(effect)
+
+    def _count(self, size: int) -> None:
+        if self._sent:
+            self._sent(size)
+
+    def _warn(self, text: str) -> None:
+        """Keep the last warnings, for whoever wonders why a run does not go on."""
+        self.warnings = [*self.warnings, text][-_KEPT_WARNINGS:]
+
+    def _start_job(self, job: Any) -> None:
+        """Let a job compute when the worker is free, and tell its result when its time is over."""
+        function: Callable[[], Event] = partial(self._run_job, job)
+        if self._pool is None:
+            self._work(job, function)
+            return
+        started: list[Future[Event]] = []
+
+        def start() -> None:
+            assert self._pool is not None
+            started.append(self._pool.submit(function))
+
+        if self._free_at > self._clock.now:
+            self._clock.at(self._free_at, start)
+        else:
+            start()
+        self._work(job, lambda: started[0].result())
+
+    def _beside(self, job: Any) -> None:
+        """Do a job without making others wait."""
+        done = self._clock.now + self._job_seconds(job)
+        self._clock.at(done, lambda: self.tell(self._run_job(job)) if self.alive else None)
+
+    def _work(self, job: Any, function: Callable[[], Event]) -> None:
+        """Do a job when its time is over, one after the other as a worker thread would."""
+        self._free_at = max(self._free_at, self._clock.now) + self._job_seconds(job)
+        self._clock.at(self._free_at, lambda: self.tell(function()) if self.alive else None)
+
+    def _run_job(self, job: Any) -> Event:
+        try:
+            return JobDone(job, self._worker.run(job))
+        except Exception as error:  # as in the ROS driver: news for the machine
+            return JobFailed(job, f'{type(error).__name__}: {error}')
+
+    def _save(self, effect: SaveCheckpoint) -> Event:
+        try:
+            self._worker.save(effect)
+        except Exception as error:  # as in the ROS driver: a full disk must not end the run
+            return JobFailed(effect, f'{type(error).__name__}: {error}')
+        return CheckpointSaved(effect.round)
+
+    def _set_timer(self, name: str, delay: float) -> None:
+        version = self._timers.get(name, 0) + 1
+        self._timers[name] = version
+        self._clock.at(self._clock.now + delay, lambda: self._fire(name, version))
+
+    def _fire(self, name: str, version: int) -> None:
+        if self.alive and self._timers.get(name) == version:
+            self.tell(TimerFired(name))
+
+
+_KEPT_WARNINGS = 20

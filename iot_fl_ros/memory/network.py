@@ -1,0 +1,160 @@
+"""The network between the participants of an in-memory fleet, with seeded faults.
+
+It keeps the promises of the QoS in use and no others: latched topics hand a newcomer the last
+message (for tensors: the last chunk set); everything else reaches who is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Protocol
+
+import numpy as np
+
+from iot_fl_ros.core.messages import Kind
+from iot_fl_ros.core.messages.feature_packet import FeaturePacket, FramePackets, read_packet
+from iot_fl_ros.core.messages.fields import WireMessage, wire_size
+from iot_fl_ros.exchange.endpoint import sender_of
+from iot_fl_ros.memory.clock import VirtualClock
+
+Topics = tuple[Kind, ...]
+Deliver = Callable[[Any, int], None]
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What may happen to a message: probabilities of loss and repetition, delays in s.
+
+    Random delays reorder messages. `until`: virtual time after which the network is well.
+    """
+
+    drop: float = 0.0
+    duplicate: float = 0.0
+    min_delay: float = 0.001
+    max_delay: float = 0.001
+    until: float = float('inf')
+
+
+class Uplink(Protocol):
+    """What messages go through before the network carries them."""
+
+    def leaves(self, message: WireMessage, size: int, now: float) -> float | None:
+        """Return when a message of `size` bytes that is published now has left its sender, s.
+
+        None = it is under way already and is not sent a second time.
+        """
+
+
+class Network:
+    """Carries messages from publishers to subscribers in virtual time.
+
+    uplink: what they go through first; none = nothing, they leave at once.
+    """
+
+    def __init__(
+        self,
+        clock: VirtualClock,
+        faults: Faults,
+        rng: np.random.Generator,
+        uplink: Uplink | None = None,
+    ) -> None:
+        self._clock = clock
+        self._faults = faults
+        self._rng = rng
+        self._uplink = uplink
+        self._readers: dict[str, tuple[Topics, Deliver]] = {}
+        self._from_robots: dict[str, dict[Kind, tuple[str, ...]]] = {}
+        self._latched: dict[Kind, list[Any]] = {}
+        self._sides: dict[str, int] = {}
+
+    def join(self, name: str, topics: Topics, deliver: Deliver) -> None:
+        """Subscribe `name`; latched messages are on their way to it at once."""
+        self._readers[name] = topics, deliver
+        for cls in topics:
+            for message in self._latched.get(cls, ()):
+                self._send(name, message, wire_size(message), self._clock.now)
+
+    def leave(self, name: str) -> None:
+        """Unsubscribe `name`; what is on its way to it is lost."""
+        self._readers.pop(name, None)
+        self._from_robots.pop(name, None)
+
+    def subscribe(self, name: str, kind: Kind, robot_ids: tuple[str, ...]) -> None:
+        """Let `name` take messages of `kind` from the namespaces of these robots alone."""
+        self._from_robots.setdefault(name, {})[kind] = robot_ids
+
+    def forget_latched(self) -> None:
+        """Lose what the aggregator latched, as when its process dies."""
+        self._latched.clear()
+
+    def split(self, *sides: Sequence[str]) -> None:
+        """Let nothing pass between the participants of different sides; no sides = all is well.
+
+        Who is named on no side is on one with all others who are not.
+        """
+        self._sides = {name: number for number, side in enumerate(sides) for name in side}
+
+    def publish(self, message: WireMessage, to: str = '') -> int:
+        """Send `message` to all subscribers of its topic; return its size on the wire, bytes.
+
+        to: robot in whose namespace the topic is; none = the fleet's.
+        """
+        size = wire_size(message)
+        cls = type(message)
+        if cls.DELIVERY.latched:
+            self._latch(message)
+        side = self._sides.get(sender_of(message), -1)
+        now = self._clock.now
+        start = self._uplink.leaves(message, size, now) if self._uplink else now
+        if start is None:
+            return size
+        for name, (topics, _) in list(self._readers.items()):
+            if self._sides.get(name, -1) != side:
+                continue
+            if to in self._from_robots.get(name, {}).get(cls, ()) if to else cls in topics:
+                self._send(name, message, size, start)
+        return size
+
+    def publish_packets(self, packets: FramePackets) -> int:
+        """Send the packets of a frame to all who read feature packets; return their bytes."""
+        raws = packets.to_bytes()
+        for raw in raws:
+            for name in self.readers_of(FeaturePacket):
+                self._send(name, read_packet(raw), len(raw), self._clock.now)
+        return sum(map(len, raws))
+
+    def readers_of(self, kind: Kind) -> list[str]:
+        """Return who has subscribed to the fleet's topic of `kind`."""
+        return [name for name, (topics, _) in self._readers.items() if kind in topics]
+
+    def _latch(self, message: Any) -> None:
+        """Keep the last message of each sender; of tensors the chunks of the last set."""
+        kept = self._latched.setdefault(type(message), [])
+        if not message.DELIVERY.whole_set:
+            sender = sender_of(message)
+            kept[:] = [*(one for one in kept if sender_of(one) != sender), message]
+            return
+        if kept and kept[0].digest != message.digest:
+            kept.clear()
+        if all(other.chunk_index != message.chunk_index for other in kept):
+            kept.append(message)
+
+    def _send(self, name: str, message: Any, size: int, start: float) -> None:
+        faults = self._faults
+        deliver = self._readers[name][1]
+        faulty = self._clock.now < faults.until
+        if faulty and self._rng.random() < faults.drop:
+            return
+        copies = 2 if faulty and self._rng.random() < faults.duplicate else 1
+        for _ in range(copies):
+            spread = faults.max_delay - faults.min_delay if faulty else 0.0
+            delay = faults.min_delay + spread * self._rng.random()
+            arrive = partial(self._arrive, name, deliver, message, size)
+            self._clock.at(start + delay, arrive)
+
+    def _arrive(self, name: str, deliver: Deliver, message: Any, size: int) -> None:
+        reader = self._readers.get(name)
+        if reader and reader[1] is deliver:  # else it left, or is another life of that name
+            deliver(message, size)

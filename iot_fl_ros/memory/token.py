@@ -1,0 +1,151 @@
+"""A whole Tram-FL fleet in one process: the same machines and workers as in the nodes."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.token import (
+    TokenState,
+    TramState,
+)
+from iot_fl_ros.core.seeds import generator
+from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.memory.fleet import MemoryFleet
+from iot_fl_ros.memory.host import Host, Worker
+from iot_fl_ros.memory.network import Faults, Network
+from iot_fl_ros.token.jobs import Visit
+from iot_fl_ros.token.node_machine import NodeMachine
+from iot_fl_ros.token.settings import TramNodeSettings
+from iot_fl_ros.token.worker import TramWorker
+
+
+class VirtualTimeWorker:
+    """A worker whose trainings take as long as they do in virtual time, not in real time."""
+
+    def __init__(self, worker: Worker, batch_seconds: float) -> None:
+        self._worker = worker
+        self._batch_seconds = batch_seconds
+
+    def run(self, job: Any) -> Any:
+        """Do `job`."""
+        result = self._worker.run(job)
+        if isinstance(job, Visit):
+            return dataclasses.replace(result, seconds=job.batches * self._batch_seconds)
+        return result
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write a checkpoint."""
+        self._worker.save(effect)
+
+
+class TramSimulation(MemoryFleet[NodeMachine]):
+    """Runs one Tram-FL run in virtual time. Robots can be crashed and started again.
+
+    batch_seconds: virtual duration of a mini-batch at a robot. forgetful: robots keep nothing
+    over a crash. worker: makes the worker of a robot from its stores; none = with torch.
+    record: told every row of every robot.
+    """
+
+    def __init__(
+        self,
+        settings: TramNodeSettings,
+        *,
+        faults: Faults | None = None,
+        fault_seed: int = 0,
+        batch_seconds: Callable[[str], float] = lambda robot_id: 0.1,
+        record: Callable[[Mapping[str, Any]], None] | None = None,
+        forgetful: bool = False,
+        worker: Callable[[str, Callable[[str], Store | None]], Worker] | None = None,
+    ) -> None:
+        self.settings = settings
+        clock, rng = VirtualClock(), generator(fault_seed, 'network')
+        super().__init__(Network(clock, faults or Faults(), rng), clock)
+        self.rows: list[Mapping[str, Any]] = []
+        self._batch_seconds = batch_seconds
+        self.record = record
+        self._forgetful = forgetful
+        self._make_worker = worker or self._torch_worker
+        self._stores: dict[tuple[str, str], MemoryStore] = {}
+
+    def names(self) -> list[str]:
+        """Return every robot."""
+        return self.settings.tram.ids
+
+    def make_host(self, name: str) -> Host:
+        """Return a robot."""
+        machine = NodeMachine(name, self.settings)
+        return self.host(
+            name,
+            Role.TRAM,
+            machine,
+            self._make_worker(name, lambda kept: self._store(name, kept)),
+            job_seconds=lambda job: (
+                job.batches * self._batch_seconds(name) if isinstance(job, Visit) else 0.0
+            ),
+            sent=machine.endpoint.note_sent,
+            record=self._keep,
+        )
+
+    def refusals(self) -> list[str]:
+        """Return why robots cannot take part, if one cannot."""
+        return [m.reason for m in self.machines.values() if m.state == TramState.REFUSED]
+
+    def result(self) -> list[Mapping[str, Any]]:
+        """Return the rows of all robots."""
+        return self.rows
+
+    def over(self) -> bool:
+        """Return whether every robot that lives is done."""
+        return all(host.ended for host in self.hosts.values() if host.alive)
+
+    @property
+    def machines(self) -> dict[str, NodeMachine]:
+        """The machines of the robots that live."""
+        return {name: self.machine(name) for name, host in self.hosts.items() if host.alive}
+
+    def holders(self, token_id: int) -> list[str]:
+        """Return the robots that believe to hold a token."""
+        return [
+            robot_id
+            for robot_id, machine in self.machines.items()
+            if machine.tokens and machine.tokens[token_id].state == TokenState.HELD
+        ]
+
+    def totals(self) -> dict[str, float]:
+        """Return bytes and joules of all robots that live, so far."""
+        machines = self.machines.values()
+        joules = [machine.joules(self.clock.now) for machine in machines]
+        sent = sum(machine.endpoint.bytes_sent for machine in machines)
+        received = sum(machine.endpoint.bytes_received for machine in machines)
+        return {
+            'bytes_sent': sent,
+            'bytes_received': received,
+            'bytes': sent + received,
+            'joules': sum(one.total for one in joules),
+            'joules_active': sum(one.active for one in joules),
+        }
+
+    def _store(self, robot_id: str, name: str) -> Store | None:
+        if self._forgetful:
+            return None
+        return self._stores.setdefault((robot_id, name), MemoryStore())
+
+    def _torch_worker(self, robot_id: str, stores: Callable[[str], Store | None]) -> Worker:
+        robots = self.settings.tram.ids
+        data = dataclasses.replace(
+            self.settings.data,
+            partition_index=robots.index(robot_id),
+            partition_count=len(robots),
+        )
+        worker = TramWorker(robot_id, dataclasses.replace(self.settings, data=data), stores)
+        return VirtualTimeWorker(worker, self._batch_seconds(robot_id))
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        self.rows.append(row)
+        if self.record:
+            self.record(row)

@@ -1,0 +1,437 @@
+"""A peer of a mesh without a server, as a state machine without I/O.
+
+States and transitions: `learning.states`. In every round a peer trains on its worker, announces
+its update, publishes it on a topic of its own, and mixes it with those of its neighbours as soon
+as they are in or the deadline is over. Who is silent is not waited for, and is in again when it
+comes back. Repair is driven by the receiver, as between robots and an aggregator.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    PreparePublisher,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Subscribe,
+    Warn,
+)
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    CheckpointSaved,
+    Event,
+    GraphChanged,
+    JobDone,
+    JobFailed,
+    Leave,
+    MessageArrived,
+    PeersChanged,
+    TimerFired,
+)
+from iot_fl_ros.core.messages.chunks import ChunkRequest
+from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
+from iot_fl_ros.core.state_table import Tracker
+from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
+from iot_fl_ros.mesh.mixing import mixing_weights
+from iot_fl_ros.mesh.neighbourhood import Neighbourhood
+from iot_fl_ros.mesh.report import end_row, round_row
+from iot_fl_ros.mesh.rounds import PeerRounds
+from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
+from iot_fl_ros.mesh.states import PEER_TABLE
+from iot_fl_ros.mesh.updates import Updates
+from iot_fl_ros.training.energy import EnergySettings, Joules
+from iot_fl_ros.training.work_clock import WorkClock
+
+_HEARTBEAT = 'heartbeat'
+_START = 'start'
+_DEADLINE = 'deadline'
+_REPAIR = 'repair'
+_FAREWELL = 'farewell'
+
+
+class PeerMachine:
+    """One peer. `handle` is the only entry; it never blocks and never raises on remote input."""
+
+    def __init__(
+        self, robot_id: str, run: PeerRunSettings, mesh: MeshSettings, energy: EnergySettings
+    ) -> None:
+        self.endpoint = Endpoint(robot_id)
+        self.near = Neighbourhood(run.lease, discovers=mesh.graph == 'discovery')
+        self.info: RunInfo | None = None
+        self.round = 0
+        self.accuracy = math.nan
+        self.disagreement = math.nan
+        self.reason = ''
+        self._run, self._mesh = run, mesh
+        self._states = Tracker(PEER_TABLE, PeerState.PREPARING)
+        self._rounds: PeerRounds
+        self._exchanges = True
+        self._eps = 0.0
+        self._heard: tuple[str, ...] = ()
+        self._updates = Updates()
+        self._clock = WorkClock(energy)
+        self._own: PeerTrained | None = None
+        self._samples = 0
+        self._since = 0.0  # of the state
+        self._opened = 0.0
+        self._round_train = 0.0
+        self._round_wait = 0.0
+        self._may_start = False
+        self._late = False
+        self._ended = False
+
+    @property
+    def robot_id(self) -> str:
+        """Id of the peer."""
+        return self.endpoint.id
+
+    @property
+    def state(self) -> PeerState:
+        """Current state."""
+        return self._states.state
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: load everything, and keep saying so."""
+        self._clock.started = self._since = now
+        return [StartJob(PreparePeer()), *self._beat(now)]
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        match event:
+            case MessageArrived():
+                return self.endpoint.take(event, lambda message: self._message(message, now))
+            case BadMessage():
+                return self.endpoint.bad(event)
+            case TimerFired(name):
+                return self._timer(name, now)
+            case PeersChanged():
+                return self._look_around(now)
+            case GraphChanged(neighbours, eps):
+                return self._graph_changed(neighbours, eps, now)
+            case Leave():
+                return [self._status(now, PeerState.LEAVING)]
+            case JobDone(_, result):
+                return self._job_done(result, now)
+            case JobFailed(job, error):
+                return self._job_failed(job, error, now)
+            case CheckpointSaved():
+                return self._saved(now)
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        if self.info is None or self.state is PeerState.REFUSED:
+            return []  # statuses come again, and chunks are asked for
+        match message:
+            case PeerStatus():
+                return self._peer_status(message, now)
+            case PeerChunk():
+                return self._chunk(message, now)
+            case ChunkRequest() if message.receiver_id == self.robot_id:
+                kept = self._updates.kept
+                return self.endpoint.answer(message, PeerChunk, kept, now, to=self.robot_id)
+        return []
+
+    def _peer_status(self, status: PeerStatus, now: float) -> list[Effect]:
+        assert self.info is not None
+        if status.run_id.rpartition('-')[0] != self._run.name:
+            return []  # another mesh, or not prepared yet
+        self.endpoint.check_run(
+            status,
+            'make method, seed, rounds, classes, open set and mesh.weights the same on both',
+        )
+        if status.round > self.info.rounds:
+            raise MessageError('wrong round', f'round {status.round} of {self.info.rounds}')
+        near = self.near.meet(status, now)
+        effects = self._follow()
+        if near and self._exchanges:
+            self._rounds.add_status(status, now)
+        return [*effects, *self._advance(now)]
+
+    def _chunk(self, chunk: PeerChunk, now: float) -> list[Effect]:
+        self.endpoint.check_run(chunk)
+        if self.state is not PeerState.FINISHED:
+            self._rounds.add_chunk(chunk, now)
+        return self._advance(now)
+
+    # --- who is there ---------------------------------------------------------------------------
+
+    def _timer(self, name: str, now: float) -> list[Effect]:
+        if name == _HEARTBEAT:
+            return [*self._look_around(now), *self._beat(now)]
+        if name == _REPAIR:
+            return self._ask_again(now)
+        if name == _START:
+            self._may_start = True
+        elif name == _DEADLINE:
+            self._late = True
+        elif name == _FAREWELL and self.state is PeerState.FINISHED:
+            return self._end()
+        return self._advance(now)
+
+    def _look_around(self, now: float) -> list[Effect]:
+        if self.info is None or self.state is PeerState.REFUSED:
+            return []
+        self.near.drop_silent(now)
+        return [*self._follow(), *self._advance(now)]
+
+    def _graph_changed(self, neighbours: tuple[str, ...], eps: float, now: float) -> list[Effect]:
+        if self.info is None or self.state is PeerState.REFUSED:
+            return []
+        self.near.set(tuple(i for i in neighbours if i != self.robot_id))
+        self._eps = eps
+        return [*self._follow(), *self._advance(now)]
+
+    def _follow(self) -> list[Effect]:
+        """Let the open rounds see who is there; hear the updates of the neighbours alone."""
+        live = self.near.statuses() if self._exchanges else {}
+        self._rounds.follow(self.near.neighbours if self._exchanges else (), live)
+        if self.near.neighbours == self._heard:
+            return []
+        self._heard = self.near.neighbours
+        return [Subscribe(PeerChunk, self._heard)]
+
+    # --- progress -------------------------------------------------------------------------------
+
+    def _advance(self, now: float) -> list[Effect]:
+        """Do whatever the neighbours allow."""
+        live = self.near.statuses()
+        if self.state is PeerState.READY:
+            # Who discovers others knows at most how many there are.
+            known = self._mesh.ids if self.near.discovers else [*self.near.neighbours, '']
+            if self._may_start or (known and len(live) >= len(known) - 1):
+                return self._begin(self._next_round(), 'neighbours heard or timeout', now)
+        elif self.state is PeerState.EXCHANGING:
+            if self._late or not self._exchanges or self._rounds[self.round].all_in():
+                return self._mix(now)
+        elif self.state is PeerState.FINISHED and self._nobody_needs_it(live, now):
+            return self._end()
+        return []
+
+    def _nobody_needs_it(self, live: Mapping[str, PeerStatus], now: float) -> bool:
+        """Return whether all neighbours have finished, as far as they can have been heard."""
+        if len(live) < len(self.near.neighbours) and now - self._clock.started <= self._run.lease:
+            return False
+        return all(status.state == PeerState.FINISHED for status in live.values())
+
+    def _next_round(self) -> int:
+        """Return the round after this one, or the one where the neighbours are by now."""
+        assert self.info is not None
+        others = (
+            [status.round for status in self.near.statuses().values()] if self._exchanges else []
+        )
+        return max(self.round + 1, min([self.info.rounds, *others]) if others else 0)
+
+    def _begin(self, round: int, trigger: str, now: float) -> list[Effect]:
+        self._states.go(trigger)
+        self.round, self._opened, self._since = round, now, now
+        self._rounds.open(round, self.near.neighbours, now)
+        effects = self._follow()
+        for status in self.near.statuses().values() if self._exchanges else ():
+            try:
+                self._rounds.add_status(status, now)
+            except MessageError as error:
+                effects.append(self.endpoint.refuse(status.robot_id, error.reason, str(error)))
+        return [*effects, CancelTimer(_START), StartJob(TrainPeer(round))]
+
+    def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
+        self._round_train = now - self._since
+        self._clock.computing += self._round_train
+        self._since = now
+        self._own, self._late = result, False
+        self._updates.put(self.round, result.update if result and self._exchanges else None)
+        return [
+            self._status(now),
+            *self._send_newest(now),
+            SetTimer(_DEADLINE, self._run.deadline),
+            SetTimer(_REPAIR, FIRST_DELAY),
+            *self._advance(now),
+        ]
+
+    def _mix(self, now: float) -> list[Effect]:
+        self._states.go('updates in or deadline')
+        self._round_wait, self._since = now - self._since, now
+        one = self._rounds[self.round]
+        received = {update.robot_id: update.tensors for update in one.updates()}
+        degrees = self.near.degrees(len(self.near.neighbours))
+        arrived = [i for i in received if i in degrees]
+        weights = mixing_weights(
+            self.robot_id, degrees, arrived, self._mesh.weights, self._mesh.eps or self._eps
+        )
+        own = self._own.update if self._own else {}
+        received = {i: received[i] for i in arrived}
+        return [
+            CancelTimer(_DEADLINE),
+            CancelTimer(_REPAIR),
+            StartJob(Mix(self.round, own, received, weights)),
+        ]
+
+    def _mixed(self, result: Mixed, now: float) -> list[Effect]:
+        self._clock.computing += now - self._since
+        self.accuracy, self.disagreement = result.accuracy, result.disagreement
+        effects: list[Effect] = [Warn('graph', result.warning)] if result.warning else []
+        effects.append(Record(self._row(now)))
+        if result.links is not None:
+            effects += self._graph_changed(result.links.neighbours, result.links.eps, now)
+        assert self.info is not None
+        manifest = {'run_id': self.info.run_id, 'round': self.round}
+        update = self._own.update if self._own else {}
+        return [*effects, SaveCheckpoint(self.round, manifest, update)]
+
+    def _saved(self, now: float) -> list[Effect]:
+        assert self.info is not None
+        if self.round < self.info.rounds:
+            return self._begin(self._next_round(), 'saved', now)
+        self._states.go('last round saved')
+        return self._finished(now)
+
+    def _finished(self, now: float) -> list[Effect]:
+        return [
+            self._status(now),
+            SetTimer(_FAREWELL, self._run.deadline),
+            *self._advance(now),
+        ]
+
+    def _end(self) -> list[Effect]:
+        if self._ended:
+            return []
+        self._ended = True
+        row = end_row(
+            self.robot_id, self.round, self.endpoint.bytes_sent, self.endpoint.bytes_received
+        )
+        return [Record(row), RunEnded()]
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def _job_done(self, result: Any, now: float) -> list[Effect]:
+        match result:
+            case PeerReady():
+                return self._prepared(result, now)
+            case PeerTrained():
+                self._states.go('trained')
+                return self._trained(result, now)
+            case Mixed():
+                return self._mixed(result, now)
+        return []
+
+    def _job_failed(self, job: Any, error: str, now: float) -> list[Effect]:
+        match job:
+            case PreparePeer():
+                self._states.go('cannot take part')
+                self.reason = error[:255]
+                return [Warn('prepare', f'cannot take part: {error}'), self._status(now)]
+            case TrainPeer():
+                self._states.go('training failed')
+                return [Warn('training', f'training failed: {error}'), *self._trained(None, now)]
+            case Mix():
+                failed = Mixed(math.nan, math.nan)
+                return [Warn('mixing', f'mixing failed: {error}'), *self._mixed(failed, now)]
+            case SaveCheckpoint():
+                text = f'checkpoint not saved: {error}'
+                return [Warn('checkpoint', text), *self._saved(now)]
+        return []
+
+    def _prepared(self, ready: PeerReady, now: float) -> list[Effect]:
+        self.info, self._samples, self._eps = ready.info, ready.samples, ready.links.eps
+        self.endpoint.run_id = ready.info.run_id
+        self._exchanges = bool(ready.method.update_specs(1))
+        self._rounds = PeerRounds(ready.method, ready.info.rounds)
+        self.near.set(ready.links.neighbours)
+        effects: list[Effect] = [Warn('graph', ready.warning)] if ready.warning else []
+        patience = self._run.start_timeout
+        if ready.manifest is not None:
+            patience = self._run.lease  # whoever is there has been there
+            self.round = int(ready.manifest['round'])
+            self._updates.put(self.round, ready.update or None)
+        begin = {'kind': 'start', 'round': self.round, 'run_id': ready.info.run_id, 'time': now}
+        effects.append(Record({**begin, 'neighbours': list(ready.links.neighbours)}))
+        if self.round >= ready.info.rounds:
+            self._states.go('prepared after the last round')
+            return [*effects, *self._finished(now)]
+        self._states.go('prepared')
+        self._rounds.open(self.round + 1, self.near.neighbours, now)
+        return [
+            *effects,
+            PreparePublisher(PeerChunk, (self.robot_id,)),
+            *self._follow(),
+            SetTimer(_START, patience),
+            self._status(now),
+            *self._advance(now),
+        ]
+
+    # --- sending --------------------------------------------------------------------------------
+
+    def _beat(self, now: float) -> list[Effect]:
+        return [SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
+
+    def _ask_again(self, now: float) -> list[Effect]:
+        """Ask for updates that were announced and stopped arriving."""
+        if self.state is not PeerState.EXCHANGING:
+            return []
+        requests = [
+            self.endpoint.request(robot_id, digest, missing, now)
+            for robot_id, digest, missing in self._rounds[self.round].wanted(now)
+        ]
+        return [*requests, SetTimer(_REPAIR, FIRST_DELAY)]
+
+    def _send_newest(self, now: float) -> list[Effect]:
+        """Publish the update that is announced; nothing if there is none."""
+        newest = self._updates.newest
+        return self.endpoint.send(PeerChunk, newest, now, to=self.robot_id) if newest else []
+
+    def _joules(self, now: float) -> Joules:
+        return self._clock.joules(now, self.endpoint)
+
+    def _row(self, now: float) -> dict[str, Any]:
+        return round_row(
+            self._rounds[self.round],
+            robot_id=self.robot_id,
+            accuracy=self.accuracy,
+            loss=self._own.loss if self._own else math.nan,
+            disagreement=self.disagreement,
+            seconds=now - self._opened,
+            train_seconds=self._round_train,
+            wait_seconds=self._round_wait,
+            time=now,
+            bytes_sent=self.endpoint.bytes_sent,
+            bytes_received=self.endpoint.bytes_received,
+            joules=self._joules(now),
+        )
+
+    def _status(self, now: float, state: PeerState | None = None) -> Publish:
+        return Publish(
+            PeerStatus(
+                stamp=now,
+                run_id=self.endpoint.run_id,
+                robot_id=self.robot_id,
+                sequence=self.endpoint.next_status(),
+                state=self.state if state is None else state,
+                reason=self.reason,
+                round=self._updates.round,
+                update_digest=self._updates.digest,
+                neighbours=self.near.neighbours,
+                samples=self._samples,
+                loss=self._own.loss if self._own else math.nan,
+                accuracy=self.accuracy,
+                disagreement=self.disagreement,
+                train_seconds=self._round_train,
+                wait_seconds=self._round_wait,
+                bytes_received=self.endpoint.bytes_received,
+                bytes_sent=self.endpoint.bytes_sent,
+                joules=self._joules(now).total,
+            )
+        )

@@ -1,0 +1,118 @@
+"""Settings of a peer of a mesh."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.data.settings import DataSettings
+from iot_fl_ros.federation.settings import ModelSettings, NodeSettings
+from iot_fl_ros.methods.method import MeshMethod
+from iot_fl_ros.methods.registry import DEFAULT_MESH_METHOD, method_settings
+from iot_fl_ros.training.energy import EnergySettings
+
+GRAPHS = ('line', 'ring', 'star', 'grid', 'erdos_renyi', 'full', 'file', 'discovery')
+WEIGHTS = ('metropolis', 'laplacian')
+
+
+@dataclass(frozen=True)
+class PeerRunSettings:
+    """What all peers must say alike about a run, and how long they wait for each other."""
+
+    name: str = setting('mesh', 'Name of the run; peers of other runs are left alone.')
+    seed: int = setting(0, 'Seed of every random choice; the same on every peer.', minimum=0)
+    rounds: int = setting(10, 'Number of rounds; the same on every peer.', minimum=1)
+    deadline: float = setting(
+        120.0, "Time for which neighbours' updates are awaited, s.", minimum=0.01
+    )
+    start_timeout: float = setting(
+        60.0, 'Time after which a peer starts with the neighbours that are there, s.', minimum=0.0
+    )
+    heartbeat: float = setting(1.0, 'Period of statuses, s.', minimum=0.01)
+    lease: float = setting(5.0, 'Silence after which a neighbour counts as gone, s.', minimum=0.02)
+    output: str = setting(
+        '', 'Folder for events, summary and checkpoints of each peer; empty = none.'
+    )
+    resume: bool = setting(True, 'Continue from the checkpoint in `output` if there is one.')
+
+
+@dataclass(frozen=True)
+class MeshSettings:
+    """Who exchanges with whom, and with which weights."""
+
+    graph: str = setting(
+        'ring', 'Who are neighbours; discovery = whoever is heard.', choices=GRAPHS
+    )
+    robots: list = setting([], 'Robots of the mesh; empty = robot_0 .. of `mesh.count`.')
+    count: int = setting(0, 'Number of robots, if they are not named.', minimum=0)
+    file: str = setting(
+        '',
+        'Graph file: GraphML (.graphml), or a line `robot_a robot_b` for each edge. It is read '
+        'again when it changes.',
+    )
+    probability: float = setting(
+        0.3, 'Probability of an edge of erdos_renyi.', minimum=0.0, maximum=1.0
+    )
+    weights: str = setting(
+        'metropolis', "Weights of the neighbours' updates; laplacian = I - eps L.", choices=WEIGHTS
+    )
+    eps: float = setting(
+        0.0, 'Step of laplacian; 0 = the best without negative weights.', minimum=0.0
+    )
+
+    @property
+    def ids(self) -> list[str]:
+        """Robots that the settings name, sorted; empty if they name none."""
+        named = [robot_id for robot_id in self.robots if robot_id]
+        return sorted(set(named)) if named else robot_ids(self.count) if self.count else []
+
+
+@dataclass(frozen=True)
+class PeerRobotSettings:
+    """Who the peer is."""
+
+    id: str = setting('', 'Robot id; empty = its namespace.')
+    ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
+
+
+@dataclass(frozen=True)
+class PeerSettings:
+    """Settings of a peer, besides `method.*`."""
+
+    run: PeerRunSettings = field(default_factory=PeerRunSettings)
+    mesh: MeshSettings = field(default_factory=MeshSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    energy: EnergySettings = field(default_factory=EnergySettings)
+    node: NodeSettings = field(default_factory=NodeSettings)
+    robot: PeerRobotSettings = field(default_factory=PeerRobotSettings)
+
+
+@dataclass(frozen=True)
+class MeshRunSettings:
+    """Everything that one parameter file can say to a mesh."""
+
+    peer: PeerSettings
+    method_name: str
+    method: Any
+
+    @classmethod
+    def from_flat(cls, flat: Mapping[str, Any]) -> MeshRunSettings:
+        """Read dotted names; ConfigError for an unknown name or a bad value."""
+        method = {k.removeprefix('method.'): v for k, v in flat.items() if k.startswith('method.')}
+        name, settings = method_settings(method, MeshMethod, DEFAULT_MESH_METHOD)
+        refuse_unknown(flat, {*peer_setting_names(), *(f'method.{key}' for key in method)})
+        return cls(read_settings(PeerSettings, flat, known=flat), name, settings)
+
+    def resolved(self) -> dict[str, Any]:
+        """Return every setting as a nested mapping, for config.yaml."""
+        method = {'name': self.method_name, **asdict(self.method)}
+        return {**asdict(self.peer), 'method': method}
+
+
+def peer_setting_names() -> set[str]:
+    """Return the dotted names that a parameter file may hold, besides those of the method."""
+    return {item.name for item in settings_of(PeerSettings)} | {'use_sim_time'}

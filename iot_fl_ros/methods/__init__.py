@@ -1,0 +1,1 @@
+"""The maths of learning: one file per method, one contract, one registry."""

@@ -1,0 +1,293 @@
+"""DS-FL: robots exchange soft labels of an open set instead of weights.
+
+Itahara, Nishio, Koda, Morikura, Yamamoto, arXiv 2008.06180 (IEEE TMC 2023), algorithm 1; label
+cache and Enhanced ERA from SCARLET, arXiv 2504.19602; selections: see `learning.selection`;
+weighting by familiarity is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.core.seeds import derive_seed
+from iot_fl_ros.core.tensors import Tensors, TensorSpec
+from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.exchange.open_round import Update
+from iot_fl_ros.methods.labels.aggregation import SHARPENING, weighted_mean
+from iot_fl_ros.methods.labels.codec import LABEL_DTYPES, LabelCodec
+from iot_fl_ros.methods.labels.exchange import LabelExchange
+from iot_fl_ros.methods.labels.familiarity import distances, encode_distances, weights
+from iot_fl_ros.methods.labels.sample_selection import (
+    SELECTIONS,
+    by_confidence,
+    by_density_ratio,
+    unambiguous,
+)
+from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod
+from iot_fl_ros.training.trainer import Schedule
+
+DISTANCES = 'distances'
+_LIKELY = 'likely'
+_NO_AMBIGUITY_LIMIT = 2.0
+# Beyond, equal probabilities would round to little or nothing.
+_MOST_CLASSES_OF_8_BITS = 100
+
+
+@dataclass(frozen=True)
+class DsFlSettings:
+    """Settings of DS-FL."""
+
+    open_samples: int = setting(2_000, 'Open samples used in a round.', minimum=1)
+    label_dtype: str = setting(
+        'uint8', 'Labels on the wire; vote = only the most likely class.', choices=LABEL_DTYPES
+    )
+    packed: bool = setting(True, 'Entropy-code labels (LZMA), without loss.')
+    delta_rounds: int = setting(
+        0, 'Code labels as differences to older ones of the same block of rounds; 0 = do not.',
+        minimum=0,
+    )  # fmt: skip
+    cache_rounds: int = setting(
+        1, 'Rounds for which a label is used again instead of asked for; 1 = none.', minimum=1
+    )
+    aggregation: str = setting(
+        'sa', 'Sharpening of the averaged labels.', choices=tuple(SHARPENING)
+    )
+    temperature: float = setting(0.1, 'Temperature of era.', minimum=1e-3)
+    beta: float = setting(2.0, 'Exponent of enhanced_era.', minimum=0.0)
+    weighting: str = setting(
+        'familiarity',
+        'Weights of the robots in the average, for each sample: none, or familiarity in the '
+        "space of the samples or of the model's features.",
+        choices=('none', 'familiarity', 'feature_familiarity'),
+    )
+    sharpness: float = setting(
+        5.0, 'Sharpness of weighting by familiarity.', minimum=0.0, maximum=20.0
+    )
+    selection: str = setting('none', 'Open samples that a robot labels.', choices=SELECTIONS)
+    selection_quantile: float = setting(
+        0.125, 'Share of its own samples that a robot takes for strange, for density_ratio.',
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    ambiguity: float = setting(
+        _NO_AMBIGUITY_LIMIT,
+        'Averaged labels farther than this from a single class are left out; 2 = none.',
+        minimum=0.0,
+        maximum=_NO_AMBIGUITY_LIMIT,
+    )
+    local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
+    distil_epochs: int = setting(1, 'Epochs on labelled open samples a round.', minimum=0)
+    aggregator_epochs: int = setting(
+        3, "Epochs of the aggregator's own model on labelled open samples a round.", minimum=0
+    )
+    balance: float = setting(
+        1.0, 'Strength of logit adjustment to the classes that a robot has; 0 = none.', minimum=0.0
+    )
+    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
+    distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
+
+
+class DsFl(StarMethod):
+    """Update: soft labels of the open samples asked for, with what weighting and selection need.
+
+    Global: their mean.
+    """
+
+    Settings = DsFlSettings
+    needs_open_set: ClassVar[bool] = True
+    settings: DsFlSettings
+
+    def __init__(self, settings: DsFlSettings, info: RunInfo) -> None:
+        super().__init__(settings, info)
+        classes = len(info.class_names)
+        if settings.label_dtype == 'vote' and classes > 256:
+            raise ConfigError(f'{classes} classes are too many for votes: use uint8')
+        if settings.label_dtype == 'uint8' and classes > _MOST_CLASSES_OF_8_BITS:
+            raise ConfigError(f'{classes} classes are too many for 8 bits: use float16')
+        if settings.delta_rounds and settings.label_dtype not in ('uint8', 'vote'):
+            raise ConfigError('method.delta_rounds needs method.label_dtype uint8 or vote')
+        self.exchange = LabelExchange(
+            info,
+            LabelCodec(settings.label_dtype, classes, settings.packed),
+            per_round=settings.open_samples,
+            keep=settings.cache_rounds,
+            block=settings.delta_rounds,
+        )
+        self.chained = self.exchange.remembers
+        self._selects = settings.selection != 'none'
+        self._omits = self._selects or settings.ambiguity < _NO_AMBIGUITY_LIMIT
+
+    # --- wire contract --------------------------------------------------------------------------
+
+    def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
+        """Labels; with selection, its bits; with weighting by familiarity, distances uint8 [N]."""
+        specs = self.exchange.specs(round, chosen=self._selects)
+        if self.settings.weighting == 'none':
+            return specs
+        return (*specs, TensorSpec(DISTANCES, 'uint8', (len(self.exchange.asked(round)),)))
+
+    def global_specs(self, round: int) -> tuple[TensorSpec, ...]:
+        """Labels, and which samples they are for, unless for all that were asked for."""
+        return self.exchange.specs(round, chosen=self._omits) if round > 0 else ()
+
+    def check_values(self, tensors: Tensors, round: int) -> None:
+        """Labels must be distributions; any byte is a distance."""
+        self.exchange.check(tensors, round)
+
+    def needs_since(self, round: int) -> int:
+        """Return the oldest round with a label that is still good, or is referred to."""
+        return self.exchange.needs_since(round)
+
+    # --- a robot --------------------------------------------------------------------------------
+
+    def prepare(self, participant: Participant) -> None:
+        """Compare the open set with the private samples, where that does not change."""
+        settings, private, open_set = (
+            self.settings,
+            participant.trainer.private,
+            participant.open_set,
+        )
+        assert private is not None
+        assert open_set is not None
+        if settings.weighting == 'familiarity':
+            seed = derive_seed(self.info.seed, 'familiarity', participant.id)
+            participant.prepared[DISTANCES] = distances(private.flat(), open_set.flat(), seed)
+        if settings.selection == 'density_ratio':
+            seed = derive_seed(self.info.seed, 'density ratio', participant.id)
+            participant.prepared[_LIKELY] = by_density_ratio(
+                private.flat(), open_set.flat(), settings.selection_quantile, seed
+            )
+
+    def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
+        """Train on private samples, then label the open samples that this round asks for."""
+        assert participant.open_set is not None
+        settings = self.settings
+        schedule = Schedule(
+            settings.local_epochs,
+            settings.batch_size,
+            settings.learning_rate,
+            balance=settings.balance,
+        )
+        seed = derive_seed(self.info.seed, 'train', round, participant.id)
+        loss = participant.trainer.train_private(schedule, seed)
+        asked = self.exchange.asked(round)
+        samples = participant.open_set.take(asked)
+        labels = participant.trainer.probabilities(samples)
+        mask = self._select(participant, asked, labels) if self._selects else None
+        sent = labels if mask is None else labels[mask]
+        update = self.exchange.encode(participant.memory, round, sent, mask)
+        if settings.weighting != 'none':
+            update[DISTANCES] = encode_distances(
+                self._distances(participant, round, asked, samples)
+            )
+        return update, loss
+
+    def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
+        """Distil: train on the open samples of the newest set's round with their global labels.
+
+        A set that cannot be decoded teaches nothing.
+        """
+        newest = sets[-1].round
+        indices, labels = np.zeros(0, np.int64), np.zeros(0, np.float32)
+        for content in sets:
+            try:
+                decoded, mask = self.exchange.decode(
+                    participant.memory, content.tensors, content.round
+                )
+            except MessageError:
+                continue
+            if self.chained:
+                self.exchange.remember(participant.memory, content.round, decoded, mask)
+            elif content.round == newest:
+                indices, labels = self.exchange.asked(newest)[mask], decoded[mask]
+        if self.chained:
+            indices, labels = self.exchange.good(participant.memory, newest)
+        if len(indices):
+            self.distil(participant, indices, labels, newest)
+
+    def _select(
+        self, participant: Participant, asked: NDArray[np.int64], labels: NDArray[np.float32]
+    ) -> NDArray[np.bool_]:
+        if self.settings.selection == 'density_ratio':
+            return participant.prepared[_LIKELY][asked]
+        assert participant.trainer.private is not None
+        return by_confidence(
+            participant.trainer.probabilities(participant.trainer.private), labels
+        )
+
+    def _distances(
+        self, participant: Participant, round: int, asked: NDArray[np.int64], samples: Samples
+    ) -> NDArray[np.float32]:
+        if self.settings.weighting == 'familiarity':
+            return participant.prepared[DISTANCES][asked]
+        assert participant.trainer.private is not None
+        seed = derive_seed(self.info.seed, 'familiarity', round, participant.id)
+        trainer = participant.trainer
+        return distances(
+            trainer.features(participant.trainer.private), trainer.features(samples), seed
+        )
+
+    def distil(
+        self,
+        participant: Participant,
+        indices: NDArray[np.int64],
+        labels: NDArray[np.float32],
+        round: int,
+    ) -> None:
+        """Train on open samples, sorted indices [N], with probabilities [N, C]."""
+        assert participant.open_set is not None
+        settings = self.settings
+        is_robot = participant.trainer.private is not None
+        epochs = settings.distil_epochs if is_robot else settings.aggregator_epochs
+        schedule = Schedule(epochs, settings.batch_size, settings.distil_learning_rate)
+        seed = derive_seed(self.info.seed, 'distil', round, participant.id)
+        participant.trainer.train(participant.open_set.take(indices), labels, schedule, seed)
+
+    # --- the aggregator -------------------------------------------------------------------------
+
+    def aggregate(
+        self, participant: Participant, updates: Sequence[Update], round: int
+    ) -> Tensors:
+        """Average the labels of each sample with the robots' weights, sharpen, leave out.
+
+        Updates whose differences make no labels are left out; MessageError if all are so.
+        """
+        usable, labels, masks = [], [], []
+        for update in updates:
+            try:
+                decoded, mask = self.exchange.decode(participant.memory, update.tensors, round)
+            except MessageError:
+                continue
+            usable.append(update)
+            labels.append(decoded)
+            masks.append(mask)
+        if not usable:
+            raise MessageError('no labels', f'no update of round {round} can be decoded')
+        shares = self._shares(usable, np.stack(masks))
+        chosen = shares.sum(axis=0) > 0
+        mean = weighted_mean([one[chosen] for one in labels], shares[:, chosen])
+        if self.settings.ambiguity < _NO_AMBIGUITY_LIMIT:
+            clear = unambiguous(mean, self.settings.ambiguity)
+            mean = mean[clear]
+            chosen[chosen] = clear
+        sharpen = SHARPENING[self.settings.aggregation]
+        sharp = sharpen(mean, self.settings.temperature, self.settings.beta)
+        omitting = chosen if self._omits else None
+        return self.exchange.encode(participant.memory, round, sharp, omitting)
+
+    def _shares(self, updates: Sequence[Update], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """Return the weight of each robot for each sample asked for, [robots, N]."""
+        if self.settings.weighting == 'none':
+            shares = np.full(masks.shape, 1 / len(updates), np.float32)
+        else:
+            distant = [update.tensors[DISTANCES] for update in updates]
+            shares = weights(distant, self.settings.sharpness)
+        return shares * masks

@@ -1,0 +1,97 @@
+"""What a process runs: its nodes, on one executor, and the worker threads that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from rclpy.node import Node
+
+from iot_fl_ros.nodes.process import WORKER_TIMEOUT
+from iot_fl_ros.ros.parameters import overrides_of
+from iot_fl_ros.ros.worker import WorkerThread
+
+
+class ProcessNode(Protocol):
+    """What a process needs of a node."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether the process may end by itself."""
+
+    def start(self) -> None:
+        """Begin; IotFlError if it cannot."""
+
+    def close(self) -> None:
+        """Stop in good order; IotFlError if what was to be kept is lost."""
+
+
+class Threads:
+    """The worker of a process, and one beside it for jobs that must not wait."""
+
+    def __init__(self) -> None:
+        self.worker, self.background = WorkerThread(), WorkerThread()
+
+    def stop(self) -> None:
+        """Wait a while for the jobs at hand."""
+        self.background.stop(WORKER_TIMEOUT)
+        self.worker.stop(WORKER_TIMEOUT)
+
+
+class Application:
+    """The process of the nodes that `make` returns."""
+
+    def __init__(self, make: Callable[[Threads], Sequence[ProcessNode]]) -> None:
+        self._threads = Threads()
+        self.nodes: Sequence[Any] = make(self._threads)
+        settings = getattr(self.nodes[0], 'process_settings', None)
+        self.use_events_executor = settings is None or settings.use_events_executor
+
+    def start(self) -> None:
+        """Begin."""
+        for node in self.nodes:
+            node.start()
+
+    @property
+    def finished(self) -> bool:
+        """Whether all nodes have done what they were started for."""
+        return all(node.finished for node in self.nodes)
+
+    def close(self) -> None:
+        """Stop in good order."""
+        for node in self.nodes:
+            node.close()
+        self._threads.stop()
+
+
+def single(node: Callable[[], ProcessNode]) -> Callable[[], Application]:
+    """Return the maker of a process of one node that needs no worker."""
+    return partial(Application, lambda threads: [node()])
+
+
+def one(node: Callable[[Threads], ProcessNode]) -> Callable[[], Application]:
+    """Return the maker of a process of one node with workers."""
+    return partial(Application, lambda threads: [node(threads)])
+
+
+def robots(node: Callable[..., ProcessNode], name: str) -> Callable[[], Application]:
+    """Return the maker of a process of the robots that `robot.ids` names, or of one.
+
+    node: called with (threads, robot id, index among the robots, namespace=...). name: of a node.
+    """
+
+    def make(threads: Threads) -> Sequence[ProcessNode]:
+        ids = _robot_ids(name)
+        named = [node(threads, robot_id, n, namespace=robot_id) for n, robot_id in enumerate(ids)]
+        return named or [node(threads)]
+
+    return partial(Application, make)
+
+
+def _robot_ids(name: str) -> list[str]:
+    """Return robot.ids of the command line, read with a node that is gone before the others."""
+    probe = Node(name, start_parameter_services=False, enable_rosout=False)
+    ids = overrides_of(probe).get('robot.ids', [])
+    probe.destroy_node()
+    return [robot_id for robot_id in ids if robot_id]

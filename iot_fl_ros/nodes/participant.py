@@ -1,0 +1,166 @@
+"""What every node around a state machine is: a lifecycle node with a driver and diagnostics.
+
+activate begins to take part, deactivate leaves in good order; a robot that needs its processor for
+something else is deactivated and activated again later, and then begins anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Protocol
+
+import torch
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.node import Node
+
+from iot_fl_ros.core.config import refuse_unknown
+from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.events import Leave
+from iot_fl_ros.core.names import check_robot_id
+from iot_fl_ros.methods.registry import METHODS, method_settings
+from iot_fl_ros.nodes.application import Threads
+from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
+from iot_fl_ros.ros.diagnostics import Diagnostics
+from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.parameters import declare, overrides_of
+
+METHOD_PREFIX = 'method.'
+
+
+class ProcessSettings(Protocol):
+    """How a process uses its machine."""
+
+    @property
+    def threads(self) -> int:
+        """Torch threads of the process."""
+
+    @property
+    def use_events_executor(self) -> bool:
+        """Whether to spin with rclpy's EventsExecutor."""
+
+
+class ParticipantNode(ManagedNode):
+    """A node around one machine; subclasses say which, and what it says on /diagnostics.
+
+    `make_driver` is called at each activation.
+    """
+
+    process_settings: ProcessSettings
+
+    def __init__(self, name: str, threads: Threads, **kwargs: Any) -> None:
+        super().__init__(name, **kwargs)
+        self.finished = False
+        self.threads = threads
+        self._driver: MachineDriver | None = None
+        self._diagnostics = Diagnostics(self)
+
+    # --- for subclasses -------------------------------------------------------------------------
+
+    def make_driver(self) -> MachineDriver:
+        """Return a driver around a new machine; IotFlError or OSError if that cannot be."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Do what is to be done once the driver runs; default nothing."""
+
+    def describe(self, now: float) -> Iterable[DiagnosticStatus]:
+        """Yield what the node says of itself."""
+        raise NotImplementedError
+
+    def given(
+        self, known: Iterable[str], *, index: int = 0, methods: bool = False
+    ) -> dict[str, Any]:
+        """Return the parameters that were set; ConfigError for an unknown one.
+
+        index: position among the robots of a process; it moves data.partition_index on. methods:
+        parameters of methods are known too.
+        """
+        given = overrides_of(self)
+        refuse_unknown(given, {*known, AUTOSTART, *(_method_names(given) if methods else ())})
+        if index:
+            given['data.partition_index'] = given.get('data.partition_index', 0) + index
+        return given
+
+    def declare_method(
+        self, given: Mapping[str, Any], kind: type, default: str
+    ) -> tuple[str, Any]:
+        """Declare the parameters of the method that `given` names; return name and settings."""
+        method = {n.removeprefix(METHOD_PREFIX): given[n] for n in _method_names(given)}
+        name, settings = method_settings(method, kind, default)
+        self.declare_parameter(METHOD_PREFIX + 'name', name, ignore_override=True)
+        declare(self, METHODS.get(name).Settings, given, METHOD_PREFIX)
+        return name, settings
+
+    def ended(self, exit_when_finished: bool, text: str) -> None:
+        """Note that the run is over."""
+        self.get_logger().info(text)
+        self.finished = exit_when_finished
+
+    # --- life cycle -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Configure and activate, unless somebody else manages the life cycle."""
+        torch.set_num_threads(self.process_settings.threads)
+        super().start()
+
+    @property
+    def driver(self) -> MachineDriver | None:
+        """The driver while the node is active."""
+        return self._driver
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to take part."""
+        driver = None
+        try:
+            driver = self.make_driver()
+            driver.start()
+        except Exception as error:  # rclpy would drop it without a word
+            self.get_logger().error(f'cannot take part: {error}')
+            if driver:
+                driver.stop()
+            return TransitionCallbackReturn.FAILURE
+        self._driver = driver
+        self._diagnostics.start(lambda: self.describe(driver.now()))
+        self.begin()
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Leave; the next activation begins anew."""
+        self.leave()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Leave for ever."""
+        self.leave()
+        return super().on_shutdown(state)
+
+    def leave(self) -> None:
+        """Say goodbye and stop."""
+        if self._driver:
+            self._diagnostics.stop()
+            self._driver.tell(Leave())
+            self._driver.stop()
+            self._driver = None
+
+    def close(self) -> None:
+        """Leave, at the end of the process."""
+        self.leave()
+
+
+def own_robot_id(node: Node, wanted: str, remedy: str, *, in_topics: bool = True) -> str:
+    """Return the id of the robot of a node: the wanted one, else that of its namespace.
+
+    in_topics: it becomes a part of topics. ConfigError if it cannot be an id.
+    """
+    robot_id = (wanted or node.get_namespace().strip('/')).replace('/', '_')
+    try:
+        if in_topics or not robot_id:
+            check_robot_id(robot_id)
+    except MessageError as error:
+        raise ConfigError(f'{error}: {remedy}') from error
+    return robot_id
+
+
+def _method_names(given: Mapping[str, Any]) -> list[str]:
+    return [name for name in given if name.startswith(METHOD_PREFIX)]

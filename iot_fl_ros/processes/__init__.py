@@ -1,0 +1,1 @@
+"""Fleets of processes on this machine: started, watched, ended."""

@@ -1,0 +1,143 @@
+"""Nodes as child processes on this machine: started, watched, and ended by their id."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any, TypeVar
+
+import iot_fl_ros
+from iot_fl_ros.core.errors import IotFlError
+
+_END_TIMEOUT = 10.0
+_Processes = TypeVar('_Processes', bound='NodeProcesses')
+
+
+class NodeProcesses:
+    """Nodes as child processes; on exit they end with SIGINT.
+
+    folder: takes the logs. env: added to this process's. prefix: per node, a command line before
+    that of the node, such as `ip netns exec NAME`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        prefix: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self._prefix = prefix or {}
+        self._folder = folder
+        self._env = {**os.environ, **(env or {})}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        (folder / 'log').mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self: _Processes) -> _Processes:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for process in self._processes.values():
+            if process.poll() is None:
+                process.send_signal(signal.SIGINT)
+        for process in self._processes.values():
+            try:
+                process.wait(_END_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def start(self, node: str, ros_args: Sequence[str], name: str = '') -> None:
+        """Start the executable `node`; `name` is that of its log and for the other methods."""
+        name = name or node
+        # By path: with -m a source folder in the working directory would hide the installation.
+        launcher = str(Path(iot_fl_ros.__file__).parent / 'nodes' / 'launcher.py')
+        prefix = self._prefix.get(name, self._prefix.get(node, ()))
+        command = [*prefix, sys.executable, launcher, node, '--ros-args', *ros_args]
+        with (self._folder / 'log' / f'{name}.log').open('ab') as log:
+            # A session of its own: Ctrl-C reaches the parent alone, which ends them in order.
+            self._processes[name] = subprocess.Popen(
+                command, stdout=log, stderr=log, env=self._env, start_new_session=True
+            )
+
+    def kill(self, name: str) -> None:
+        """Kill a process with SIGKILL, as a crash would."""
+        self._processes[name].kill()
+        self._processes[name].wait()
+
+    def end(self, name: str) -> None:
+        """End a process in good order: with SIGINT, and wait until it has ended."""
+        process = self._processes[name]
+        if process.poll() is None:
+            process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_END_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            raise IotFlError(f'{name} has not ended {_END_TIMEOUT:.0f} s after SIGINT') from None
+
+    def pid(self, name: str) -> int:
+        """Return the process id of `aggregator` or of the first robot of a process."""
+        return self._processes[name].pid
+
+    def check(self) -> None:
+        """Raise IotFlError if a process ended with an error."""
+        for name, process in self._processes.items():
+            if process.poll() not in (None, 0):
+                raise IotFlError(
+                    f'{name} ended with code {process.returncode}:\n{self.tail(name)}'
+                )
+
+    def running(self, name: str) -> bool:
+        """Return whether a process is running."""
+        return self._processes[name].poll() is None
+
+    def codes(self) -> dict[str, int | None]:
+        """Return the exit codes; None for a process that runs."""
+        return {name: process.poll() for name, process in self._processes.items()}
+
+    def tail(self, name: str) -> str:
+        """Return the last lines of a process's log."""
+        return '\n'.join(self.log(name).splitlines()[-10:])
+
+    def log(self, name: str) -> str:
+        """Return what a process has printed."""
+        return (self._folder / 'log' / f'{name}.log').read_text(errors='replace')
+
+
+def parameter_arguments(values: Mapping[str, Any]) -> list[str]:
+    """Return the ROS arguments that set parameters."""
+    return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
+
+
+@contextmanager
+def terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the fleet in order, as Ctrl-C does."""
+
+    def interrupt(signum: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+def private_dds_env() -> dict[str, str]:
+    """Return an environment in which a fleet on this machine meets nobody else.
+
+    A ROS_DOMAIN_ID that is set is kept; else one is made from the process id.
+    """
+    domain = os.environ.get('ROS_DOMAIN_ID') or str(1 + os.getpid() % 100)
+    return {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}

@@ -1,0 +1,175 @@
+"""The report of a study: Markdown tables and plots, made from the files of its runs alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use('Agg')
+import numpy as np
+from matplotlib import pyplot as plt
+
+from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
+from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
+
+_MARKERS = 'osD^vPX*<>hp'
+
+
+def write_report(study: Study, output: Path, report: Path) -> Path:
+    """Write <report>/<name>.md, its plots, and <output>/results.json; return the first."""
+    curves = curves_of(study, output)
+    report.mkdir(parents=True, exist_ok=True)
+    lines = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
+    lines += [study.text.strip(), ''] if study.text else []
+    results: dict[str, Any] = {}
+    for section in study.sections:
+        lines += [f'## {section.title}', '']
+        results[section.name] = {}
+        for case in section.cases:
+            rows = table(section, case, curves)
+            results[section.name][case.name] = [dataclasses.asdict(row) for row in rows]
+            lines += _case_lines(section, case, rows)
+        plot = _plot(study, section, curves, report)
+        lines += [f'![{section.title}]({plot.name})', ''] if plot else []
+    failed = errors_of(study, output)
+    if failed:
+        lines += ['## Runs that failed', '']
+        lines += [*(f'- `{run.folder}`: {error}' for run, error in failed.items()), '']
+    write_json(output / 'results.json', _strict(results))
+    path = report / f'{study.name}.md'
+    path.write_text('\n'.join(lines).rstrip() + '\n')
+    return path
+
+
+def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return [f'### {case.name}', '', f'No run of {section.reference} yet.', '']
+    head = ['method', 'best accuracy', f'points to {section.reference}', 'B/robot/round', 'ratio']
+    if section.reach is not None:
+        head += [f'B to best - {section.reach:g} points', 'ratio']
+    for target in section.targets:
+        percent = f'{100 * target:g} %'
+        head += [f'{what} to {percent}' for what in ('mini-batches', 'B/robot', 'J', 's')]
+    if section.paper:
+        head.append('the paper says')
+    if case.goal:
+        head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
+    lines = [f'### {case.name}', '', _line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
+    return [*lines, *(_line(_cells(section, case, row)) for row in rows), '']
+
+
+def _cells(section: Section, case: Case, row: Row) -> list[str]:
+    is_reference = row.method == section.reference
+    cells = [
+        row.method,
+        _estimate(row.accuracy, 100, ' %'),
+        '' if is_reference else _estimate(row.points, 1, ''),
+        _number(row.bytes_a_round),
+        _ratio(row.ratio),
+    ]
+    if section.reach is not None:
+        cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
+    for one in row.reached:
+        missed = f' ({one.seeds} of {row.seeds} seeds)' if 0 < one.seeds < row.seeds else ''
+        cells += [_number(one.updates) + missed]
+        cells += [_number(value) for value in (one.wire_bytes, one.joules, one.seconds)]
+    if section.paper:
+        text = section.paper.get(f'{case.name} / {row.method}', section.paper.get(row.method, ''))
+        cells.append(str(text))
+    if case.goal:
+        cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
+    return cells
+
+
+def _plot(
+    study: Study, section: Section, curves: dict[StudyRun, Curve], report: Path
+) -> Path | None:
+    """Draw accuracy against bytes, one panel a case, with the 95 % interval over seeds."""
+    cases = [case for case in section.cases if table(section, case, curves)]
+    if not cases:
+        return None
+    columns = min(2, len(cases))
+    rows = -(-len(cases) // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(6.0 * columns, 4.2 * rows), squeeze=False, sharey=True,
+        layout='constrained',
+    )  # fmt: skip
+    for place, case in zip(axes.flat, cases, strict=False):
+        _panel(place, section, case, curves)
+    for place in axes.flat[len(cases) :]:
+        place.set_visible(False)
+    handles, labels = axes.flat[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc='outside lower center', ncols=2 * columns, fontsize='small')
+    path = report / f'{study.name}_{section.name}.png'
+    figure.savefig(path, dpi=100)
+    plt.close(figure)
+    return path
+
+
+def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve]) -> None:
+    colors = plt.get_cmap('tab20')
+    finals: list[float] = []
+    for number, method in enumerate(section.methods):
+        runs = [
+            curve
+            for run, curve in curves.items()
+            if (run.section, run.case, run.method) == (section.name, case.name, method)
+        ]
+        if not runs:
+            continue
+        rounds = min(len(curve.accuracy) for curve in runs)
+        estimates = [Estimate.of([c.accuracy[i] for c in runs]) for i in range(rounds)]
+        means = np.array([estimate.mean for estimate in estimates])
+        halves = np.nan_to_num([estimate.half for estimate in estimates])
+        sizes = np.mean([curve.wire_bytes[:rounds] for curve in runs], axis=0)
+        color, marker = colors((2 * number) % 20 + number // 10), _MARKERS[number % len(_MARKERS)]
+        # The reference and whoever is named next stand out.
+        width, order = (2.5, 3) if number < 2 else (1.0, 2)
+        axes.plot(
+            sizes, means, marker=marker, markersize=3, color=color, label=method,
+            linewidth=width, zorder=order,
+        )  # fmt: skip
+        if len(runs) > 2:  # the interval of two seeds would fill the picture
+            axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
+        finals.append(float(means.max()))
+    if finals:  # intervals of few seeds may leave the picture
+        axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
+    axes.set_xscale('log')
+    axes.set_title(case.name)
+    axes.set_xlabel('bytes sent and received by one robot')
+    axes.set_ylabel('test accuracy')
+    axes.grid(alpha=0.3, which='both')
+
+
+def _line(cells: Sequence[str]) -> str:
+    return '| ' + ' | '.join(cells) + ' |'
+
+
+def _estimate(value: Estimate, scale: float, unit: str) -> str:
+    half = '' if math.isnan(value.half) else f' ± {value.half * scale:.1f}'
+    return f'{value.mean * scale:.1f}{half}{unit}'
+
+
+def _ratio(value: float) -> str:
+    if math.isnan(value):
+        return 'never'
+    return f'1/{value:.0f}' if value >= 1.5 else f'{1 / value:.2f}'
+
+
+def _number(value: float) -> str:
+    return 'never' if math.isnan(value) else f'{value:,.0f}'
+
+
+def _strict(value: Any) -> Any:
+    """Return JSON without NaN."""
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,1 @@
+"""Studies: what they are, their kinds, their runs and results."""

@@ -1,0 +1,206 @@
+"""What the runs of a study say: means, confidence intervals, bytes to an accuracy, goals met."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iot_fl_ros.core.run_files import accuracy_of, read_events
+from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
+
+MARK = 'study.json'
+_CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One run: accuracy after each round, and bytes one robot sent and received until then.
+
+    updates, joules, seconds: mini-batches and active energy of all robots, and virtual time until
+    then; NaN = not known.
+    """
+
+    accuracy: tuple[float, ...]
+    wire_bytes: tuple[float, ...]
+    updates: tuple[float, ...] = ()
+    joules: tuple[float, ...] = ()
+    seconds: tuple[float, ...] = ()
+
+    @property
+    def best(self) -> float:
+        """Best accuracy, NaN if none is known."""
+        return max((a for a in self.accuracy if not math.isnan(a)), default=math.nan)
+
+    @property
+    def bytes_a_round(self) -> float:
+        """Bytes a robot and round."""
+        return self.wire_bytes[-1] / len(self.wire_bytes)
+
+    def bytes_to(self, accuracy: float) -> float:
+        """Return the bytes until `accuracy` was reached, NaN if it never was."""
+        return self._to(accuracy, self.wire_bytes)
+
+    def updates_to(self, accuracy: float) -> float:
+        """Return the mini-batches until `accuracy` was reached, NaN if it never was."""
+        return self._to(accuracy, self.updates)
+
+    def joules_to(self, accuracy: float) -> float:
+        """Return the active energy until `accuracy` was reached, J; NaN if it never was."""
+        return self._to(accuracy, self.joules)
+
+    def seconds_to(self, accuracy: float) -> float:
+        """Return the virtual time until `accuracy` was reached, s; NaN if it never was."""
+        return self._to(accuracy, self.seconds)
+
+    def _to(self, accuracy: float, values: Sequence[float]) -> float:
+        reached = (v for a, v in zip(self.accuracy, values, strict=False) if a >= accuracy)
+        return next(reached, math.nan)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds and half the width of its 95 % confidence interval (Student's t)."""
+
+    mean: float
+    half: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Estimate:
+        """Estimate from one value a seed; the interval of a single seed is unknown (NaN)."""
+        from scipy.stats import t
+
+        mean = float(np.mean(values))
+        if len(values) < 2:
+            return cls(mean, math.nan)
+        error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
+        return cls(mean, error * float(t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)))
+
+
+@dataclass(frozen=True)
+class Reached:
+    """What it took to reach an accuracy: means over the seeds that did, and how many did."""
+
+    updates: float
+    wire_bytes: float
+    joules: float
+    seconds: float
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One method in one case. points: best accuracy minus that of the reference, in points.
+
+    ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
+    best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
+    never reached it. goal: whether it was met, None = there is none. reached: for each target of
+    the section, what it took.
+    """
+
+    method: str
+    accuracy: Estimate
+    points: Estimate
+    bytes_a_round: float
+    ratio: float
+    reach_bytes: float
+    reach_ratio: float
+    goal: bool | None
+    seeds: int
+    reached: tuple[Reached, ...] = ()
+
+
+def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
+    """Return what was noted when that very run ended (`seconds` or `error`), empty if it did not.
+
+    A run whose settings have changed since is another run.
+    """
+    path = output / run.folder / MARK
+    mark: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return mark if mark.get('digest') == run.digest else {}
+
+
+def read_curve(folder: Path) -> Curve:
+    """Return the curve of a run in that folder.
+
+    Rows count bytes when a round closes; what then goes down to the robots is added, as much as
+    went down last.
+    """
+    rows = read_events(folder)
+    end = next(row for row in rows if row['kind'] == 'end')
+    rounds = [row for row in rows if row['kind'] == 'round']
+    robots = max(1, end['robots'])
+    download = end['bytes_up'] + end['bytes_down'] - rounds[-1]['bytes_total']
+    return Curve(
+        tuple(accuracy_of(row) for row in rounds),
+        tuple((row['bytes_total'] + download) / robots for row in rounds),
+        tuple(row.get('updates', math.nan) for row in rounds),
+        tuple(row.get('joules_active', math.nan) for row in rounds),
+        tuple(row.get('time', math.nan) for row in rounds),
+    )
+
+
+def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
+    """Return the curves of all runs that have ended."""
+    return {
+        run: read_curve(output / run.folder)
+        for run in study.runs
+        if 'seconds' in read_mark(run, output)
+    }
+
+
+def errors_of(study: Study, output: Path) -> dict[StudyRun, str]:
+    """Return the runs that failed, and why."""
+    marks = {run: read_mark(run, output) for run in study.runs}
+    return {run: mark['error'] for run, mark in marks.items() if 'error' in mark}
+
+
+def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:
+    """Return one row a method, compared seed by seed with the reference."""
+    by_method: dict[str, dict[int, Curve]] = {name: {} for name in section.methods}
+    for run, curve in curves.items():
+        if (run.section, run.case) == (section.name, case.name):
+            by_method[run.method][run.seed] = curve
+    reference = by_method[section.reference]
+    return [
+        _row(section, case, name, seeds, reference)
+        for name, seeds in by_method.items()
+        if seeds.keys() & reference.keys()
+    ]
+
+
+def _row(
+    section: Section, case: Case, method: str, own: dict[int, Curve], reference: dict[int, Curve]
+) -> Row:
+    seeds = sorted(own.keys() & reference.keys())
+    points = Estimate.of([100 * (own[s].best - reference[s].best) for s in seeds])
+    bytes_a_round = float(np.mean([own[s].bytes_a_round for s in seeds]))
+    ratio = float(np.mean([reference[s].bytes_a_round for s in seeds])) / bytes_a_round
+    goal = None
+    if case.goal and method != section.reference:
+        goal = points.mean >= -case.goal.points and ratio >= case.goal.ratio
+    targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in seeds}
+    reach = float(np.mean([own[s].bytes_to(targets[s]) for s in seeds]))
+    reach_reference = float(np.mean([reference[s].bytes_to(targets[s]) for s in seeds]))
+    accuracy = Estimate.of([own[s].best for s in seeds])
+    return Row(
+        method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
+        len(seeds), tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
+    )  # fmt: skip
+
+
+def _reached(target: float, curves: Sequence[Curve]) -> Reached:
+    """Return means over the seeds that reached the target."""
+    there = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
+    values = [
+        (c.updates_to(target), c.bytes_to(target), c.joules_to(target), c.seconds_to(target))
+        for c in there
+    ]
+    means = np.mean(values, axis=0) if values else np.full(4, math.nan)
+    updates, size, joules, seconds = (float(mean) for mean in means)
+    return Reached(updates, size, joules, seconds, len(there))

@@ -1,0 +1,140 @@
+"""A study of whom to ask: runs that learn, and games that only choose. See docs/studies.md.
+
+Its file has the sections of any study, whose settings may hold `resources.*`, and beside them
+`games`: sections of the same form, with settings `game.*`, `select.*` and `resources.*`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
+from iot_fl_ros.federation.selection.settings import SelectSettings
+from iot_fl_ros.memory.resources import ResourceSettings
+from iot_fl_ros.studies.selection_game import GameSettings, play
+from iot_fl_ros.studies.study import Section, mapping, read_section
+
+TARGETS = (0.7, 0.8)
+# Keys of the study's file that are not those of any study.
+GAME_KEYS = ('games', 'game_settings')
+_PARTS = {'game.': GameSettings, 'select.': SelectSettings, 'resources.': ResourceSettings}
+_LAST_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class GameRun:
+    """One game of a policy under some conditions."""
+
+    section: str
+    case: str
+    policy: str
+    seed: int
+    settings: Mapping[str, Any] = field(hash=False)
+
+    @property
+    def path(self) -> Path:
+        """Where its result goes, relative to the study's folder."""
+        return Path('games') / self.section / self.case / self.policy / f'seed-{self.seed}.json'
+
+    @property
+    def parts(self) -> tuple[GameSettings, SelectSettings, ResourceSettings]:
+        """The settings of the game, the choice and the robots."""
+        refuse_unknown([n for n in self.settings if not n.startswith(tuple(_PARTS))], [*_PARTS])
+        return tuple(_part(self.settings, prefix, cls) for prefix, cls in _PARTS.items())
+
+    @property
+    def digest(self) -> str:
+        """Changes with anything that could change the result, defaults included, but the code."""
+        text = json.dumps([asdict(part) for part in self.parts], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_games(tree: Any, settings: Any) -> tuple[Section, ...]:
+    """Check the games of a study; ConfigError names what is wrong."""
+    base = flatten(mapping('game_settings', settings))
+    games = tuple(read_section(name, own, base) for name, own in mapping('games', tree).items())
+    for run in games_of(games):
+        try:
+            _ = run.parts
+        except ConfigError as error:
+            raise ConfigError(f'{run.path}: {error}') from error
+    return games
+
+
+def games_of(games: Sequence[Section]) -> list[GameRun]:
+    """Return all games, one seed after the other."""
+    runs = []
+    for section in games:
+        for case, policy, seed in itertools.product(section.cases, section.methods, section.seeds):
+            settings = {**section.settings, **case.settings, **section.methods[policy]}
+            runs.append(GameRun(section.name, case.name, policy, seed, settings))
+    return sorted(runs, key=lambda run: run.seed)
+
+
+def play_one(run: GameRun, output: Path) -> None:
+    """Play a game, unless it has been, and keep how long its rounds took."""
+    if read_game(run, output) is None:
+        seconds = [round(value, 4) for value in play(*run.parts, run.seed)]
+        path = output / run.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, {'digest': run.digest, 'seconds': seconds})
+
+
+def read_game(run: GameRun, output: Path) -> list[float] | None:
+    """Return how long the rounds of a game took, s; None if it was not played."""
+    path = output / run.path
+    document = json.loads(path.read_text()) if path.is_file() else {}
+    return document['seconds'] if document.get('digest') == run.digest else None
+
+
+@dataclass(frozen=True)
+class Course:
+    """One run that learned: when each round was over (virtual s) and what accuracy it gave.
+
+    evenness: Jain's index of how often robots were asked, 1 = all alike, 1/robots = one alone.
+    """
+
+    times: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    evenness: float
+
+    @property
+    def final(self) -> float:
+        """Mean accuracy of the last ten rounds."""
+        return float(np.nanmean(self.accuracy[-_LAST_ROUNDS:]))
+
+    def seconds_to(self, accuracy: float) -> float:
+        """Return when `accuracy` was first reached, s; NaN if it never was."""
+        reached = (t for t, a in zip(self.times, self.accuracy, strict=True) if a >= accuracy)
+        return next(reached, float('nan'))
+
+
+def read_course(folder: Path) -> Course:
+    """Return the course of the run in that folder."""
+    rows = read_events(folder)
+    rounds = [row for row in rows if row['kind'] == 'round']
+    start = rounds[0]['time'] - rounds[0]['seconds']
+    asked = Counter(i for row in rows if row['kind'] == 'open' for i in row['participants'])
+    robots = next(row['robots'] for row in rows if row['kind'] == 'end')
+    times = np.array(list(asked.values()), float)
+    return Course(
+        tuple(row['time'] - start for row in rounds),
+        tuple(accuracy_of(row) for row in rounds),
+        float(times.sum() ** 2 / (robots * (times**2).sum())),
+    )
+
+
+def _part(settings: Mapping[str, Any], prefix: str, cls: type) -> Any:
+    own = {k.removeprefix(prefix): v for k, v in settings.items() if k.startswith(prefix)}
+    return read_settings(cls, own)

@@ -1,0 +1,89 @@
+"""The hand-over of a token, at its holder."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from iot_fl_ros.core.effects import Effect, PreparePublisher, Publish, SetTimer
+from iot_fl_ros.core.messages.chunks import ChunkRequest
+from iot_fl_ros.core.messages.token import TokenChunk, TokenOffer
+from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.token.context import REPEAT, NodeContext
+from iot_fl_ros.token.token import Token
+
+OFFER = 'offer'
+
+
+class Handover:
+    """Offers a token to one robot at a time. receiver: '' = nobody is there to offer it to."""
+
+    def __init__(self, context: NodeContext) -> None:
+        self.receiver = ''
+        self._node = context
+        self._offer: TokenOffer | None = None
+        self._parcel: Parcel | None = None
+        self._since = 0.0
+
+    def begin(
+        self, token: Token, fence: int, receiver: str, position: int, now: float
+    ) -> list[Effect]:
+        """Offer a token, and send it, to the robot at that position of its route."""
+        node, log = self._node, token.log
+        self._parcel = Parcel.of(token.tensors, token_id=token.token_id, visits=log.visits)
+        self.receiver, self._since = receiver, now
+        self._offer = TokenOffer(
+            stamp=now,
+            run_id=node.endpoint.run_id,
+            sender_id=node.robot_id,
+            receiver_id=receiver,
+            token_id=token.token_id,
+            fence=fence,
+            digest=self._parcel.digest,
+            phase=log.phase,
+            visits=log.visits,
+            updates=log.updates,
+            cycle=log.cycle,
+            route=log.route,
+            shares=log.shares,
+            position=position,
+            class_usage=log.class_usage,
+        )
+        reach = PreparePublisher(TokenChunk, (receiver,))
+        return [reach, Publish(self._offer), *self._chunks(now), self._timer(token.token_id)]
+
+    def wait(self, token_id: int) -> list[Effect]:
+        """There is nobody to offer it to: look again in a while."""
+        self.receiver = ''
+        return [self._timer(token_id)]
+
+    def refused(self, now: float) -> bool:
+        """Return whether the receiver has gone, or takes too long."""
+        late = now - self._since > self._node.settings.tram.offer_timeout
+        return late or not self._node.roster.there(self.receiver, now)
+
+    def repeat(self, now: float) -> list[Effect]:
+        """Say again that the token is offered; the receiver asks for pieces that it lacks."""
+        assert self._offer is not None
+        self._offer = dataclasses.replace(self._offer, stamp=now)
+        return [Publish(self._offer), self._timer(self._offer.token_id)]
+
+    def asked(self, request: ChunkRequest, now: float) -> list[Effect]:
+        """Send pieces again, if the receiver asks for those of this token."""
+        mine = self._parcel is not None and request.digest == self._parcel.digest
+        if not mine or request.sender_id != self.receiver:
+            return []
+        return self._chunks(now, request.missing)
+
+    def taken(self, robot_id: str, now: float) -> None:
+        """A robot takes the token: if it is the receiver, that tells how fast the link is."""
+        if robot_id == self.receiver and now > self._since:
+            self._node.measure_link(robot_id, now - self._since)
+
+    def _chunks(self, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
+        assert self._parcel is not None
+        return self._node.endpoint.send(
+            TokenChunk, self._parcel, now, wanted=wanted, to=self.receiver
+        )
+
+    def _timer(self, token_id: int) -> Effect:
+        return SetTimer(f'{OFFER} {token_id}', REPEAT * self._node.settings.run.lease)

@@ -1,0 +1,380 @@
+"""A robot of a Tram-FL fleet, as a state machine without I/O.
+
+It has a machine for every token (`token.token_machine`); this file shares messages, timers and
+the worker among them, says what the robot is doing, and ends the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from iot_fl_ros.core.effects import (
+    Effect,
+    Publish,
+    Record,
+    RunEnded,
+    SetTimer,
+    StartJob,
+    Subscribe,
+    Warn,
+)
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.events import (
+    BadMessage,
+    Event,
+    JobDone,
+    JobFailed,
+    Leave,
+    MessageArrived,
+    TimerFired,
+)
+from iot_fl_ros.core.messages.chunks import ChunkRequest
+from iot_fl_ros.core.messages.token import (
+    TokenChunk,
+    TokenClaim,
+    TokenOffer,
+    TokenPhase,
+    TokenVote,
+    TramState,
+    TramStatus,
+)
+from iot_fl_ros.exchange.endpoint import Endpoint, sender_of
+from iot_fl_ros.token.acceptor import Acceptor, Recovery
+from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
+from iot_fl_ros.token.roster import TramRoster
+from iot_fl_ros.token.routing import Site
+from iot_fl_ros.token.settings import TramNodeSettings
+from iot_fl_ros.token.states import Place
+from iot_fl_ros.token.token_machine import TokenMachine
+from iot_fl_ros.training.energy import Joules, joules_of
+
+_HEARTBEAT = 'heartbeat'
+# Leases for which a robot that is done goes on telling so.
+_FAREWELL_LEASES = 2
+
+
+class NodeMachine:
+    """One robot. `handle` is the only entry; it never blocks and never raises on remote input."""
+
+    def __init__(self, robot_id: str, settings: TramNodeSettings) -> None:
+        robots = tuple(settings.tram.ids)
+        lease = settings.run.lease
+        self.endpoint = Endpoint(robot_id)
+        self.context = NodeContext(
+            self.endpoint,
+            settings,
+            Acceptor(settings.tram.tokens, lease, settings.tram.give_up),
+            TramRoster(robot_id, robots, lease),
+            Recovery(robot_id, robots, lease),
+        )
+        self.reason = ''
+        self.tokens: list[TokenMachine] = []
+        self._settings = settings
+        self._refused = False
+        self._elapsed = 0.0
+        self._beaten_at = 0.0
+        self._now = 0.0
+        self._done_at: float | None = None
+        self._over = False
+
+    @property
+    def robot_id(self) -> str:
+        """Id of the robot."""
+        return self.endpoint.id
+
+    @property
+    def state(self) -> TramState:
+        """What the robot is doing."""
+        if self._refused:
+            return TramState.REFUSED
+        places = {token.place for token in self.tokens}
+        if not places:
+            return TramState.PREPARING
+        if places == {Place.FINISHED}:
+            return TramState.FINISHED
+        if Place.TRAINING in places:
+            return TramState.TRAINING
+        return TramState.OFFERING if Place.OFFERING in places else TramState.READY
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the model that it last tested, NaN = none."""
+        return self.context.accuracy
+
+    def joules(self, now: float) -> Joules:
+        """Return the energy since the start."""
+        return joules_of(
+            self._settings.energy,
+            elapsed=self._elapsed + self._since_beat(now),
+            training=self.context.train_seconds,
+            bytes_sent=self.endpoint.bytes_sent,
+            bytes_received=self.endpoint.bytes_received,
+        )
+
+    def _since_beat(self, now: float) -> float:
+        """Return the time since the last heartbeat, whatever was done to the clock meanwhile."""
+        return min(max(0.0, now - self._beaten_at), 2 * self._settings.run.heartbeat)
+
+    def missing(self) -> list[str]:
+        """Return the robots of the fleet that are not heard."""
+        here = {self.robot_id, *self.context.roster.present(self._now)}
+        return [robot_id for robot_id in self.context.roster.robots if robot_id not in here]
+
+    def start(self, now: float) -> list[Effect]:
+        """Begin: load data and model."""
+        self._beaten_at = now
+        return [StartJob(Prepare()), self._next_beat()]
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event; return what to do about it."""
+        self._now = now
+        effects = self._handle(event, now)
+        return effects + self._use_worker(now)
+
+    def _handle(self, event: Event, now: float) -> list[Effect]:
+        match event:
+            case MessageArrived():
+                return self.endpoint.take(event, lambda message: self._message(message, now))
+            case BadMessage():
+                return self.endpoint.bad(event)
+            case TimerFired(name):
+                return self._timer(name, now)
+            case JobDone(Prepare(), Prepared() as result):
+                return self._prepared(result, now)
+            case JobFailed(Prepare(), error):
+                return self._cannot_take_part(error, now)
+            case JobDone(job, result):
+                return self._done(job, result, now)
+            case JobFailed(job, error):
+                return self._failed(job, error, now)
+            case Leave():
+                return [self._status(now, TramState.LEAVING)] if self.endpoint.run_id else []
+        return []
+
+    # --- messages -------------------------------------------------------------------------------
+
+    def _message(self, message: Any, now: float) -> list[Effect]:
+        if not self.tokens:
+            return []
+        self.endpoint.check_run(message, 'settings or data differ')
+        sender = sender_of(message)
+        if sender not in self.context.roster.robots:
+            raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
+        return self._take(message, now)
+
+    def _take(self, message: Any, now: float) -> list[Effect]:
+        match message:
+            case TramStatus():
+                return self._heard(message, now)
+            case TokenOffer() if message.receiver_id == self.robot_id:
+                return self._token(message.token_id).offered(message, now)
+            case TokenChunk():
+                return self._token(message.token_id).chunk(message, now)
+            case TokenClaim():
+                return self._token(message.token_id).claimed(message, now)
+            case TokenVote():
+                return self._token(message.token_id).voted(message, now)
+            case ChunkRequest() if message.receiver_id == self.robot_id:
+                return [
+                    effect for machine in self.tokens for effect in machine.asked(message, now)
+                ]
+        return []
+
+    def _token(self, token_id: int) -> TokenMachine:
+        if token_id >= len(self.tokens):
+            raise MessageError('no such token', f'token {token_id} of {len(self.tokens)}')
+        return self.tokens[token_id]
+
+    def _heard(self, status: TramStatus, now: float) -> list[Effect]:
+        if len(status.token_states) != len(self.tokens):
+            raise MessageError('bad length', f'{len(status.token_states)} tokens, not as here')
+        self.context.roster.meet(status, now)
+        self.context.recollect(status, now)
+        return [effect for machine in self.tokens for effect in machine.heard(status, now)]
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def _prepared(self, result: Prepared, now: float) -> list[Effect]:
+        node = self.context
+        self.endpoint.run_id, node.specs = result.run_id, result.specs
+        node.site = Site(result.class_counts)
+        remembers = result.promises is not None
+        if result.promises is not None:
+            node.acceptor.promises = list(result.promises)
+        node.acceptor.start(now)
+        node.recovery.start(now, remembers=remembers)
+        robots = node.roster.robots
+        tokens = len(result.tokens)
+        self.tokens = [
+            TokenMachine(token, node, robots[token.token_id * len(robots) // tokens])
+            for token in result.tokens
+        ]
+        return [Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
+
+    def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
+        self._refused = True
+        self.reason = error[:255]
+        return [Warn('prepare', f'cannot take part: {error}'), self._status(now), RunEnded()]
+
+    def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
+        match job:
+            case KeepPromise(after=claim):
+                machine = self.tokens[claim.token_id]
+                held = machine.holds
+                effects = machine.promised(claim, now)
+                return effects + ([self._status(now)] if machine.holds != held else [])
+            case KeepToken(token):
+                return self.tokens[token.token_id].kept(token, now)
+            case Visit(token):
+                return self._visited(self.tokens[token.token_id], result, now)
+            case Merge():
+                return self._merged(job, result, now)
+        return []
+
+    def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
+        match job:
+            case KeepPromise(after=claim):
+                warn = Warn('disk', f'a promise is not on disk, so it is not made: {error}')
+                return [warn, *self.tokens[claim.token_id].not_promised(claim, now)]
+            case KeepToken(token):
+                return self.tokens[token.token_id].not_kept(token, error, now)
+            case Visit(token):
+                return self.tokens[token.token_id].failed(job, error, now)
+            case Merge(first):
+                warn = Warn('merge', f'tokens were not merged: {error}')
+                return [warn, *self._save(self.tokens[first.token_id])]
+        return []
+
+    def _visited(self, machine: TokenMachine, result: Visited, now: float) -> list[Effect]:
+        node = self.context
+        node.train_seconds += result.seconds
+        node.loss = result.loss
+        node.updates = max(node.updates, result.token.log.updates)
+        batches = result.token.log.updates - machine.token.log.updates
+        if batches > 0:
+            node.site = dataclasses.replace(node.site, batch_seconds=result.seconds / batches)
+        if result.accuracy == result.accuracy:
+            node.accuracy = result.accuracy
+        effects = machine.visited(result, now)
+        waiting = next((s for s in self.tokens if s.place is Place.WAITING), None)
+        both = [machine, waiting] if machine.place is Place.SAVING and waiting else []
+        if both and self._merging and all(s.token.log.phase == TokenPhase.TRAINING for s in both):
+            assert waiting is not None
+            return [*effects, StartJob(Merge(machine.token, waiting.token))]
+        return effects + self._save(machine)
+
+    def _save(self, machine: TokenMachine) -> list[Effect]:
+        return [machine.keep()] if machine.place is Place.SAVING else []
+
+    def _merged(self, job: Merge, result: Any, now: float) -> list[Effect]:
+        first, second = (self.tokens[token.token_id] for token in (job.first, job.second))
+        met = first.place is Place.SAVING and first.token is job.first
+        waits = second.place is Place.WAITING and second.token is job.second
+        if met and waits:
+            first.token, second.token = result
+            row = self.context.row('merged', first.token_id, now, other=second.token_id)
+            return [row, *self._save(first)]
+        return self._save(first)
+
+    def _use_worker(self, now: float) -> list[Effect]:
+        """Let a token that waits be trained, one at a time."""
+        effects: list[Effect] = []
+        if any(machine.place is Place.TRAINING for machine in self.tokens) or self._merging:
+            return effects
+        for machine in self.tokens:
+            if machine.place is Place.WAITING:
+                effects += [*machine.proceed(now), self._status(now)]
+                if machine.place is Place.TRAINING:
+                    break
+        return effects
+
+    @property
+    def _merging(self) -> bool:
+        """A trained token may be merged with one that waits: that one has to wait on."""
+        return self._settings.tram.merge and any(s.place is Place.SAVING for s in self.tokens)
+
+    # --- timers and statuses --------------------------------------------------------------------
+
+    def _timer(self, name: str, now: float) -> list[Effect]:
+        if name == _HEARTBEAT:
+            return self._beat(now)
+        kind, token_id = name.split()
+        return self.tokens[int(token_id)].timer(kind, now)
+
+    def _beat(self, now: float) -> list[Effect]:
+        effects: list[Effect] = [self._next_beat()]
+        self._elapsed += self._since_beat(now)
+        self._beaten_at = now
+        if self._refused:
+            return [*effects, self._status(now)]
+        if not self.endpoint.run_id:
+            return effects
+        for machine in self.tokens:
+            effects += machine.beat(now)
+        return [*effects, self._status(now), *self._end_if_done(now)]
+
+    def _next_beat(self) -> Effect:
+        return SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
+
+    def _end_if_done(self, now: float) -> list[Effect]:
+        """End once the others know that all tokens are finished, or had time enough to."""
+        if self._over:
+            return []
+        if self.state != TramState.FINISHED:
+            self._done_at = None
+            return []
+        if self._done_at is None:
+            self._done_at = now
+            return []
+        waited = now - self._done_at
+        lease = self._settings.run.lease
+        if not self.context.roster.done(now) and waited < _FAREWELL_LEASES * lease:
+            return []
+        self._over = True
+        return [self._last_row(now), RunEnded()]
+
+    def _last_row(self, now: float) -> Record:
+        return Record(
+            {
+                'kind': 'totals',
+                'robot': self.robot_id,
+                'time': now,
+                'train_seconds': self.context.train_seconds,
+                'bytes_sent': self.endpoint.bytes_sent,
+                'bytes_received': self.endpoint.bytes_received,
+                'joules': dataclasses.asdict(self.joules(now)),
+            }
+        )
+
+    def _status(self, now: float, state: TramState | None = None) -> Effect:
+        node = self.context
+        made = node.acceptor.promises
+        return Publish(
+            TramStatus(
+                stamp=now,
+                run_id=self.endpoint.run_id or self._settings.run.name,
+                robot_id=self.robot_id,
+                sequence=self.endpoint.next_status(),
+                state=self.state if state is None else state,
+                reason=self.reason,
+                class_counts=node.site.class_counts,
+                token_states=tuple(machine.state for machine in self.tokens),
+                promised=tuple(promise.number for promise in made),
+                fences=tuple(
+                    machine.fence if machine.holds else made[machine.token_id].fence
+                    for machine in self.tokens
+                ),
+                bases=tuple(promise.base for promise in made),
+                batch_seconds=node.site.batch_seconds,
+                link_rate=node.site.link_rate,
+                updates=node.updates,
+                loss=node.loss,
+                accuracy=node.accuracy,
+                train_seconds=node.train_seconds,
+                bytes_received=self.endpoint.bytes_received,
+                bytes_sent=self.endpoint.bytes_sent,
+                joules=self.joules(now).total,
+            )
+        )

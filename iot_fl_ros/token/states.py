@@ -1,0 +1,59 @@
+"""Where a token is, as far as one robot is concerned, and every transition between places.
+
+Rules: see `core.state_table`.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from iot_fl_ros.core.state_table import Table
+
+
+class Place(Enum):
+    """Places of a token, seen from one robot."""
+
+    ELSEWHERE = 'elsewhere'
+    RECEIVING = 'receiving'
+    KEEPING = 'keeping'
+    CLAIMING = 'claiming'
+    WAITING = 'waiting'
+    TRAINING = 'training'
+    SAVING = 'saving'
+    OFFERING = 'offering'
+    FINISHED = 'finished'
+
+
+_P = Place
+HELD = (_P.WAITING, _P.TRAINING, _P.SAVING, _P.OFFERING)
+
+PLACE_TABLE: Table[Place] = {
+    (_P.ELSEWHERE, 'offered'): _P.RECEIVING,
+    (_P.ELSEWHERE, 'has a copy that is wanted'): _P.CLAIMING,
+    (_P.RECEIVING, 'all pieces'): _P.KEEPING,
+    (_P.RECEIVING, 'offered'): _P.RECEIVING,
+    (_P.RECEIVING, 'superseded'): _P.ELSEWHERE,
+    (_P.KEEPING, 'on disk'): _P.CLAIMING,
+    (_P.KEEPING, 'not kept'): _P.ELSEWHERE,
+    (_P.CLAIMING, 'majority'): _P.WAITING,
+    (_P.CLAIMING, 'no majority'): _P.ELSEWHERE,
+    (_P.CLAIMING, 'superseded'): _P.ELSEWHERE,
+    (_P.WAITING, 'trains'): _P.TRAINING,
+    (_P.WAITING, 'nothing to train'): _P.SAVING,
+    (_P.WAITING, 'superseded'): _P.ELSEWHERE,
+    (_P.TRAINING, 'trained'): _P.SAVING,
+    (_P.TRAINING, 'training failed'): _P.SAVING,
+    (_P.TRAINING, 'superseded'): _P.ELSEWHERE,
+    (_P.SAVING, 'on disk'): _P.OFFERING,
+    (_P.SAVING, 'superseded'): _P.ELSEWHERE,
+    (_P.OFFERING, 'its turn again'): _P.WAITING,
+    (_P.OFFERING, 'its turn again, after an offer'): _P.CLAIMING,
+    (_P.OFFERING, 'promised to the next'): _P.ELSEWHERE,
+    (_P.OFFERING, 'superseded'): _P.ELSEWHERE,
+    (_P.OFFERING, 'tour over'): _P.FINISHED,
+    (_P.FINISHED, 'goes on elsewhere'): _P.ELSEWHERE,
+    (_P.ELSEWHERE, 'finished elsewhere'): _P.FINISHED,
+    (_P.RECEIVING, 'finished elsewhere'): _P.FINISHED,
+    (_P.KEEPING, 'finished elsewhere'): _P.FINISHED,
+    (_P.CLAIMING, 'finished elsewhere'): _P.FINISHED,
+}

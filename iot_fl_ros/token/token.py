@@ -1,0 +1,126 @@
+"""A token: what travels, as a value, and as tensors on the wire and on disk."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages.token import TokenOffer, TokenPhase
+from iot_fl_ros.core.tensors import Tensors, TensorSpec
+from iot_fl_ros.methods.method import check_finite
+from iot_fl_ros.token.momentum import dequantise, quantise
+
+_MODEL = 'model'
+_VELOCITY = 'velocity'
+_SPAN = 'velocity_range'
+
+
+@dataclass(frozen=True)
+class Log:
+    """What a token knows of its way. position: its robot on the route; -1 = no plan yet.
+
+    class_usage: samples of each class that it was trained on.
+    """
+
+    class_usage: tuple[int, ...]
+    phase: int = TokenPhase.TRAINING
+    visits: int = 0
+    updates: int = 0
+    cycle: int = 0
+    route: tuple[str, ...] = ()
+    shares: tuple[int, ...] = ()
+    position: int = -1
+
+    @classmethod
+    def of_offer(cls, offer: TokenOffer) -> Log:
+        """Return the log that an offer tells."""
+        return cls(
+            offer.class_usage, offer.phase, offer.visits, offer.updates, offer.cycle,
+            offer.route, offer.shares, offer.position,
+        )  # fmt: skip
+
+    @classmethod
+    def of_manifest(cls, manifest: Mapping[str, Any]) -> Log:
+        """Return the log that a checkpoint kept."""
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in manifest.items()
+        }
+        return cls(**values)
+
+    def manifest(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return dataclasses.asdict(self)
+
+
+@dataclass(frozen=True)
+class Token:
+    """A copy of a token: the result of the holder with fencing number `base`.
+
+    trained: it has been trained where it is; otherwise it waits for that. tensors: of the wire.
+    """
+
+    token_id: int
+    base: int
+    trained: bool
+    log: Log
+    tensors: Tensors
+
+    @property
+    def model(self) -> NDArray[np.float32]:
+        """State of the model, float32."""
+        return self.tensors[_MODEL]
+
+    @property
+    def velocity(self) -> NDArray[np.float32]:
+        """Momentum of the trained values, float32."""
+        velocity = self.tensors[_VELOCITY]
+        if velocity.dtype == np.float32:
+            return velocity
+        return dequantise(velocity, self.tensors[_SPAN])
+
+
+def token_specs(state: int, trained: int, bits: int) -> tuple[TensorSpec, ...]:
+    """Return the tensors of a token: a model of `state` values, `trained` ones with momentum."""
+    model = TensorSpec(_MODEL, 'float32', (state,))
+    if bits == 32:
+        return model, TensorSpec(_VELOCITY, 'float32', (trained,))
+    return model, TensorSpec(_VELOCITY, 'uint8', (trained,)), TensorSpec(_SPAN, 'float32', (2,))
+
+
+def token_tensors(model: NDArray[np.float32], velocity: NDArray[np.float32], bits: int) -> Tensors:
+    """Return the tensors that travel."""
+    if bits == 32:
+        return {_MODEL: model, _VELOCITY: velocity}
+    levels, span = quantise(velocity)
+    return {_MODEL: model, _VELOCITY: levels, _SPAN: span}
+
+
+def check_token(tensors: Tensors) -> None:
+    """Raise MessageError if the values can be those of no token."""
+    check_finite(tensors)
+    span = tensors.get(_SPAN)
+    if span is not None and span[1] < span[0]:
+        raise MessageError('out of range', f'momentum from {span[0]:g} to {span[1]:g}')
+
+
+def merged(first: Token, second: Token, bits: int) -> tuple[Tensors, tuple[int, ...]]:
+    """Return the tensors and the class usage of both tokens after a meeting.
+
+    The mean of their models, momenta and class usages, weighted by their mini-batches.
+    """
+    weights = np.array([first.log.updates, second.log.updates], np.float64)
+    one, two = (weights / max(1.0, float(weights.sum()))).astype(np.float32)
+    model = one * first.model + two * second.model
+    velocity = one * first.velocity + two * second.velocity
+    usage = tuple(
+        round(float(one) * a + float(two) * b)
+        for a, b in zip(first.log.class_usage, second.log.class_usage, strict=True)
+    )
+    return token_tensors(model, velocity, bits), usage

@@ -1,0 +1,221 @@
+"""The worker of a Tram-FL robot: it does the jobs of the machine, with torch."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import astuple, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.seeds import derive_seed, generator
+from iot_fl_ros.core.store import Store
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.data.split import private_samples, test_samples
+from iot_fl_ros.models.registry import build_classifier
+from iot_fl_ros.token.acceptor import Promise
+from iot_fl_ros.token.jobs import (
+    Job,
+    KeepPromise,
+    KeepToken,
+    Merge,
+    Prepare,
+    Prepared,
+    Visit,
+    Visited,
+)
+from iot_fl_ros.token.settings import TramNodeSettings
+from iot_fl_ros.token.token import Log, Token, merged, token_specs, token_tensors
+from iot_fl_ros.training.trainer import Trainer
+
+# Where a robot keeps things: a store for its promises, and one for its copy of each token.
+Stores = Callable[[str], Store | None]
+
+
+class TramWorker:
+    """Does the jobs of one robot. stores: None for a robot that keeps nothing."""
+
+    def __init__(self, robot_id: str, settings: TramNodeSettings, stores: Stores) -> None:
+        self._robot_id = robot_id
+        self._settings = settings
+        self._stores = stores
+        self._trainer: Trainer
+        self._test: Samples | None = None
+
+    @property
+    def keeps(self) -> bool:
+        """Whether SaveCheckpoint effects are of use; this worker keeps things by jobs."""
+        return False
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Do nothing: see `keeps`."""
+
+    def run(self, job: Job) -> Any:
+        """Do `job`."""
+        match job:
+            case Prepare():
+                return self._prepare()
+            case KeepPromise():
+                return self._keep_promises(job)
+            case KeepToken():
+                return self._keep_token(job.token)
+            case Visit():
+                return self._visit(job)
+            case Merge():
+                return self._merge(job)
+
+    def _prepare(self) -> Prepared:
+        settings, data = self._settings, self._settings.data
+        self._test = test_samples(data, data.test_size) if data.test else None
+        names = tuple(data.class_names) or (self._test.class_names if self._test else ())
+        if not names:
+            raise DataError('the classes are unknown: set data.test or data.class_names')
+        shape = self._test.shape if self._test else None
+        private = private_samples(data, names, shape)
+        if self._test:
+            self._test = self._test.with_classes(names)
+        seed = derive_seed(settings.run.seed, 'model')
+        model = build_classifier(settings.model.name, private.shape, len(names), seed)
+        self._trainer = Trainer(model, settings.node.device, private)
+        trained = int(self._trainer.trained_values().sum())
+        specs = token_specs(self._trainer.state_size, trained, settings.tram.momentum_bits)
+        run_id = agreed_run_id(
+            settings.run.name,
+            {
+                'seed': settings.run.seed,
+                'updates': settings.run.updates,
+                'target': settings.run.target,
+                'lease': settings.run.lease,
+                'tram': replace(settings.tram, robots=[], count=0),
+                'robots': settings.tram.ids,
+                'model': settings.model.name,
+                'state_size': self._trainer.state_size,
+                'classes': names,
+                'shape': private.shape,
+            },
+        )
+        assert private.labels is not None
+        counts = tuple(int(n) for n in np.bincount(private.labels, minlength=len(names)))
+        tokens, promises = self._restore(run_id, len(names), trained)
+        self._run_id = run_id
+        return Prepared(run_id, counts, specs, tokens, promises)
+
+    def _restore(
+        self, run_id: str, classes: int, trained: int
+    ) -> tuple[tuple[Token, ...], tuple[Promise, ...] | None]:
+        """Return the copies and promises that were kept, else the initial ones."""
+        tram = self._settings.tram
+        velocity = np.zeros(trained, np.float32)
+        initial = token_tensors(self._trainer.state(), velocity, tram.momentum_bits)
+        tokens = []
+        for token_id in range(tram.tokens):
+            kept = self._read(_token_name(token_id), run_id)
+            if kept is None:
+                tokens.append(Token(token_id, 0, False, Log((0,) * classes), initial))
+            else:
+                tokens.append(self._kept_token(token_id, *kept))
+        return tuple(tokens), self._kept_promises(run_id)
+
+    def _kept_token(self, token_id: int, manifest: Mapping[str, Any], tensors: Tensors) -> Token:
+        log = Log.of_manifest(manifest['log'])
+        return Token(token_id, manifest['base'], manifest['trained'], log, tensors)
+
+    def _kept_promises(self, run_id: str) -> tuple[Promise, ...] | None:
+        """Return the promises kept; none made, if a store is empty; None if there is no store."""
+        if self._stores(_PROMISES) is None:
+            return None
+        kept = self._read(_PROMISES, run_id)
+        if kept is None:
+            return tuple(Promise() for _ in range(self._settings.tram.tokens))
+        return tuple(Promise(*entry) for entry in kept[0]['promises'])
+
+    def _read(self, name: str, run_id: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        store = self._stores(name)
+        kept = store.read() if store else None
+        return kept if kept and kept[0].get('run_id') == run_id else None
+
+    def _keep_promises(self, job: KeepPromise) -> None:
+        store = self._stores(_PROMISES)
+        if store:
+            entries = [list(astuple(promise)) for promise in job.promises]
+            store.write({'run_id': self._run_id, 'promises': entries}, {})
+
+    def _keep_token(self, token: Token) -> None:
+        store = self._stores(_token_name(token.token_id))
+        if store:
+            manifest = {
+                'run_id': self._run_id,
+                'base': token.base,
+                'trained': token.trained,
+                'log': token.log.manifest(),
+            }
+            store.write(manifest, token.tensors)
+
+    def _visit(self, job: Visit) -> Visited:
+        """Train with mini-batches drawn at random, arXiv 2610.07859, algorithm of a cycle."""
+        token, tram = job.token, self._settings.tram
+        trainer = self._trainer
+        private = trainer.private
+        assert private is not None
+        assert private.labels is not None
+        start = time.perf_counter()
+        seed = self._settings.run.seed
+        parts = ('tram', token.token_id, token.log.visits, self._robot_id)
+        batches = _draw(len(private), job.batches, tram.batch_size, generator(seed, *parts))
+        trainer.set_state(token.model)
+        loss, velocity = trainer.train_with_momentum(
+            batches,
+            learning_rate=tram.learning_rate,
+            momentum=tram.momentum,
+            velocity=token.velocity,
+            seed=derive_seed(seed, 'dropout', *parts),
+        )
+        seconds = time.perf_counter() - start
+        state = trainer.state()
+        if not (math.isfinite(loss) and np.isfinite(state).all() and np.isfinite(velocity).all()):
+            raise DataError('training diverged: lower tram.learning_rate')
+        used = np.bincount(private.labels[batches].ravel(), minlength=len(token.log.class_usage))
+        tensors = token_tensors(state, velocity, tram.momentum_bits)
+        accuracy = trainer.accuracy(self._test) if job.test and self._test else math.nan
+        counts = tuple(int(n) for n in used)
+        log = _after(token.log, job.batches, counts)
+        trained = Token(token.token_id, job.fence, True, log, tensors)
+        return Visited(trained, loss, accuracy, seconds, counts)
+
+    def _merge(self, job: Merge) -> tuple[Token, Token]:
+        bits = self._settings.tram.momentum_bits
+        tensors, usage = merged(job.first, job.second, bits)
+        first, second = (
+            replace(token, tensors=tensors, log=replace(token.log, class_usage=usage))
+            for token in (job.first, job.second)
+        )
+        return first, second
+
+
+_PROMISES = 'promises'
+
+
+def _token_name(token_id: int) -> str:
+    return f'token_{token_id}'
+
+
+def _draw(
+    samples: int, batches: int, batch_size: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the samples of each mini-batch, [batches, size]; different ones within each."""
+    size = min(batch_size, samples)
+    drawn = [rng.choice(samples, size, replace=False) for _ in range(batches)]
+    return np.array(drawn, np.int64).reshape(batches, size)
+
+
+def _after(log: Log, batches: int, counts: tuple[int, ...]) -> Log:
+    """Return the log after a visit, with the classes that were really drawn."""
+    usage = tuple(a + b for a, b in zip(log.class_usage, counts, strict=True))
+    return replace(log, class_usage=usage, visits=log.visits + 1, updates=log.updates + batches)

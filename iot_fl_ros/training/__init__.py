@@ -1,0 +1,1 @@
+"""A model trained on samples, and what that costs."""
