@@ -33,13 +33,14 @@ from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested
+from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.network_profile import use_network_profile
-from iot_fl_ros.ros.topics import HEAD_ROLE, TAIL_ROLE, packet_qos, publisher_qos
+from iot_fl_ros.ros.topics import packet_qos, publisher_qos
 from iot_fl_ros.ros.worker import WorkerThread
 from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.codec import CodecSpec, FeatureCodec, fit_codec
@@ -166,7 +167,7 @@ class OurSender:
         worker = Worker(name)
         self.times = worker.times
         self._driver = MachineDriver(
-            node, HEAD_ROLE, HeadMachine(ROBOT, os.getpid(), DEADLINE, 60.0), worker,
+            node, Role.HEAD, HeadMachine(ROBOT, os.getpid(), DEADLINE, 60.0), worker,
             self._thread, namespace=FLEET, deadline=DEADLINE,
         )  # fmt: skip
         self._driver.start()
@@ -195,7 +196,7 @@ def receive(side: str, name: str) -> None:
     if side == 'ours':
         taker = Worker(name)
         machine = TailMachine('edge', 1, 1)
-        driver = MachineDriver(node, TAIL_ROLE, machine, taker, WorkerThread(), namespace=FLEET)
+        driver = MachineDriver(node, Role.TAIL, machine, taker, WorkerThread(), namespace=FLEET)
         driver.start()
     else:
         taker = BareReceiver(node, name, side == 'bare_raw')

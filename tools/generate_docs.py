@@ -1,8 +1,7 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from federation/states.py, the tables of parameters and topics in
-README.md and pages in docs/ from the settings classes and ros/topics.py. Needs the
-installed package.
+docs/state_machines.md comes from the state tables of the machines, the tables of parameters and
+topics from the settings classes and the messages. Needs the installed package.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from typing import Any
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.core.config import Setting, settings_of
-from iot_fl_ros.core.messages.fields import WireMessage
-from iot_fl_ros.core.registry import Registry
+from iot_fl_ros.core.messages import KINDS, Kind
 from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.federation.states import AGGREGATOR_TABLE, ROBOT_TABLE
 from iot_fl_ros.mesh.settings import PeerSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
-from iot_fl_ros.methods.mesh_registry import DEFAULT_PEER_METHOD, PEER_METHODS
-from iot_fl_ros.methods.registry import DEFAULT_METHOD, METHODS
+from iot_fl_ros.methods.method import MeshMethod, StarMethod
+from iot_fl_ros.methods.registry import DEFAULT_MESH_METHOD, DEFAULT_METHOD, METHODS, methods_of
 from iot_fl_ros.nodes.bag_player import PlayerSettings
 from iot_fl_ros.nodes.collector import CollectorSettings
 from iot_fl_ros.nodes.image_source import ImageSourceSettings
@@ -32,16 +30,7 @@ from iot_fl_ros.nodes.recorder import RecorderSettings
 from iot_fl_ros.nodes.simulator import SimulatorSettings
 from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
-from iot_fl_ros.ros.topics import (
-    AGGREGATOR_ROLE,
-    HEAD_ROLE,
-    PEER_ROLE,
-    ROBOT_ROLE,
-    TAIL_ROLE,
-    TRAM_ROLE,
-    publisher_qos,
-    subscription_qos,
-)
+from iot_fl_ros.ros.topics import publisher_qos, subscription_qos
 from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import PLACE_TABLE
@@ -58,14 +47,6 @@ SIMULATION = 'docs/simulation.md'
 OWN_PACKAGE = 'iot_fl_ros.'
 
 Table = Mapping[tuple[Any, str], Any]
-ROLES = {
-    'aggregator': AGGREGATOR_ROLE,
-    'robot': ROBOT_ROLE,
-    'head': HEAD_ROLE,
-    'tail': TAIL_ROLE,
-    'peer': PEER_ROLE,
-    'tram': TRAM_ROLE,
-}
 SPLIT_NODES = {
     'head': HeadNodeSettings,
     'tail': TailNodeSettings,
@@ -78,6 +59,8 @@ WORLD_NODES = {
     'patrol': PatrolSettings,
     'collector': CollectorSettings,
 }
+# Lifecycle nodes among them.
+MANAGED = ('head', 'tail', 'recorder')
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the aggregator node itself, because they belong to no settings class.
 METHOD_NAME = Setting(
@@ -89,7 +72,7 @@ METHOD_NAME = Setting(
     None,
     (),
 )
-PEER_METHOD_NAME = dataclasses.replace(METHOD_NAME, default=DEFAULT_PEER_METHOD)
+PEER_METHOD_NAME = dataclasses.replace(METHOD_NAME, default=DEFAULT_MESH_METHOD)
 AUTOSTART = Setting(
     'autostart',
     bool,
@@ -102,7 +85,7 @@ AUTOSTART = Setting(
 STATES_HEAD = """\
 # State machines
 
-<!-- Written by tools/generate_docs.py from iot_fl_ros/federation/states.py. Do not edit. -->
+<!-- Written by tools/generate_docs.py from the state tables of the machines. Do not edit. -->
 
 A pair of state and trigger that is not in a table cannot happen; the code raises if it does.
 """
@@ -212,7 +195,7 @@ def parameters() -> str:
     """Return the parameter tables of both nodes and of each method of this package."""
     lines = ['### Parameters of the aggregator\n']
     lines += parameter_table([*settings_of(AggregatorSettings), METHOD_NAME, AUTOSTART])
-    for name, settings in own_methods(METHODS):
+    for name, settings in own_methods(StarMethod):
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     lines += ['\n### Parameters of the learner\n']
@@ -222,8 +205,8 @@ def parameters() -> str:
 
 def mesh_parameters() -> str:
     """Return the parameter tables of a peer and of each method of a mesh."""
-    lines = parameter_table([*settings_of(PeerSettings), PEER_METHOD_NAME])
-    for name, settings in own_methods(PEER_METHODS):
+    lines = parameter_table([*settings_of(PeerSettings), PEER_METHOD_NAME, AUTOSTART])
+    for name, settings in own_methods(MeshMethod):
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
     return '\n'.join([*lines, ''])
@@ -231,7 +214,7 @@ def mesh_parameters() -> str:
 
 def tram_parameters() -> str:
     """Return the parameter table of a robot of a Tram-FL fleet."""
-    return '\n'.join([*parameter_table(settings_of(TramNodeSettings)), ''])
+    return '\n'.join([*parameter_table([*settings_of(TramNodeSettings), AUTOSTART]), ''])
 
 
 def split_parameters() -> str:
@@ -243,14 +226,16 @@ def tables_of(nodes: Mapping[str, type]) -> str:
     """Return a parameter table for each node."""
     lines: list[str] = []
     for node, settings in nodes.items():
-        lines += [f'### Parameters of `{node}`\n', *parameter_table(settings_of(settings)), '']
+        own = [AUTOSTART] if node in MANAGED else []
+        rows = parameter_table([*settings_of(settings), *own])
+        lines += [f'### Parameters of `{node}`\n', *rows, '']
     return '\n'.join(lines)
 
 
-def own_methods(methods: Registry) -> Iterator[tuple[str, type]]:
+def own_methods(kind: type) -> Iterator[tuple[str, type]]:
     """Yield name and settings class of the methods of this package, without installed plug-ins."""
-    for name in methods.names():
-        method = methods.get(name)
+    for name in methods_of(kind):
+        method = METHODS.get(name)
         if method.__module__.startswith(OWN_PACKAGE):
             yield name, method.Settings
 
@@ -296,22 +281,22 @@ def topics() -> str:
         'topic',
         'type',
         'sent by',
-        'taken by',
+        'read by',
         'reliability',
         'durability',
         'history of the sender',
-        'history of the taker',
+        'history of the reader',
     )
-    return '\n'.join([*markdown_table(columns, [_topic_row(cls) for cls in ROS_TYPES]), ''])
+    return '\n'.join([*markdown_table(columns, [_topic_row(cls) for cls in KINDS]), ''])
 
 
-def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
+def _topic_row(cls: Kind) -> tuple[str, ...]:
     profile = publisher_qos(cls)
-    senders = [name for name, role in ROLES.items() if cls in role.publishes + role.to_robots]
-    own = any(cls in role.to_robots for role in ROLES.values())
-    takers = [name for name, role in ROLES.items() if cls in role.subscribes + role.from_robots]
+    delivery = cls.DELIVERY
+    senders = [role.value for role in delivery.senders]
+    takers = [role.value for role in delivery.readers]
     return (
-        f'`/<robot>/{cls.TOPIC}`' if own else f'`{cls.TOPIC}`',
+        f'`/<robot>/{cls.TOPIC}`' if delivery.robot_topic else f'`{cls.TOPIC}`',
         f'`iot_fl_ros/msg/{ROS_TYPES[cls].__name__}`',
         ' and '.join(senders),
         ' and '.join(takers) or 'whoever wants it',
@@ -322,7 +307,7 @@ def _topic_row(cls: type[WireMessage]) -> tuple[str, ...]:
     )
 
 
-def sender_history(cls: type[WireMessage]) -> str:
+def sender_history(cls: Kind) -> str:
     """Return the history of a publisher; its depth may be the number of chunks of a set."""
     single, double = (publisher_qos(cls, chunks) for chunks in (1, 2))
     if single.depth != double.depth:

@@ -15,11 +15,6 @@ from iot_fl_ros.exchange.refusals import Refusals
 Take = Callable[[Any], list[Effect]]
 
 
-def sender_of(message: Any) -> str:
-    """Return the id that a message gives as its sender's; empty = it gives none."""
-    return getattr(message, 'robot_id', '') or getattr(message, 'sender_id', '')
-
-
 class Endpoint:
     """Counts bytes as the receiver sees them, turns refusals into one warning each.
 
@@ -43,8 +38,7 @@ class Endpoint:
         What this participant published for all and the transport hands back is left alone.
         """
         message = arrived.message
-        sender = sender_of(message)
-        if sender == self.id:
+        if message.sender == self.id:
             return self._from_itself(message)
         self.bytes_received += arrived.wire_bytes
         return self.guard(message, handle)
@@ -54,9 +48,7 @@ class Endpoint:
         try:
             return handle(message)
         except MessageError as error:
-            return [
-                self.refuse(sender_of(message), f'{message.TOPIC}: {error.reason}', str(error))
-            ]
+            return [self.refuse(message.sender, f'{message.TOPIC}: {error.reason}', str(error))]
 
     def bad(self, event: BadMessage) -> list[Effect]:
         """Count bytes that are no valid message."""
@@ -66,7 +58,7 @@ class Endpoint:
     def check_run(self, message: Any, hint: str = '') -> None:
         """Raise MessageError unless a message belongs to this participant's run."""
         if message.run_id != self.run_id:
-            text = f'run {message.run_id!r} is not {self.run_id!r}'
+            text = f'{message.sender} is in run {message.run_id!r}, {self.id} in {self.run_id!r}'
             raise MessageError('foreign run', f'{text}: {hint}' if hint else text)
 
     def refuse(self, sender: str, reason: str, detail: str = '') -> Warn:

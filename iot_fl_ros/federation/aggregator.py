@@ -46,7 +46,7 @@ from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import chunk_count
-from iot_fl_ros.exchange.endpoint import Endpoint, sender_of
+from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.exchange.open_round import OpenRound
 from iot_fl_ros.exchange.refusals import OTHERS
 from iot_fl_ros.exchange.repair import FIRST_DELAY
@@ -190,7 +190,7 @@ class AggregatorMachine:
     # --- messages -------------------------------------------------------------------------------
 
     def _arrived(self, event: MessageArrived, now: float) -> list[Effect]:
-        sender = sender_of(event.message)
+        sender = event.message.sender
         if sender != AGGREGATOR:
             known = self.roster.get(sender) is not None
             self.traffic.received(sender if known else OTHERS, event.wire_bytes)

@@ -16,7 +16,6 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.mesh import PeerState
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
-from iot_fl_ros.exchange.endpoint import sender_of
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host, Worker
@@ -38,7 +37,7 @@ class RadioNetwork(Network):
     range: nx.Graph | None = None
 
     def _send(self, name: str, message: Any, size: int, start: float) -> None:
-        sender = sender_of(message)
+        sender = message.sender
         if self.range is None or sender == name or self.range.has_edge(sender, name):
             super()._send(name, message, size, start)
 

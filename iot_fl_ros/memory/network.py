@@ -16,7 +16,6 @@ import numpy as np
 from iot_fl_ros.core.messages import Kind
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket, FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import WireMessage, wire_size
-from iot_fl_ros.exchange.endpoint import sender_of
 from iot_fl_ros.memory.clock import VirtualClock
 
 Topics = tuple[Kind, ...]
@@ -105,7 +104,7 @@ class Network:
         cls = type(message)
         if cls.DELIVERY.latched:
             self._latch(message)
-        side = self._sides.get(sender_of(message), -1)
+        side = self._sides.get(message.sender, -1)
         now = self._clock.now
         start = self._uplink.leaves(message, size, now) if self._uplink else now
         if start is None:
@@ -133,8 +132,8 @@ class Network:
         """Keep the last message of each sender; of tensors the chunks of the last set."""
         kept = self._latched.setdefault(type(message), [])
         if not message.DELIVERY.whole_set:
-            sender = sender_of(message)
-            kept[:] = [*(one for one in kept if sender_of(one) != sender), message]
+            sender = message.sender
+            kept[:] = [*(one for one in kept if one.sender != sender), message]
             return
         if kept and kept[0].digest != message.digest:
             kept.clear()

@@ -33,10 +33,10 @@ class Threads:
     def __init__(self) -> None:
         self.worker, self.background = WorkerThread(), WorkerThread()
 
-    def stop(self) -> None:
-        """Wait a while for the jobs at hand."""
-        self.background.stop(WORKER_TIMEOUT)
-        self.worker.stop(WORKER_TIMEOUT)
+    def stop(self, timeout: float = WORKER_TIMEOUT) -> None:
+        """Wait up to `timeout` s for the jobs at hand of each."""
+        self.background.stop(timeout)
+        self.worker.stop(timeout)
 
 
 class Application:

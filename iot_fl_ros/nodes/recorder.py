@@ -154,7 +154,8 @@ class RecorderNode(ManagedNode):
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{len({*self._sources, *self._introduced})} topics; dropped {recording.dropped:,}; most waiting '
+            f'{len({*self._sources, *self._introduced})} topics; dropped '
+            f'{recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
         self.get_logger().info(f'wrote {self.settings.bag}: {text}')

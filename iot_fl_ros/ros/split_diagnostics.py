@@ -20,7 +20,7 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
         'head p50, ms': f'{1e3 * machine.encode_seconds.quantile(0.5):.1f}',
         'head p99, ms': f'{1e3 * machine.encode_seconds.quantile(0.99):.1f}',
     }
-    values |= refusal_values(machine.refusals)
+    values |= refusal_values(machine.endpoint.refusals)
     name = f'iot_fl head {machine.robot_id}'
     if info is None:
         return status(name, DiagnosticStatus.WARN, 'no edge is ready for it', values)
@@ -34,7 +34,7 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
 def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus]:
     """Yield the status of the edge, then one for each robot that it serves."""
     served = machine.statistics
-    values = refusal_values(machine.refusals)
+    values = refusal_values(machine.endpoint.refusals)
     yield status(
         f'iot_fl tail {machine.edge_id}', DiagnosticStatus.OK, f'{len(served)} robots', values
     )

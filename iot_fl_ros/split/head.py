@@ -31,7 +31,7 @@ from iot_fl_ros.core.events import (
 )
 from iot_fl_ros.core.messages.feature_packet import MAX_NAME, FramePackets
 from iot_fl_ros.core.messages.split import SplitInfo, SplitStatus, TailState, check_bundle_name
-from iot_fl_ros.exchange.refusals import Refusals
+from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.statistics import Rate, Recent
@@ -58,7 +58,7 @@ class HeadMachine:
     def __init__(
         self, robot_id: str, session: int, deadline: float, switch_timeout: float
     ) -> None:
-        self.robot_id = robot_id
+        self.endpoint = Endpoint(robot_id)
         self.session = session
         self._deadline = deadline
         self._switch_timeout = switch_timeout
@@ -71,11 +71,15 @@ class HeadMachine:
         self._busy = False
         self._frame = 0
         self._sequence = 0
-        self.refusals = Refusals()
         self.refused = ''
         self.frames_sent = 0
         self.rate = Rate()
         self.encode_seconds = Recent()
+
+    @property
+    def robot_id(self) -> str:
+        """Id of the robot."""
+        return self.endpoint.id
 
     @property
     def info(self) -> SplitInfo | None:
@@ -94,7 +98,7 @@ class HeadMachine:
             case JobDone(EncodeFrame(), result):
                 return self._encoded(result, now)
             case JobFailed(EncodeFrame(), error):
-                self.refusals.add('camera', 'unusable picture')
+                self.endpoint.refusals.add('camera', 'unusable picture')
                 warning = Warn('picture', f'a picture could not be used: {error}')
                 return [warning, *self._start_waiting(now)]
             case SwitchRequested():
@@ -104,8 +108,8 @@ class HeadMachine:
             case JobFailed(LoadBundle() as job, error) if job is self._loading:
                 self._loading = None
                 return self._switch_over(False, error)
-            case MessageArrived(SplitStatus() as status):
-                return self._status(status, now)
+            case MessageArrived():
+                return self.endpoint.take(event, lambda message: self._status(message, now))
             case TimerFired(name) if name == _SWITCH:
                 return self._withdraw(
                     now, f'no edge was ready within {self._switch_timeout:g} s: is the tail '
@@ -113,27 +117,27 @@ class HeadMachine:
                 )  # fmt: skip
             case TimerFired(name) if name == _ANNOUNCE:
                 return self._announce_again(now)
-            case BadMessage(_, sender, reason):
-                self.refusals.add(sender, reason)
+            case BadMessage():
+                return self.endpoint.bad(event)
         return []
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
         if self._active is None:
-            self.refusals.add('camera', 'before the first epoch')
+            self.endpoint.refusals.add('camera', 'before the first epoch')
             return []
         if len(event.header.frame_id.encode()) > MAX_NAME:
-            self.refusals.add('camera', 'frame_id too long')
+            self.endpoint.refusals.add('camera', 'frame_id too long')
             return [Warn('frame_id', f'pictures are not used: their frame_id has more than '
                          f'{MAX_NAME} bytes')]  # fmt: skip
         if event.header.stamp * _NANO + self._deadline < now:
-            self.refusals.add('camera', 'stale picture')
+            self.endpoint.refusals.add('camera', 'stale picture')
             return [
                 Warn('stale', f'pictures are older than the deadline of {self._deadline:g} s when '
                 'they arrive: does the camera stamp them by this clock?')
             ]  # fmt: skip
         if self._busy:
             if self._waiting:
-                self.refusals.add('camera', 'superseded')
+                self.endpoint.refusals.add('camera', 'superseded')
             self._waiting = event
             return []
         return self._start(event)

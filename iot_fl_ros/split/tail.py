@@ -22,7 +22,7 @@ from iot_fl_ros.core.events import (
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
-from iot_fl_ros.exchange.refusals import Refusals
+from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
@@ -77,7 +77,7 @@ class TailMachine:
     def __init__(
         self, edge_id: str, max_robots: int, max_batch: int, quiet_time: float = 0.0
     ) -> None:
-        self.edge_id = edge_id
+        self.endpoint = Endpoint(edge_id)
         self._max_robots = max_robots
         self._max_batch = max_batch
         self._quiet_time = quiet_time
@@ -86,7 +86,11 @@ class TailMachine:
         self._due = float('inf')
         self._slowest = 0.0
         self._reserve = _RESERVE_EXTRA
-        self.refusals = Refusals()
+
+    @property
+    def edge_id(self) -> str:
+        """Name of the edge computer."""
+        return self.endpoint.id
 
     @property
     def statistics(self) -> dict[str, TailStatistics]:
@@ -100,10 +104,11 @@ class TailMachine:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take an event; return what to do about it."""
         match event:
-            case MessageArrived(FeaturePacket() as packet):
+            case MessageArrived(FeaturePacket() as packet, wire_bytes):
+                self.endpoint.bytes_received += wire_bytes
                 return self._packet(packet, now)
-            case MessageArrived(SplitInfo() as info):
-                return self._announced(info, now)
+            case MessageArrived():
+                return self.endpoint.take(event, lambda message: self._announced(message, now))
             case TimerFired(name) if name == _DUE:
                 self._due = float('inf')
                 return self._close_due(now)
@@ -118,9 +123,8 @@ class TailMachine:
                 return self._prepared(info, prepared, now)
             case JobFailed(PrepareTail(info), error):
                 return self._refuse(info, error, now)
-            case BadMessage(_, sender, reason):
-                self.refusals.add(sender, reason)
-                return [Warn(f'{sender} {reason}', f'message of {sender} refused: {reason}')]
+            case BadMessage():
+                return self.endpoint.bad(event)
         return []
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
@@ -163,7 +167,7 @@ class TailMachine:
         return [Publish(self._status(info, TailState.READY, '', now))]
 
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
-        self.refusals.add(info.robot_id, 'refused split')
+        self.endpoint.refusals.add(info.robot_id, 'refused split')
         robot = self._robots.get(info.robot_id)
         if robot is not None and robot.info == info and not robot.epochs:
             del self._robots[info.robot_id]
@@ -318,7 +322,7 @@ class TailMachine:
         return robot.statistics if robot else TailStatistics()
 
     def _drop(self, sender: str, reason: str) -> list[Effect]:
-        self.refusals.add(sender, reason)
+        self.endpoint.refusals.add(sender, reason)
         if reason == _LATE:
             return []  # usual where packets are lost: the others came, and the answer is out
         hint = _HINTS.get(reason, '')

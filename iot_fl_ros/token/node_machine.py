@@ -39,7 +39,7 @@ from iot_fl_ros.core.messages.token import (
     TramState,
     TramStatus,
 )
-from iot_fl_ros.exchange.endpoint import Endpoint, sender_of
+from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
 from iot_fl_ros.token.context import NodeContext
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
@@ -159,7 +159,7 @@ class NodeMachine:
         if not self.tokens:
             return []
         self.endpoint.check_run(message, 'settings or data differ')
-        sender = sender_of(message)
+        sender = message.sender
         if sender not in self.context.roster.robots:
             raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
         return self._take(message, now)

@@ -1,12 +1,9 @@
 """The pictures of a bag through real nodes, by the clock of the bag."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.bag.reader import open_bag
@@ -14,7 +11,7 @@ from iot_fl_ros.cli.main import main
 
 
 def test_real_nodes_answer_as_the_evaluation_does(shoot, tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv('PYTHONPATH', str(Path(__file__).parents[1]))
+    monkeypatch.setenv('PYTHONPATH', str(Path(__file__).parents[1] / 'helpers'))
     tiny_bundle(tmp_path / 'bundles' / 'tiny')
     bag = shoot(shooting={'rate': 5.0})
     common = ['evaluate', '--bag', str(bag), '--bundle', str(tmp_path / 'bundles' / 'tiny'),

@@ -2,16 +2,12 @@
 
 import csv
 import json
-import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
 from rclpy.serialization import serialize_message
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import CLASSES, tiny_bundle
 
 from iot_fl_ros.bag.definitions import canonical
@@ -136,7 +132,17 @@ def labelled(shoot, tmp_path, evaluation, wrong):
             label = (first + (number < wrong)) % len(CLASSES)
             header = SourceHeader(message.stamp, 'camera')
             truth = Inference(
-                header, 'truth', 0, 0, 0, 1.0, 0.0, (label,), (str(label),), (1.0,), ()
+                header=header,
+                robot_id='truth',
+                session=0,
+                epoch=0,
+                frame=0,
+                received=1.0,
+                latency=0.0,
+                class_ids=(label,),
+                class_names=(str(label),),
+                scores=(1.0,),
+                boxes=(),
             )
             writer.write('/camera/image', message.stamp, message.raw)
             writer.write('/camera/image/labels', message.stamp, canonical(LABEL, encode(truth)))

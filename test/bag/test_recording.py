@@ -83,7 +83,7 @@ def test_a_recorder_whose_disk_was_full_says_so_at_its_end(tmp_path):
     node = RecorderNode(context=context, parameter_overrides=overrides)
     node.recording.error = 'bag: No space left on device'
     with pytest.raises(IotFlError, match='No space left'):
-        node.stop()
+        node.close()
     node.destroy_node()
     rclpy.try_shutdown(context=context)
 

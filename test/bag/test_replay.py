@@ -2,13 +2,9 @@
 
 import dataclasses
 import json
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-from federations import record
+from recorded_federations import record
 
 from iot_fl_ros.bag.audit import audit
 from iot_fl_ros.bag.federation import read_federation

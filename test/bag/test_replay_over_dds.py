@@ -10,7 +10,7 @@ from iot_fl_ros.bag.federation import read_federation
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.run_files import read_events
-from iot_fl_ros.processes.recorded import RecordedFleet
+from iot_fl_ros.processes.federation import RecordedFleet
 
 ROUNDS = 10
 

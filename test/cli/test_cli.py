@@ -40,9 +40,9 @@ def test_simulate_resumes_after_its_checkpoint(arguments, tmp_path):
 
 
 def test_events_are_strict_json(arguments, tmp_path):
-    assert main([*arguments, '--method=single', '--set=method.open_samples=1']) == 2
+    assert main([*arguments, '--method=alone', '--set=method.open_samples=1']) == 2
     keep = [a for a in arguments if 'open_samples' not in a]
-    assert main([*keep, '--method=single']) == 0
+    assert main([*keep, '--method=alone']) == 0
     text = (tmp_path / 'sim/events.jsonl').read_text()
     assert 'NaN' not in text
     assert '"accuracy": null' in text
@@ -60,7 +60,7 @@ def test_a_fleet_that_cannot_start_says_why(arguments, toy_npz, tmp_path, capsys
     with np.load(toy_npz) as archive:
         np.savez(tmp_path / 'other.npz', x=archive['x_train'], y=archive['y_train'] + 5)
     assert main([*arguments, f'--set=data.private={tmp_path / "other.npz"}']) == 2
-    assert 'no robot can take part' in capsys.readouterr().err
+    assert 'nobody can take part' in capsys.readouterr().err
 
 
 def test_data_and_models_list_and_show(toy_npz, capsys):

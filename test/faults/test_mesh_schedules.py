@@ -3,7 +3,7 @@
 import networkx as nx
 import numpy as np
 import pytest
-from marking_mesh import MarkingMesh
+from marking_mesh import MarkingMesh, change_graph
 
 from iot_fl_ros.core.run_files import summarize
 from iot_fl_ros.exchange import chunking as transfer
@@ -78,7 +78,7 @@ class Schedule:
                 graph = build_graph(MeshSettings(graph=kind, robots=list(mesh.ids)), 0)
                 clock.at(
                     float(rng.uniform(0, STORM_ENDS)),
-                    lambda graph=graph: mesh.change_graph(graph),
+                    lambda graph=graph: change_graph(mesh, graph),
                 )
         clock.run(STORM_ENDS + 20.0, lambda: False)  # whoever was down is back
         return mesh.run(until=TIME_LIMIT)
@@ -172,5 +172,5 @@ def test_a_graph_that_changes_has_the_same_robots():
     ids = mesh.ids
     ring = nx.relabel_nodes(nx.cycle_graph(len(ids)), dict(enumerate(ids)))
     mesh.start_all()
-    mesh.change_graph(ring)
+    change_graph(mesh, ring)
     assert mesh.run(until=TIME_LIMIT)[-1]['robots'] == len(ids)

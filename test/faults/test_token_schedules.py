@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from token_marking import MarkingWorker, marks_of
+from marking_token import MarkingWorker, marks_of
 
 from iot_fl_ros.exchange import chunking as transfer
 from iot_fl_ros.memory.network import Faults
@@ -41,22 +41,22 @@ class Watch:
 
     def look(self):
         for robot_id, machine in self.simulation.machines.items():
-            for seat in machine.seats:
-                if seat.place in HELD:
-                    self._holds(robot_id, seat, machine)
+            for token in machine.tokens:
+                if token.place in HELD:
+                    self._holds(robot_id, token, machine)
 
-    def _holds(self, robot_id, seat, machine):
-        key = seat.token_id, seat.fence
+    def _holds(self, robot_id, token, machine):
+        key = token.token_id, token.fence
         known = self.holders.setdefault(key, robot_id)
         assert known == robot_id, f'{known} and {robot_id} both hold token and fence {key}'
-        if seat.place is Place.OFFERING and seat._offered:
+        if token.place is Place.OFFERING and token._offered:
             self.offered.add(key)
         # Two results of one holding could not be told apart.
-        assert seat.place is not Place.TRAINING or key not in self.offered, f'again with {key}'
-        held = self.held.setdefault(seat.token_id, {})
-        if seat.fence not in held:
-            base = machine.context.acceptor.promises[seat.token_id].base
-            held[seat.fence] = base, marks_of(seat.token)
+        assert token.place is not Place.TRAINING or key not in self.offered, f'again with {key}'
+        held = self.held.setdefault(token.token_id, {})
+        if token.fence not in held:
+            base = machine.context.acceptor.promises[token.token_id].base
+            held[token.fence] = base, marks_of(token.token)
 
     def check_lineage(self):
         """Whoever holds later has every visit that an earlier claim acknowledged."""
@@ -135,7 +135,7 @@ class Schedule:
         if self.steps and self.simulation.clock.now < STORM_ENDS:
             place = self.steps[0]
             for robot_id, machine in self.simulation.machines.items():
-                if any(seat.place is place for seat in machine.seats):
+                if any(token.place is place for token in machine.tokens):
                     self.steps.pop(0)
                     self._crash(robot_id)
                     break
@@ -162,11 +162,11 @@ class Schedule:
     def describe(self):
         lines = []
         for robot_id, machine in self.simulation.machines.items():
-            me = machine.context
-            for seat in machine.seats:
+            promises = machine.context.acceptor.promises
+            for token in machine.tokens:
                 lines.append(
-                    f'{robot_id} {seat.token_id} {seat.place.name} fence {seat.fence} copy '
-                    f'{seat.token.base} {seat.token.trained} {me.acceptor.promises[seat.token_id]}'
+                    f'{robot_id} {token.token_id} {token.place.name} fence {token.fence} copy '
+                    f'{token.token.base} {token.token.trained} {promises[token.token_id]}'
                 )
         return 'stuck:\n' + '\n'.join(lines)
 

@@ -18,7 +18,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource  # n
 
 from iot_fl_ros.msg import Inference  # noqa: E402
 
-TESTS = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1] / 'helpers'
 sys.path.insert(0, str(TESTS))
 from tiny_split import tiny_bundle  # noqa: E402
 

@@ -2,9 +2,7 @@
 
 import importlib.util
 import signal
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,13 +10,11 @@ import rclpy
 import yaml
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
+from node_fleets import next_domain, parameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'ros'))
-from harness import next_domain, parameters
 
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.nodes.simulator import SimulatorNode

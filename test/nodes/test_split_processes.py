@@ -1,21 +1,18 @@
 """Head, tail and evaluator as processes over DDS."""
 
-import sys
 import time
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.cli.demo_split import evaluate_over_dds
 from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 
 # The bundle's model is in tiny_split.py.
-ENV = {'PYTHONPATH': str(Path(__file__).parents[1])}
+ENV = {'PYTHONPATH': str(Path(__file__).parents[1] / 'helpers')}
 
 
 @pytest.fixture

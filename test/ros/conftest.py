@@ -1,7 +1,7 @@
 """Fixtures of the tests with real nodes."""
 
 import pytest
-from harness import InProcessFleet
+from node_fleets import InProcessFleet
 
 
 @pytest.fixture

@@ -1,14 +1,14 @@
 """Core values against the generated ROS messages and real serialization."""
 
 import array
-import sys
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from rclpy.serialization import deserialize_message, serialize_message
+from test_feature_packet import FRAME, cdr, frames, packets_of
+from test_wire import ALL, CHUNK
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import TensorChunk
@@ -17,10 +17,6 @@ from iot_fl_ros.core.messages.federation import GlobalChunk
 from iot_fl_ros.core.messages.fields import wire_fields, wire_size
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
-
-sys.path.insert(0, str(Path(__file__).parents[1] / 'core'))
-from test_feature_packet import FRAME, cdr, frames, packets_of
-from test_wire import ALL, CHUNK
 
 MIRRORED = [cls for cls in ROS_TYPES if cls is not FeaturePacket]
 

@@ -68,14 +68,75 @@ def bad_chunks(kind, sender, run_id):
 def bad_others(run_id):
     """Yield (topic class, serialized message) for the small messages."""
     status = RobotStatus(
-        0.0, run_id, 'robot_0', 1, 4, '', 1, 0, bytes(32), 10, 0.1, 0.5, 1.0, 0.0, 1, 1
+        stamp=0.0,
+        run_id=run_id,
+        robot_id='robot_0',
+        sequence=1,
+        state=4,
+        reason='',
+        round=1,
+        model_version=0,
+        update_digest=bytes(32),
+        samples=10,
+        loss=0.1,
+        accuracy=0.5,
+        train_seconds=1.0,
+        wait_seconds=0.0,
+        bytes_received=1,
+        bytes_sent=1,
     )
-    plan = RoundPlan(0.0, 'another', 9, 9, 1, 1, 0, b'', ('robot_0',), (), 5.0)
+    plan = RoundPlan(
+        stamp=0.0,
+        run_id='another',
+        epoch=9,
+        sequence=9,
+        state=1,
+        round=1,
+        model_version=0,
+        model_digest=b'',
+        participants=('robot_0',),
+        accepted=(),
+        time_left=5.0,
+    )
     info = RunInfo(
-        0.0, 'another', 9, 'dsfl', '', 'small_cnn', 1, ('a',), (1, 8, 8), 9, 0, b'', 3, 1.0
+        stamp=0.0,
+        run_id='another',
+        epoch=9,
+        method='dsfl',
+        method_settings='',
+        model='small_cnn',
+        seed=1,
+        class_names=('a',),
+        input_shape=(1, 8, 8),
+        state_size=9,
+        open_set_size=0,
+        open_set_digest=b'',
+        rounds=3,
+        heartbeat_period=1.0,
     )
-    request = ChunkRequest(0.0, run_id, MALLORY, 'aggregator', bytes(32), ())
-    report = RoundReport(0.0, run_id, 1, 1, 1.0, 1.0, 0.0, (), (), (), (), 0, 0.0)
+    request = ChunkRequest(
+        stamp=0.0,
+        run_id=run_id,
+        sender_id=MALLORY,
+        receiver_id='aggregator',
+        digest=bytes(32),
+        missing=(),
+    )
+    report = RoundReport(
+        stamp=0.0,
+        run_id=run_id,
+        round=1,
+        model_version=1,
+        accuracy=1.0,
+        robot_accuracy=1.0,
+        loss=0.0,
+        participants=(),
+        late=(),
+        silent=(),
+        refused=(),
+        bytes_received=0,
+        seconds=0.0,
+    )
     yield RobotStatus, encode(dataclasses.replace(status, round=99))
     yield RobotStatus, encode(dataclasses.replace(status, run_id='another'))
     yield RobotStatus, encode(status)  # older than what the robot itself says
@@ -151,7 +212,7 @@ def test_bad_input_changes_nothing_and_is_counted(options, fleet):
     for robot_id in stormy.ids:
         stormy.start_learner(robot_id)
     stormy.run()
-    members = stormy.aggregator.machine.roster.members()
+    members = stormy.aggregator.machine.roster.statuses()
     assert {i: m.status.state for i, m in members.items()} == dict.fromkeys(
         stormy.ids, RobotState.FINISHED
     )
@@ -159,7 +220,7 @@ def test_bad_input_changes_nothing_and_is_counted(options, fleet):
     stormy.spin_until(lambda: hostile.volleys >= 3)
 
     assert figures(stormy) == figures(calm)
-    counters = stormy.aggregator.machine.counters
+    counters = stormy.aggregator.machine.endpoint.refusals
     assert counters[MALLORY, 'updates: not asked'] or counters[MALLORY, 'updates: late']
     assert counters[MALLORY, 'updates: foreign run']
     assert counters[MALLORY, 'chunk_requests: not wanted']
@@ -167,7 +228,7 @@ def test_bad_input_changes_nothing_and_is_counted(options, fleet):
     assert counters['(unknown)', 'updates: undecodable']
     assert counters['(unknown)', 'robot_status: undecodable']
     for learner in stormy.learners.values():
-        refused = learner.machine.counters
+        refused = learner.machine.endpoint.refusals
         assert refused[MALLORY, 'global_tensors: wrong tensors']
         assert refused['aggregator', 'round_plan: foreign run']
         assert refused['aggregator', 'run_info: foreign run']

@@ -3,7 +3,7 @@
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import InProcessFleet, parameters
+from node_fleets import InProcessFleet, parameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
 
@@ -11,8 +11,8 @@ from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.nodes.aggregator import AggregatorNode
+from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.learner import LearnerNode
-from iot_fl_ros.ros.worker import WorkerThread
 
 
 def test_a_robot_that_joins_late_gets_what_it_needs(fleet):
@@ -35,7 +35,7 @@ def test_a_slow_robot_is_left_out_and_counted(fleet, monkeypatch):
     rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
     assert rows[0]['late'] == ['robot_1']
     assert rows[0]['participants'] == ['robot_0', 'robot_2']
-    assert run.aggregator.machine.counters['robot_1', 'late'] >= 1
+    assert run.aggregator.machine.endpoint.refusals['robot_1', 'late'] >= 1
 
 
 def test_quorum_closes_a_round_early(fleet):
@@ -52,7 +52,7 @@ def test_a_robot_that_leaves_is_not_waited_for(fleet):
     run.spin_until(lambda: run.aggregator.machine.version >= 1)
     run.learners['robot_0'].leave()
     run.run()
-    assert 'robot_0' not in run.aggregator.machine.roster.members()
+    assert 'robot_0' not in run.aggregator.machine.roster.statuses()
 
 
 def test_a_robot_with_another_open_set_says_so(fleet):
@@ -149,12 +149,14 @@ def context():
 )
 def test_a_wrong_parameter_is_refused_with_its_remedy(context, name, value, message):
     with pytest.raises(ConfigError) as error:
-        AggregatorNode(context=context, parameter_overrides=parameters({name: value}))
+        AggregatorNode(Threads(), context=context, parameter_overrides=parameters({name: value}))
     assert message in str(error.value)
 
 
 def test_parameters_are_declared_with_descriptions_and_ranges(context):
-    node = AggregatorNode(context=context, parameter_overrides=parameters({'run.rounds': 7}))
+    node = AggregatorNode(
+        Threads(), context=context, parameter_overrides=parameters({'run.rounds': 7})
+    )
     assert node.get_parameter('run.rounds').value == 7
     descriptor = node.describe_parameter('run.rounds')
     assert descriptor.read_only
@@ -166,12 +168,14 @@ def test_parameters_are_declared_with_descriptions_and_ranges(context):
 
 def test_a_robot_needs_an_id(context):
     with pytest.raises(ConfigError, match=r'robot\.id'):
-        LearnerNode(WorkerThread(), context=context)
+        LearnerNode(Threads(), context=context)
 
 
 def test_a_configuration_that_fails_is_a_failure_and_not_a_crash(toy_settings):
     fleet = InProcessFleet({**toy_settings, 'data.test': '/no/such.npz'}, 1)
-    node = AggregatorNode(context=fleet.context, parameter_overrides=parameters(fleet.settings))
+    node = AggregatorNode(
+        Threads(), context=fleet.context, parameter_overrides=parameters(fleet.settings)
+    )
     fleet.executor.add_node(node)
     assert node.trigger_configure().name == 'FAILURE'
     node.close()

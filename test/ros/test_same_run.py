@@ -55,7 +55,7 @@ def over_dds(fleet):
         {'method.name': 'fedavg'},
         {'method.name': 'fedadam', 'method.upload': 'uint8'},
         {'method.name': 'fd'},
-        {'method.name': 'single'},
+        {'method.name': 'alone'},
     ],
     ids=[
         'dsfl-8-bit',
@@ -65,7 +65,7 @@ def over_dds(fleet):
         'fedavg',
         'fedadam-8-bit',
         'fd',
-        'single',
+        'alone',
     ],
 )
 def test_memory_and_dds_agree(method, toy_settings, fleet):
@@ -81,7 +81,7 @@ def test_memory_and_dds_agree(method, toy_settings, fleet):
     assert figures == expected_figures
     assert len(figures) == 3
     assert digests == expected_digests
-    assert len(digests) >= (0 if method['method.name'] == 'single' else 3)
+    assert len(digests) >= (0 if method['method.name'] == 'alone' else 3)
 
 
 def test_another_seed_gives_other_numbers(toy_settings):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import InProcessSplit
+from node_fleets import InProcessSplit
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental import EventsExecutor
 from tiny_split import CLASSES, tiny_bundle
@@ -108,7 +108,7 @@ def test_a_switch_changes_bits_then_bundle_and_no_frame_is_read_wrongly(split, b
         check(camera, answer, load_bundle(bundles / name), bits)
     frames = [answer.frame for answer in camera.answers]
     assert frames == list(range(frames[0], frames[0] + len(frames)))  # none is missing
-    assert not nodes.tail.machine.counters
+    assert not nodes.tail.machine.endpoint.refusals
 
 
 @pytest.mark.parametrize('executor', EXECUTORS)

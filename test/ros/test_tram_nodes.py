@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import InProcessFleet, next_domain, parameters
+from node_fleets import InProcessFleet, next_domain, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.errors import ConfigError
@@ -23,10 +23,10 @@ from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.memory.token import TramSimulation
+from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.tram import TramNode
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import publisher_qos
-from iot_fl_ros.ros.worker import WorkerThread
 from iot_fl_ros.token.settings import TramNodeSettings
 
 FIGURES = ('robot', 'batches', 'updates', 'cycle', 'loss', 'accuracy', 'class_counts')
@@ -43,7 +43,7 @@ class InProcessTram:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=next_domain())
         self.executor = SingleThreadedExecutor(context=self.context)
-        self.thread = WorkerThread()
+        self.threads = Threads()
         self.ids = robot_ids(count)
         self.output = output
         self.settings = {**settings, 'tram.count': count, 'run.output': str(output)}
@@ -56,7 +56,7 @@ class InProcessTram:
             'data.partition_count': len(self.ids),
         }
         robot = TramNode(
-            self.thread,
+            self.threads,
             context=self.context,
             namespace=robot_id,
             parameter_overrides=parameters(own),
@@ -80,8 +80,8 @@ class InProcessTram:
         """Spin until all tokens are finished everywhere."""
         self.spin_until(
             lambda: all(
-                robot.machine.seats
-                and all(seat.state == TokenState.FINISHED for seat in robot.machine.seats)
+                robot.machine.tokens
+                and all(token.state == TokenState.FINISHED for token in robot.machine.tokens)
                 for robot in self.robots.values()
             ),
             timeout,
@@ -94,7 +94,7 @@ class InProcessTram:
     def close(self):
         for robot in self.robots.values():
             robot.leave()
-        self.thread.stop(10.0)
+        self.threads.stop(10.0)
         for node in [*self.robots.values(), *self._others]:
             self.executor.remove_node(node)
             node.destroy_node()
@@ -148,7 +148,7 @@ def in_memory(fleet):
 
 
 def final_models(machines):
-    return {seat.token.model.tobytes() for machine in machines for seat in machine.seats}
+    return {token.token.model.tobytes() for machine in machines for token in machine.tokens}
 
 
 def test_over_dds_as_in_memory_bit_for_bit(tram):
@@ -182,9 +182,27 @@ def hostile_messages(fleet):
     machine = fleet.robots['robot_0'].machine
     run_id = machine.context.run_id
     status = TramStatus(
-        1.0, run_id, 'stranger', 1, 1, '', (200, 200, 0, 0), (1,), (99,), (99,), (98,), 0.1, 1e6,
-        10, 0.5, 0.5, 1.0, 0, 0, 1.0,
-    )  # fmt: skip
+        stamp=1.0,
+        run_id=run_id,
+        robot_id='stranger',
+        sequence=1,
+        state=1,
+        reason='',
+        class_counts=(200, 200, 0, 0),
+        token_states=(1,),
+        promised=(99,),
+        fences=(99,),
+        bases=(98,),
+        batch_seconds=0.1,
+        link_rate=1e6,
+        updates=10,
+        loss=0.5,
+        accuracy=0.5,
+        train_seconds=1.0,
+        bytes_received=0,
+        bytes_sent=0,
+        joules=1.0,
+    )
     specs = machine.context.specs
     tensors = {spec.name: np.full(spec.shape, 7, spec.dtype) for spec in specs}
     chunks = Parcel.of(tensors, round=9, model_version=0).chunks(
@@ -192,9 +210,22 @@ def hostile_messages(fleet):
     )
     usage = (0,) * 4
     offer = TokenOffer(
-        1.0, run_id, 'robot_1', 'robot_0', 0, 1, chunks[0].digest, 0, 9, 9, 1,
-        ('robot_0', 'robot_1'), (4_000_000_000, 1), 0, usage,
-    )  # fmt: skip
+        stamp=1.0,
+        run_id=run_id,
+        sender_id='robot_1',
+        receiver_id='robot_0',
+        token_id=0,
+        fence=1,
+        digest=chunks[0].digest,
+        phase=0,
+        visits=9,
+        updates=9,
+        cycle=1,
+        route=('robot_0', 'robot_1'),
+        shares=(4_000_000_000, 1),
+        position=0,
+        class_usage=usage,
+    )
     return [
         status,
         dataclasses.replace(status, robot_id='robot_1', run_id='another run'),
@@ -203,9 +234,9 @@ def hostile_messages(fleet):
         offer,
         dataclasses.replace(offer, class_usage=(0,) * 9),
         dataclasses.replace(offer, token_id=5),
-        TokenClaim(1.0, run_id, 'stranger', 0, ClaimPhase.ACCEPT, 77, 76),
-        TokenClaim(1.0, run_id, 'robot_1', 7, ClaimPhase.PREPARE, 77, 76),
-        TokenVote(1.0, run_id, 'stranger', 'robot_0', 0, ClaimPhase.PREPARE, 2, 1, 2),
+        TokenClaim(stamp=1.0, run_id=run_id, sender_id='stranger', token_id=0, phase=ClaimPhase.ACCEPT, fence=77, base=76),
+        TokenClaim(stamp=1.0, run_id=run_id, sender_id='robot_1', token_id=7, phase=ClaimPhase.PREPARE, fence=77, base=76),
+        TokenVote(stamp=1.0, run_id=run_id, sender_id='stranger', candidate_id='robot_0', token_id=0, phase=ClaimPhase.PREPARE, fence=2, granted=1, promised=2),
         *chunks,
         dataclasses.replace(chunks[0], model_version=33),
     ]  # fmt: skip
@@ -229,7 +260,7 @@ def test_strangers_change_nothing(tram):
         fleet.spin_until(lambda p=publisher: p.get_subscription_count() > 0)
         publisher.publish(encode(message))
         publisher.publish(b'\x00\x01\x00\x00rubbish')
-    refusals = fleet.robots['robot_0'].machine.context.refusals
+    refusals = fleet.robots['robot_0'].machine.endpoint.refusals
     fleet.spin_until(lambda: len(refusals) >= 5)
     fleet.run()
     assert figures(fleet.visits()) == figures(in_memory(fleet).rows)
@@ -244,9 +275,11 @@ def test_diagnostics_tell_where_the_token_is(tram):
     heard = {}
     node = fleet.node('operator')
     node.create_subscription(
-        DiagnosticArray, '/diagnostics',
-        lambda message: heard.update({one.name: one for one in message.status}), 10,
-    )  # fmt: skip
+        DiagnosticArray,
+        '/diagnostics',
+        lambda message: heard.update({one.name: one for one in message.status}),
+        10,
+    )
     fleet.start_all()
     fleet.spin_until(lambda: len(heard) == 3 and 'missing' in str(heard))
     fleet.spin_until(
@@ -264,15 +297,15 @@ def test_diagnostics_tell_where_the_token_is(tram):
 def test_a_robot_that_is_not_of_the_fleet_is_told(flat):
     context = rclpy.Context()
     rclpy.init(context=context, domain_id=next_domain())
-    thread = WorkerThread()
+    threads = Threads()
     try:
         with pytest.raises(ConfigError, match='does not name'):
             TramNode(
-                thread,
+                threads,
                 context=context,
                 namespace='robot_9',
                 parameter_overrides=parameters({**flat, 'tram.count': 3}),
             )
     finally:
-        thread.stop(1.0)
+        threads.stop(1.0)
         rclpy.try_shutdown(context=context)

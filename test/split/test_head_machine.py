@@ -32,7 +32,17 @@ class Head(FakeDriver):
         self.tell(SwitchRequested(bundle, bits, answer))
 
     def edge(self, epoch, state=TailState.READY, reason='', robot_id='robot_1', session=7):
-        self.hear(SplitStatus(self.now, 'edge', robot_id, session, epoch, int(state), reason))
+        self.hear(
+            SplitStatus(
+                stamp=self.now,
+                edge_id='edge',
+                robot_id=robot_id,
+                session=session,
+                epoch=epoch,
+                state=int(state),
+                reason=reason,
+            )
+        )
 
     def picture(self, value=0, age=0.0):
         header = SourceHeader(round((self.now - age) * 1e9), f'camera {value}')
@@ -58,7 +68,7 @@ def test_pictures_before_the_first_epoch_are_only_counted(head):
     head.work()
     head.picture()
     assert head.machine.info is None
-    assert head.machine.counters == {('camera', 'before the first epoch'): 2}
+    assert head.machine.endpoint.refusals == {('camera', 'before the first epoch'): 2}
     assert not head.jobs
 
 
@@ -113,7 +123,7 @@ def test_while_the_worker_is_busy_only_the_newest_picture_waits(head):
     assert len(head.jobs) == 1
     head.work()
     assert [frame.frame_id for frame in head.take(FramePackets)] == ['camera 0', 'camera 3']
-    assert head.machine.counters == {('camera', 'superseded'): 2}
+    assert head.machine.endpoint.refusals == {('camera', 'superseded'): 2}
 
 
 def test_a_picture_that_waited_too_long_is_not_sent(head):
@@ -124,7 +134,7 @@ def test_a_picture_that_waited_too_long_is_not_sent(head):
     head.work()
     assert [frame.frame_id for frame in head.take(FramePackets)] == ['camera 0']
     head.picture(2, age=DEADLINE + 0.001)
-    assert head.machine.counters == {('camera', 'stale picture'): 2}
+    assert head.machine.endpoint.refusals == {('camera', 'stale picture'): 2}
     assert 'clock' in head.warnings[-1]
     assert not head.jobs
 
@@ -133,7 +143,7 @@ def test_a_header_that_packets_cannot_carry_is_refused(head):
     head.ready()
     stamp = round(head.now * 1e9)
     head.tell(PictureArrived(SourceHeader(stamp, 'é' * 128), np.zeros((4, 4, 3), np.uint8)))
-    assert head.machine.counters == {('camera', 'frame_id too long'): 1}
+    assert head.machine.endpoint.refusals == {('camera', 'frame_id too long'): 1}
     head.tell(PictureArrived(SourceHeader(stamp, 'x' * 255), np.zeros((4, 4, 3), np.uint8)))
     head.work()
     (frame,) = head.take()
@@ -145,7 +155,7 @@ def test_an_unusable_picture_is_counted_and_the_next_one_goes_on(head):
     head.tell(PictureArrived(SourceHeader(round(head.now * 1e9), ''), np.zeros((4, 4), np.uint8)))
     head.picture(1)
     head.work()
-    assert head.machine.counters['camera', 'unusable picture'] == 1
+    assert head.machine.endpoint.refusals['camera', 'unusable picture'] == 1
     assert [frame.frame_id for frame in head.take(FramePackets)] == ['camera 1']
 
 
@@ -180,7 +190,7 @@ def test_a_frame_that_was_made_during_the_switch_is_sent_as_what_it_is(head):
         ('camera 0', 1),
         ('camera 1', 2),
     ]
-    assert not head.machine.counters
+    assert not head.machine.endpoint.refusals
 
 
 @pytest.mark.parametrize('how', ['refused', 'silent'])
@@ -341,8 +351,8 @@ def test_head_and_tail_switch_again_and_again_without_losing_a_frame(head, bundl
     assert len(answered) == sent
     assert {answer.epoch for answer in answered} == {1, 2, 3, 4, 5, 6}
     assert [answer.frame for answer in answered] == list(range(len(answered)))
-    assert not head.machine.counters
-    assert not tail.machine.counters
+    assert not head.machine.endpoint.refusals
+    assert not tail.machine.endpoint.refusals
 
 
 def test_a_head_that_is_no_longer_served_asks_until_it_is(head):

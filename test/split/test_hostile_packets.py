@@ -80,7 +80,7 @@ def check_memory(driver, sender):
     for frame in robot.frames.values():
         assert len(frame._payload) == sender.bundle.codec.layout.frame_bytes
     assert len(robot.closed) <= 4_096
-    assert len(driver.machine.counters) <= 1_001
+    assert len(driver.machine.endpoint.refusals) <= 1_001
 
 
 def answers_to(worker, sender, order, hostile):

@@ -86,7 +86,7 @@ def test_an_incomplete_frame_is_answered_at_its_deadline_less_the_time_for_the_t
     assert answer.received == elements[::3].sum() / elements.sum()
     assert due <= answer.latency < sender.deadline
     driver.hear(*sender.frame(0, driver.now - due)[1:3])
-    assert driver.machine.counters['robot_1', 'frame is over'] == 2
+    assert driver.machine.endpoint.refusals['robot_1', 'frame is over'] == 2
     assert not driver.jobs
 
 
@@ -114,8 +114,8 @@ def test_old_packets_and_those_from_the_future_are_dropped_with_a_hint(tail, sen
     driver = tail(sender)
     driver.hear(*sender.frame(0, driver.now - sender.deadline - 1e-6))
     driver.hear(*sender.frame(1, driver.now + 0.6))
-    assert driver.machine.counters['robot_1', 'stale'] == 16
-    assert driver.machine.counters['robot_1', 'from the future'] == 16
+    assert driver.machine.endpoint.refusals['robot_1', 'stale'] == 16
+    assert driver.machine.endpoint.refusals['robot_1', 'from the future'] == 16
     assert 'chrony' in driver.warnings[0]
     assert not driver.jobs
     assert not driver.timers
@@ -162,7 +162,7 @@ def test_packets_of_others_are_counted_and_dropped(tail, sender):
     driver.hear(*sender.other(robot_id='robot_2').frame(0, driver.now)[:3])
     driver.hear(*sender.other(session=8).frame(0, driver.now)[:4])
     driver.hear(*sender.other(epoch=2).frame(0, driver.now)[:5])
-    assert driver.machine.counters == {
+    assert driver.machine.endpoint.refusals == {
         ('robot_2', 'unknown robot'): 3,
         ('robot_1', 'other session'): 4,
         ('robot_1', 'other epoch'): 5,
@@ -195,14 +195,14 @@ def test_around_a_switch_every_frame_of_both_epochs_is_answered(tail, sender):
     ]  # fmt: skip
     assert answers[1].class_ids == sender.answer(first)[0]
     assert answers[2].scores == later.answer(second)[1]
-    assert not driver.machine.counters
+    assert not driver.machine.endpoint.refusals
 
 
 def test_a_frame_never_gets_packets_of_another_epoch(tail, sender):
     driver, later = tail(sender), sender.other(epoch=2)
     announce(driver, later)
     driver.hear(*sender.frame(0, driver.now)[:8], *later.frame(0, driver.now)[8:])
-    assert driver.machine.counters['robot_1', 'inconsistent'] == 8
+    assert driver.machine.endpoint.refusals['robot_1', 'inconsistent'] == 8
     assert not driver.jobs
 
 

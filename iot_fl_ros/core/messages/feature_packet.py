@@ -56,6 +56,11 @@ class FeaturePacket(_Fields):
     DELIVERY: ClassVar[Delivery] = Delivery((Role.HEAD,), (Role.TAIL,), reliable=False)
     ROS_TYPE: ClassVar[str] = ''
 
+    @property
+    def sender(self) -> str:
+        """Id of the robot whose head sent it."""
+        return self.robot_id
+
 
 @dataclass(frozen=True, slots=True)
 class FramePackets:

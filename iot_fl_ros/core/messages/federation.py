@@ -79,6 +79,11 @@ class RunInfo(WireMessage):
     rounds: UInt32
     heartbeat_period: Float64
 
+    @property
+    def sender(self) -> str:
+        """Nobody else sends it."""
+        return AGGREGATOR
+
     def check(self) -> None:
         """A run has an id, rounds and classes."""
         if not self.run_id or not self.method or not self.rounds or not self.class_names:
@@ -107,6 +112,11 @@ class RoundPlan(WireMessage):
     participants: Texts
     accepted: Texts
     time_left: Float64
+
+    @property
+    def sender(self) -> str:
+        """Nobody else sends it."""
+        return AGGREGATOR
 
     def check(self) -> None:
         """The state is known and robots are listed in order."""
@@ -188,3 +198,8 @@ class RoundReport(WireMessage):
     refused: Texts
     bytes_received: UInt64
     seconds: Float64
+
+    @property
+    def sender(self) -> str:
+        """Nobody else sends it."""
+        return AGGREGATOR

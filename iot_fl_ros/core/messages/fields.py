@@ -84,6 +84,11 @@ class WireMessage:
     def check(self) -> None:
         """Check what holds between fields; raises MessageError."""
 
+    @property
+    def sender(self) -> str:
+        """Id that the message gives as its sender's; empty = it gives none."""
+        return str(getattr(self, 'sender_id', '') or getattr(self, 'robot_id', ''))
+
 
 def check_enum(name: str, value: int, enum: type[IntEnum]) -> None:
     """Raise MessageError unless `value` is one of `enum`."""

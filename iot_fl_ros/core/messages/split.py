@@ -87,6 +87,11 @@ class SplitStatus(WireMessage):
     state: UInt8
     reason: Text
 
+    @property
+    def sender(self) -> str:
+        """Id of the edge; `robot_id` is whom it is about."""
+        return self.edge_id
+
     def check(self) -> None:
         """The state is known."""
         check_robot_id(self.robot_id)

@@ -22,7 +22,7 @@ _FORGOTTEN = 1e-9
 class ParticipantSelector:
     """Chooses the participants of every round. All its state is plain numbers.
 
-    quorum: robots that a round needs at least. The same seed and observations give the same choices.
+    quorum: robots that a round needs at least. The same seed and observations: the same choices.
     """
 
     def __init__(self, settings: SelectSettings, seed: int, quorum: int) -> None:

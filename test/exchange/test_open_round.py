@@ -27,9 +27,23 @@ METHOD = FakeMethod()
 PARCEL = Parcel.of({'state': VALUES}, round=1, model_version=0)
 CHUNKS = PARCEL.chunks(TensorChunk, run_id='r', sender_id='a', stamp=0.0, first_sequence=0)
 STATUS = RobotStatus(
-    0.0, 'r', 'a', 1, RobotState.UPLOADING, '', 1, 0, PARCEL.digest, 9, 0.1, math.nan, 1.0,
-    0.0, 0, 0,
-)  # fmt: skip
+    stamp=0.0,
+    run_id='r',
+    robot_id='a',
+    sequence=1,
+    state=RobotState.UPLOADING,
+    reason='',
+    round=1,
+    model_version=0,
+    update_digest=PARCEL.digest,
+    samples=9,
+    loss=0.1,
+    accuracy=math.nan,
+    train_seconds=1.0,
+    wait_seconds=0.0,
+    bytes_received=0,
+    bytes_sent=0,
+)
 
 
 def test_a_stalled_update_is_nudged_then_asked_for_whole():
@@ -51,8 +65,7 @@ def test_an_upload_that_may_take_its_time_is_not_asked_for_early():
     open_round.add_status(STATUS, 1.0)
     open_round.add_status(dataclasses.replace(STATUS, robot_id='b'), 1.0)
     assert [robot_id for robot_id, _, _ in open_round.wanted(2.0)] == ['b']
-    (request,) = open_round.requests('r', 8.1)[:1]
-    assert (request.receiver_id, request.digest) == ('a', PARCEL.digest)
+    assert open_round.wanted(8.1)[0][:2] == ('a', PARCEL.digest)
 
 
 def test_a_robot_whose_training_failed_is_not_waited_for_nor_asked():

@@ -12,9 +12,21 @@ from iot_fl_ros.federation.jobs import Prepare
 from iot_fl_ros.federation.robot import RobotMachine
 
 INFO = RunInfo(
-    0.0, 'run', 0, 'single', 'local_epochs: 1\n', 'small_cnn', 0, ('a', 'b'), (1, 8, 8), 0, 0,
-    b'', 3, 1.0,
-)  # fmt: skip
+    stamp=0.0,
+    run_id='run',
+    epoch=0,
+    method='alone',
+    method_settings='local_epochs: 1\n',
+    model='small_cnn',
+    seed=0,
+    class_names=('a', 'b'),
+    input_shape=(1, 8, 8),
+    state_size=0,
+    open_set_size=0,
+    open_set_digest=b'',
+    rounds=3,
+    heartbeat_period=1.0,
+)
 
 
 def machine_that_got(**changes):
@@ -47,7 +59,7 @@ def test_run_info_starts_the_preparation():
 def test_run_info_that_cannot_be_used_is_refused_and_said(changes):
     machine, effects = machine_that_got(**changes)
     assert not [e for e in effects if isinstance(e, StartJob)]
-    assert machine.counters['aggregator', 'run_info: unusable'] == 1
+    assert machine.endpoint.refusals['aggregator', 'run_info: unusable'] == 1
     assert machine.state is RobotState.REFUSED
     assert machine.reason
     again = machine.handle(MessageArrived(INFO, 100), 1.0)
@@ -60,7 +72,7 @@ def test_more_tags_than_fit_into_a_status_are_refused():
 
 
 def test_a_dotted_path_needs_the_owners_trust():
-    path = 'iot_fl_ros.methods.single:Single'
+    path = 'iot_fl_ros.methods.alone:Alone'
     machine = RobotMachine('robot_0', trusted=[path])
     info = dataclasses.replace(INFO, method=path)
     assert [e for e in machine.handle(MessageArrived(info, 1), 0.0) if isinstance(e, StartJob)]

@@ -32,9 +32,23 @@ class FakeMethod:
 
 def status(robot_id, train=1.0, **changes):
     plain = RobotStatus(
-        0.0, 'r', robot_id, 1, RobotState.UPLOADING, '', 1, 0, PARCEL.digest, 9, 0.1, math.nan,
-        train, 0.0, 0, 0,
-    )  # fmt: skip
+        stamp=0.0,
+        run_id='r',
+        robot_id=robot_id,
+        sequence=1,
+        state=RobotState.UPLOADING,
+        reason='',
+        round=1,
+        model_version=0,
+        update_digest=PARCEL.digest,
+        samples=9,
+        loss=0.1,
+        accuracy=math.nan,
+        train_seconds=train,
+        wait_seconds=0.0,
+        bytes_received=0,
+        bytes_sent=0,
+    )
     return dataclasses.replace(plain, **changes)
 
 

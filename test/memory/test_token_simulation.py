@@ -9,7 +9,7 @@ import pytest
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.events import TimerFired
 from iot_fl_ros.core.messages.token import TokenState
-from iot_fl_ros.memory.token import TramSimulation, best_accuracy
+from iot_fl_ros.memory.token import TramSimulation
 from iot_fl_ros.token.jobs import KeepToken
 from iot_fl_ros.token.settings import TramNodeSettings
 
@@ -47,7 +47,11 @@ def visits(simulation):
 
 
 def models(simulation):
-    return {i: machine.seats[0].token.model for i, machine in simulation.machines.items()}
+    return {i: machine.tokens[0].token.model for i, machine in simulation.machines.items()}
+
+
+def best_accuracy(rows):
+    return np.nanmax([row['accuracy'] for row in rows if row['kind'] == 'visit'])
 
 
 def test_robots_with_one_class_each_learn_all_four(flat):
@@ -125,12 +129,12 @@ def test_the_token_is_back_within_two_leases_when_its_holder_dies(flat):
         victim = simulation.holders(0)[0]
         simulation.clock.run(simulation.clock.now + 1.2, lambda: False)
         victim = simulation.holders(0)[0]
-        fence = simulation.machines[victim].seats[0].fence
+        fence = simulation.machines[victim].tokens[0].fence
         simulation.crash(victim)
         died = simulation.clock.now
         assert simulation.clock.run(died + 2 * LEASE, lambda: bool(simulation.holders(0)))
         holder = simulation.holders(0)[0]
-        assert simulation.machines[holder].seats[0].fence > fence
+        assert simulation.machines[holder].tokens[0].fence > fence
         simulation.start(victim)
     simulation.run(until=5_000)
     assert best_accuracy(simulation.rows) > 0.9
@@ -143,7 +147,7 @@ def test_a_minority_cannot_go_on_and_the_majority_does(flat):
     simulation.clock.run(1e9, lambda: len(visits(simulation)) > 4)
     holder = simulation.holders(0)[0]
     simulation.network.split([holder])
-    fence = simulation.machines[holder].seats[0].fence
+    fence = simulation.machines[holder].tokens[0].fence
     before = len(visits(simulation))
     simulation.clock.run(simulation.clock.now + 20.0, lambda: False)
     since = visits(simulation)[before:]
@@ -201,8 +205,8 @@ def test_a_model_that_diverges_is_not_passed_on(flat):
     assert not simulation.clock.run(60.0, simulation.over)
     assert not visits(simulation)
     for machine in simulation.machines.values():
-        assert not machine.context.refusals
-        assert np.isfinite(machine.seats[0].token.model).all()
+        assert not machine.endpoint.refusals
+        assert np.isfinite(machine.tokens[0].token.model).all()
 
 
 def test_a_clock_that_is_set_back_costs_no_energy(flat):
@@ -233,7 +237,7 @@ def test_a_robot_of_other_settings_is_left_out(flat):
     simulation.start('robot_3')
     simulation.clock.run(60.0, lambda: False)
     assert visits(simulation), 'the others begin without it'
-    refusals = simulation.machines['robot_0'].context.refusals
+    refusals = simulation.machines['robot_0'].endpoint.refusals
     assert refusals['robot_3', 'tram_status: foreign run'] > 0
     assert not any(row['robot'] == 'robot_3' for row in visits(simulation))
 
@@ -241,7 +245,7 @@ def test_a_robot_of_other_settings_is_left_out(flat):
 def test_all_tokens_end_everywhere(flat):
     simulation = run(flat, **{'tram.tokens': 2})
     for machine in simulation.machines.values():
-        assert [seat.state for seat in machine.seats] == [TokenState.FINISHED] * 2
+        assert [token.state for token in machine.tokens] == [TokenState.FINISHED] * 2
 
 
 def test_wrong_settings_are_told(flat):

@@ -19,9 +19,21 @@ def info_of(name, rounds=50, **settings):
     _, values = method_settings({'name': name, **settings})
     state_size = sum(p.numel() for p in model().parameters())
     return RunInfo(
-        0.0, 'r-1', 0, name, settings_text(values), 'none', 7, ('a', 'b', 'c'), (4,),
-        state_size, len(OPEN), bytes(32), rounds, 1.0,
-    )  # fmt: skip
+        stamp=0.0,
+        run_id='r-1',
+        epoch=0,
+        method=name,
+        method_settings=settings_text(values),
+        model='none',
+        seed=7,
+        class_names=('a', 'b', 'c'),
+        input_shape=(4,),
+        state_size=state_size,
+        open_set_size=len(OPEN),
+        open_set_digest=bytes(32),
+        rounds=rounds,
+        heartbeat_period=1.0,
+    )
 
 
 def method(name, **settings):

@@ -12,7 +12,7 @@ from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, Trained
 from iot_fl_ros.memory.federation import Simulation
-from iot_fl_ros.methods.method import Method
+from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import method_of, settings_text
 
 SIZE = 40
@@ -25,7 +25,7 @@ class MarkingSettings:
     unused: int = setting(0, 'Not used.')
 
 
-class Marking(Method):
+class Marking(StarMethod):
     """Updates are filled with their round; global tensors with the round and who took part."""
 
     Settings = MarkingSettings
@@ -119,9 +119,21 @@ class MarkingAggregatorWorker:
         self.errors = errors
         run = settings.aggregator.run
         self.info = RunInfo(
-            0.0, run.name, 0, settings.method_name, settings_text(MarkingSettings()), 'none',
-            run.seed, ('a', 'b'), (1,), 0, 0, NO_DIGEST, run.rounds, run.heartbeat,
-        )  # fmt: skip
+            stamp=0.0,
+            run_id=run.name,
+            epoch=0,
+            method=settings.method_name,
+            method_settings=settings_text(MarkingSettings()),
+            model='none',
+            seed=run.seed,
+            class_names=('a', 'b'),
+            input_shape=(1,),
+            state_size=0,
+            open_set_size=0,
+            open_set_digest=NO_DIGEST,
+            rounds=run.rounds,
+            heartbeat_period=run.heartbeat,
+        )
         self._method = method_of(self.info)
 
     def initial_global(self):

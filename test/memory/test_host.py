@@ -2,6 +2,7 @@
 
 from iot_fl_ros.core.effects import CancelTimer, SetTimer
 from iot_fl_ros.core.events import TimerFired
+from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.host import Host
@@ -27,6 +28,6 @@ def test_a_cancelled_timer_that_is_set_again_fires_once_at_its_new_time():
     clock = VirtualClock()
     machine = Machine(clock)
     network = Network(clock, Faults(), generator(0))
-    Host('x', machine, None, clock, network, (), job_seconds=lambda job: 0.0).start()
+    Host('x', Role.ROBOT, machine, None, clock, network, job_seconds=lambda job: 0.0).start()
     clock.run(100.0, lambda: False)
     assert machine.fired == [25.0]

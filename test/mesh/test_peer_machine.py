@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from methods import info_of
+from method_makers import info_of
 
 from iot_fl_ros.core.effects import (
     PreparePublisher,
@@ -222,12 +222,18 @@ def test_missing_pieces_are_asked_for_and_given():
     requests = [e.message for e in of(Publish, peer.tell(TimerFired('repair')))]
     assert [(r.receiver_id, r.digest) for r in requests] == [('a', parcel(1, 3).digest)]
     own = parcel(1, 7).digest
-    wanted = ChunkRequest(0.0, RUN, 'a', 'b', own, (0,))
+    wanted = ChunkRequest(
+        stamp=0.0, run_id=RUN, sender_id='a', receiver_id='b', digest=own, missing=(0,)
+    )
     again = of(Publish, peer.tell(MessageArrived(wanted, 50)))
     assert [(type(e.message), e.to) for e in again] == [(PeerChunk, 'b')]
-    unknown = ChunkRequest(0.0, RUN, 'a', 'b', bytes(32), (0,))
+    unknown = ChunkRequest(
+        stamp=0.0, run_id=RUN, sender_id='a', receiver_id='b', digest=bytes(32), missing=(0,)
+    )
     assert of(Warn, peer.tell(MessageArrived(unknown, 50)))
-    other = ChunkRequest(0.0, RUN, 'a', 'c', own, (0,))
+    other = ChunkRequest(
+        stamp=0.0, run_id=RUN, sender_id='a', receiver_id='c', digest=own, missing=(0,)
+    )
     assert peer.tell(MessageArrived(other, 50)) == []
 
 
@@ -235,10 +241,10 @@ def test_another_run_of_the_same_name_is_refused_by_name():
     peer = Peer()
     peer.prepare()
     warnings = of(Warn, peer.hear('a', run_id='r-2'))
-    assert 'a is in r-2, this peer in r-1' in warnings[0].text
-    assert peer.machine.counters['a', 'peer_status: another run'] == 1
+    assert "a is in run 'r-2', b in 'r-1'" in warnings[0].text
+    assert peer.machine.endpoint.refusals['a', 'peer_status: foreign run'] == 1
     assert of(Warn, peer.hear('a', run_id='other-1')) == [], 'another mesh is left alone'
-    assert peer.machine.near.live() == {}
+    assert peer.machine.near.statuses() == {}
 
 
 def test_the_graph_changes_between_two_rounds():
@@ -307,7 +313,14 @@ def test_after_the_last_round_it_answers_until_all_have_finished():
     assert peer.machine.round == 4
     peer.train(4)
     assert not of(RunEnded, peer.mix(4))
-    wanted = ChunkRequest(0.0, RUN, 'a', 'b', parcel(4, 7).digest, (0,))
+    wanted = ChunkRequest(
+        stamp=0.0,
+        run_id=RUN,
+        sender_id='a',
+        receiver_id='b',
+        digest=parcel(4, 7).digest,
+        missing=(0,),
+    )
     assert of(Publish, peer.tell(MessageArrived(wanted, 50)))
     peer.hear('a', 4, 3, state=PeerState.FINISHED)
     effects = peer.hear('c', 4, 3, state=PeerState.FINISHED)
@@ -325,7 +338,14 @@ def test_the_end_does_not_wait_forever():
 def test_a_checkpoint_goes_on_and_its_update_can_be_asked_for():
     peer = Peer()
     peer.prepare({'run_id': RUN, 'round': 2}, update(9))
-    wanted = ChunkRequest(0.0, RUN, 'a', 'b', parcel(2, 9).digest, ())
+    wanted = ChunkRequest(
+        stamp=0.0,
+        run_id=RUN,
+        sender_id='a',
+        receiver_id='b',
+        digest=parcel(2, 9).digest,
+        missing=(),
+    )
     assert of(Publish, peer.tell(MessageArrived(wanted, 50)))
     peer.hear('a', 2, 3)
     assert job_of(peer.hear('c', 2, 3)) == TrainPeer(3)
@@ -351,7 +371,7 @@ def test_hostile_messages_cost_a_counter_and_nothing_else():
     peer.tell(MessageArrived(dataclasses.replace(forged, digest=bytes(32)), 50))
     peer.hear('a', 1, 3)
     peer.receive('a', 1, 3)
-    assert sum(peer.machine.counters.values()) == 3
+    assert sum(peer.machine.endpoint.refusals.values()) == 3
     peer.hear('c', 1, 4)
     assert job_of(peer.receive('c', 1, 4)).received['a']['mark'] == 3
 
@@ -359,9 +379,9 @@ def test_hostile_messages_cost_a_counter_and_nothing_else():
 def test_it_does_not_count_what_it_hears_of_itself():
     peer = Peer()
     peer.begin()
-    before = peer.machine._costs.bytes_received
+    before = peer.machine.endpoint.bytes_received
     peer.hear('b', neighbours=('a', 'c'))
-    assert peer.machine._costs.bytes_received == before
+    assert peer.machine.endpoint.bytes_received == before
 
 
 def test_training_and_mixing_cost_energy():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from methods import PRIVATE, aggregator, info_of, method, model, robot, update
+from method_makers import PRIVATE, aggregator, info_of, method, model, robot, update
 
 from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.tensors import all_allowed, specs_of

@@ -47,7 +47,7 @@ def test_a_robot_that_was_away_remembers_what_the_others_do(crash, back, toy_set
         memory = memory_of(simulation, robot_id)
         np.testing.assert_array_equal(memory['label_rounds'][good], rounds[good])
         np.testing.assert_array_equal(memory['labels'][good], expected['labels'][good])
-        assert not simulation.robot(robot_id).counters, 'catching up is no fault'
+        assert not simulation.robot(robot_id).endpoint.refusals, 'catching up is no fault'
 
 
 @pytest.mark.parametrize(

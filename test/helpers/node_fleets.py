@@ -15,13 +15,13 @@ from sensor_msgs.msg import CompressedImage, Image
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.nodes.aggregator import AggregatorNode
+from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.head import HeadNode
 from iot_fl_ros.nodes.learner import LearnerNode
 from iot_fl_ros.nodes.tail import TailNode
 from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb, to_rgb
 from iot_fl_ros.ros.topics import publisher_qos
-from iot_fl_ros.ros.worker import WorkerThread
 from iot_fl_ros.srv import SwitchSplit
 
 _domains = itertools.count(101 + os.getpid() % 50)
@@ -39,7 +39,7 @@ class InProcessFleet:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=next(_domains))
         self.executor = SingleThreadedExecutor(context=self.context)
-        self.thread = WorkerThread()
+        self.threads = Threads()
         self.settings = dict(settings)
         if output:
             self.settings['run.output'] = str(output)
@@ -52,7 +52,10 @@ class InProcessFleet:
     def start_aggregator(self):
         overrides = {**self.settings, 'run.robots': self.count}
         self.aggregator = AggregatorNode(
-            context=self.context, parameter_overrides=parameters(overrides), namespace='fleet'
+            self.threads,
+            context=self.context,
+            parameter_overrides=parameters(overrides),
+            namespace='fleet',
         )
         self.executor.add_node(self.aggregator)
         assert self.aggregator.trigger_configure().name == 'SUCCESS'
@@ -63,7 +66,7 @@ class InProcessFleet:
         own['data.partition_index'] = self.ids.index(robot_id)
         own['data.partition_count'] = self.count
         learner = LearnerNode(
-            self.thread,
+            self.threads,
             context=self.context,
             namespace=robot_id,
             parameter_overrides=parameters(own),
@@ -103,7 +106,7 @@ class InProcessFleet:
             learner.leave()
         if self.aggregator:
             self.aggregator.close()
-        self.thread.stop(10.0)
+        self.threads.stop(10.0)
         for node in [*self.learners.values(), self.aggregator, *self._others]:
             if node:
                 self.executor.remove_node(node)
@@ -124,13 +127,13 @@ class InProcessSplit:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=next(_domains))
         self.executor = executor(context=self.context)
-        self.thread, self.background = WorkerThread(), WorkerThread()
+        self.threads = Threads()
         self.bundle_dir = str(bundle_dir)
         self.heads, self.cameras, self.tail, self._others = {}, {}, None, []
 
     def _started(self, cls, name, settings):
         node = cls(
-            self.thread, self.background, context=self.context, namespace=name,
+            self.threads, context=self.context, namespace=name,
             parameter_overrides=parameters({'bundle_dir': self.bundle_dir, **settings}),
         )  # fmt: skip
         self.executor.add_node(node)
@@ -169,9 +172,8 @@ class InProcessSplit:
     def close(self):
         nodes = [*self.heads.values(), *([self.tail] if self.tail else [])]
         for node in nodes:
-            node.stop()
-        self.background.stop(10.0)
-        self.thread.stop(10.0)
+            node.leave()
+        self.threads.stop(10.0)
         for node in [*nodes, *self._others]:
             self.executor.remove_node(node)
             node.destroy_node()

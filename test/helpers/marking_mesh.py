@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.events import GraphChanged
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.memory.mesh import MeshSimulation
-from iot_fl_ros.mesh.graph import LinkSource
+from iot_fl_ros.mesh.graph import LinkSource, links_of
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer
 from iot_fl_ros.mesh.worker import run_info
-from iot_fl_ros.methods.mesh_method import PeerMethod
+from iot_fl_ros.methods.method import MeshMethod
 
 SIZE = 40
 
@@ -25,7 +26,7 @@ class MarkingSettings:
     unused: int = setting(0, 'Not used.')
 
 
-class Marking(PeerMethod):
+class Marking(MeshMethod):
     """Updates are filled with their round and the hash of their sender."""
 
     Settings = MarkingSettings
@@ -104,3 +105,10 @@ class MarkingMesh(MeshSimulation):
         return MarkingWorker(
             robot_id, self.settings, store, self.errors, self.mixed, self.failures
         )
+
+
+def change_graph(simulation, graph):
+    """Let every peer have the links of another graph from now on."""
+    for robot_id, host in simulation.hosts.items():
+        links = links_of(graph, robot_id)
+        host.tell(GraphChanged(links.neighbours, links.eps))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import rclpy
-from harness import InProcessFleet, next_domain, parameters
+from node_fleets import InProcessFleet, next_domain, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.peer import PeerNode
-from iot_fl_ros.ros.worker import WorkerThread
 
 
 class InProcessMesh:
@@ -23,7 +23,7 @@ class InProcessMesh:
         self.context = rclpy.Context()
         rclpy.init(context=self.context, domain_id=next_domain())
         self.executor = SingleThreadedExecutor(context=self.context)
-        self.thread = WorkerThread()
+        self.threads = Threads()
         self.ids = robot_ids(count)
         self.settings = {**settings, 'mesh.count': count, 'run.output': str(output)}
         self.peers, self.over, self._others = {}, set(), []
@@ -37,7 +37,7 @@ class InProcessMesh:
             **{name.replace('__', '.'): value for name, value in changes.items()},
         }
         peer = PeerNode(
-            self.thread,
+            self.threads,
             context=self.context,
             namespace=robot_id,
             parameter_overrides=parameters(own),
@@ -70,7 +70,7 @@ class InProcessMesh:
     def close(self):
         for peer in self.peers.values():
             peer.leave()
-        self.thread.stop(10.0)
+        self.threads.stop(10.0)
         for node in [*self.peers.values(), *self._others]:
             self.executor.remove_node(node)
             node.destroy_node()

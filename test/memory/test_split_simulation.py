@@ -1,12 +1,7 @@
 """Heads and tail in memory, in virtual time, over emulated links."""
 
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.link.settings import LinkSettings

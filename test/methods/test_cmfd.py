@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from methods import OPEN, PRIVATE, info_of, model
+from method_makers import OPEN, PRIVATE, info_of, model
 
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import MessageError
@@ -16,7 +16,7 @@ from iot_fl_ros.methods.cmfd import Cmfd, CmfdSettings
 from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DsFl, DsFlSettings
 from iot_fl_ros.methods.gossip import Gossip, GossipSettings
-from iot_fl_ros.methods.mesh_method import MeshParticipant
+from iot_fl_ros.methods.method import Participant
 from iot_fl_ros.training.trainer import Trainer
 
 INFO = info_of('fedavg')
@@ -38,7 +38,7 @@ def info_of_state():
 
 def participant(name='a', seed=0):
     torch.manual_seed(seed)
-    return MeshParticipant(name, Trainer(model(), 'cpu', PRIVATE), OPEN, probe=OPEN)
+    return Participant(name, Trainer(model(), 'cpu', PRIVATE), OPEN, probe=OPEN)
 
 
 class Target:

@@ -10,7 +10,7 @@ from iot_fl_ros.federation.selection.history import (
     ObservationHistory,
     TimeEstimate,
 )
-from iot_fl_ros.federation.selection.policies import POLICIES, Candidates
+from iot_fl_ros.federation.selection.policies import POLICIES, SelectionInput
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 from iot_fl_ros.federation.selection.timing import Seconds, parallel, round_seconds, serial
 
@@ -27,7 +27,7 @@ def ask(policy, known, count, robots=None, *, rounds=10.0, quickest=1.0, **setti
     defaults = {'timing': 'serial', 'estimate': 'mean'}
     settings = SelectSettings(policy=policy, **{**defaults, **settings})
     robots = tuple(robots or known)
-    return POLICIES[policy](Candidates(settings, robots, count, known, rounds, quickest))
+    return POLICIES[policy](SelectionInput(settings, robots, count, known, rounds, quickest))
 
 
 def test_every_name_in_the_settings_is_a_policy():

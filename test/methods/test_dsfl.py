@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from methods import OPEN, PRIVATE, aggregator, info_of, method, robot, update
+from method_makers import OPEN, PRIVATE, aggregator, info_of, method, robot, update
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.tensors import all_allowed, specs_of

@@ -14,7 +14,8 @@ from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.memory.federation import Simulation
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.memory.uplink import RobotUplink
-from iot_fl_ros.methods.registry import METHODS
+from iot_fl_ros.methods.method import StarMethod
+from iot_fl_ros.methods.registry import methods_of
 from iot_fl_ros.studies.selection_game import GameSettings, play
 
 IDS = robot_ids(6)
@@ -64,7 +65,7 @@ def test_policies_change_who_is_asked(toy_settings):
     assert len(asked) == 3
 
 
-@pytest.mark.parametrize('method', METHODS.names())
+@pytest.mark.parametrize('method', methods_of(StarMethod))
 @pytest.mark.parametrize('policy', ['random', 'elementwise_ucb'])
 def test_every_method_learns_from_some(method, policy, toy_settings):
     more = {'method.name': method, 'select.policy': policy, 'select.count': 3}
@@ -72,11 +73,13 @@ def test_every_method_learns_from_some(method, policy, toy_settings):
         more |= {'method.open_samples': 60, 'method.cache_rounds': 3, 'method.delta_rounds': 3}
     simulation = simulation_of(toy_settings, **more)
     rounds = [row for row in run(simulation) if row['kind'] == 'round']
-    accuracy = rounds[-1]['accuracy' if method not in ('single', 'fd') else 'robot_accuracy']
+    accuracy = rounds[-1]['accuracy' if method not in ('alone', 'fd') else 'robot_accuracy']
     assert accuracy > 0.5, 'four classes: chance is 0.25'
     assert all(len(row['participants']) == 3 for row in rounds)
     for host in simulation.hosts.values():
-        assert not host.machine.counters, f'{host.name} refused {host.machine.counters}'
+        assert not host.machine.endpoint.refusals, (
+            f'{host.name} refused {host.machine.endpoint.refusals}'
+        )
 
 
 def test_rows_say_what_was_measured(toy_settings):

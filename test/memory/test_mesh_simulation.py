@@ -5,13 +5,15 @@ import math
 import networkx as nx
 import numpy as np
 import pytest
+from marking_mesh import change_graph
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.run_files import summarize
 from iot_fl_ros.memory.mesh import MeshSimulation
 from iot_fl_ros.memory.network import Faults
 from iot_fl_ros.mesh.settings import MeshRunSettings
-from iot_fl_ros.methods.mesh_registry import PEER_METHODS
+from iot_fl_ros.methods.method import MeshMethod
+from iot_fl_ros.methods.registry import methods_of
 
 CMFD_OPTIONS = {
     'published': {'weighting': 'none', 'balance': 0.0, 'label_dtype': 'float32', 'packed': False},
@@ -66,7 +68,7 @@ def rounds_of(rows):
 @pytest.mark.parametrize(
     ('method', 'options'),
     [
-        *(pytest.param(name, {}, id=name) for name in PEER_METHODS.names()),
+        *(pytest.param(name, {}, id=name) for name in methods_of(MeshMethod)),
         *(pytest.param('cmfd', o, id=f'cmfd-{name}') for name, o in CMFD_OPTIONS.items()),
         *(pytest.param('gossip', o, id=f'gossip-{name}') for name, o in GOSSIP_OPTIONS.items()),
     ],
@@ -77,7 +79,7 @@ def test_a_mesh_learns(method, options, mesh_settings):
     assert [row['round'] for row in rounds] == [1, 2, 3, 4]
     assert rounds[-1]['robot_accuracy'] > 0.5, 'four classes: chance is 0.25'
     for peer in map(simulation.peer, simulation.ids):
-        assert not peer.counters
+        assert not peer.endpoint.refusals
         assert peer.state.name == 'FINISHED'
     assert sum(len(row['late']) + len(row['silent']) for row in rounds) == 0
     measured = [row['disagreement'] for row in rounds]
@@ -125,7 +127,7 @@ def faulty(settings, **arguments):
     clock.at(2.5, lambda: simulation.crash('robot_2'))
     clock.at(9.0, lambda: simulation.start('robot_2'))
     ring = nx.relabel_nodes(nx.cycle_graph(6), dict(enumerate(simulation.ids)))
-    clock.at(6.0, lambda: simulation.change_graph(ring))
+    clock.at(6.0, lambda: change_graph(simulation, ring))
     return simulation, simulation.run(until=1_000)
 
 
@@ -207,7 +209,7 @@ def test_a_peer_with_other_settings_is_named(mesh_settings):
     )
     simulation.start_all()
     simulation.run(until=1_000)
-    assert simulation.peer('robot_2').counters['robot_3', 'peer_status: another run'] > 0
+    assert simulation.peer('robot_2').endpoint.refusals['robot_3', 'peer_status: foreign run'] > 0
     last = [row for row in simulation.peer_rows['robot_2'] if row['kind'] == 'round'][-1]
     assert last['participants'] == ['robot_1', 'robot_2']
 
@@ -218,13 +220,13 @@ def test_weights_need_one_architecture(mesh_settings):
     )
     simulation.start_all()
     simulation.run(until=1_000)
-    assert simulation.peer('robot_0').counters['robot_1', 'peer_status: another run'] > 0
+    assert simulation.peer('robot_0').endpoint.refusals['robot_1', 'peer_status: foreign run'] > 0
 
 
 def test_a_mesh_that_cannot_work_says_why(mesh_settings):
     simulation = simulation_of({**mesh_settings, 'data.private': '/nowhere.npz'})
     simulation.start_all()
-    with pytest.raises(IotFlError, match='peers cannot take part'):
+    with pytest.raises(IotFlError, match='nobody can take part'):
         simulation.run()
 
 
