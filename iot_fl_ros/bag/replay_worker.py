@@ -13,14 +13,13 @@ import numpy as np
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
-from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.federation.settings import AggregatorSettings, ModelSettings
 from iot_fl_ros.federation.workers import AggregatorWorker
 from iot_fl_ros.methods.method import Participant, StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
-from iot_fl_ros.models.registry import MODELS, build_classifier
-from iot_fl_ros.training.trainer import Trainer
+from iot_fl_ros.models.registry import MODELS
+from iot_fl_ros.training.preparation import new_trainer
 
 # Epochs on the open set, where a method has them.
 _LEARNING = 'aggregator_epochs'
@@ -60,22 +59,17 @@ class ReplayWorker(AggregatorWorker):
         """The method that aggregates."""
         return self._method
 
-    @property
-    def participant(self) -> Participant:
-        """The aggregator's model and memory."""
-        return self._participant
-
     def _without_data(self, info: RunInfo, method: StarMethod) -> None:
         names = {field.name for field in dataclasses.fields(method.settings)}
         if _LEARNING in names:
             method.settings = dataclasses.replace(method.settings, **{_LEARNING: 0})
         classes, shape = len(info.class_names), tuple(info.input_shape)
-        model = build_classifier(info.model, shape, classes, derive_seed(info.seed, 'model'))
+        trainer = new_trainer(info.model, shape, classes, run_seed=info.seed, device='cpu')
         # As large as that of the run, and takes no memory.
         blank = np.broadcast_to(np.zeros((), np.float32), (info.open_set_size, *shape))
         open_set = Samples(blank, None) if info.open_set_size else None
         self._store = None
         self._test = None
-        self._participant = Participant(AGGREGATOR, Trainer(model, 'cpu'), open_set)
+        self.participant = Participant(AGGREGATOR, trainer, open_set)
         self._method = method
         self.info = info

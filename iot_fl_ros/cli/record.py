@@ -79,8 +79,7 @@ def _record(arguments: argparse.Namespace) -> int:
     topics = [*arguments.topics, *arguments.camera]
     if not (topics or arguments.fleet or arguments.all):
         raise ConfigError('nothing to record: --topics, --camera, --fleet, --all or --source')
-    # Late: importing a node changes what signals do.
-    from iot_fl_ros.nodes.recorder import main
+    from iot_fl_ros.nodes.launcher import launch
 
     values = {
         'bag': str(arguments.bag.absolute()),
@@ -94,7 +93,9 @@ def _record(arguments: argparse.Namespace) -> int:
         'max_duration': arguments.max_duration,
     }
     parameters = [f'{name}:={_yaml(value)}' for name, value in values.items()]
-    return main(['--ros-args', *(part for one in parameters for part in ('-p', one))])
+    return launch(
+        'recorder', ['--ros-args', *(part for one in parameters for part in ('-p', one))]
+    )
 
 
 def _yaml(value: object) -> str:

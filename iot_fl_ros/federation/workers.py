@@ -10,13 +10,8 @@ import secrets
 import time
 from typing import Any
 
-import numpy as np
-
-from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
-from iot_fl_ros.core.messages.fields import NO_DIGEST
-from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
@@ -24,38 +19,25 @@ from iot_fl_ros.data.split import open_samples, private_samples, test_samples
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod
-from iot_fl_ros.methods.registry import METHODS, method_of, settings_text
-from iot_fl_ros.models.registry import MODELS, build_classifier
-from iot_fl_ros.training.trainer import Trainer
-
-_MODEL_STATE = 'model.state'
-_MEMORY = 'memory.'
+from iot_fl_ros.methods.registry import METHODS, method_of
+from iot_fl_ros.methods.worker import ParticipantWorker, run_info
+from iot_fl_ros.models.registry import MODELS
+from iot_fl_ros.training.preparation import new_trainer
 
 
-class RobotWorker:
+class RobotWorker(ParticipantWorker):
     """Does the jobs of one robot."""
 
     def __init__(self, robot_id: str, settings: LearnerSettings, store: Store | None) -> None:
+        super().__init__(store)
         self._robot_id = robot_id
         self._settings = settings
-        self._store = store
         self._method: StarMethod
-        self._participant: Participant
         self._test: Samples | None = None
 
     def run(self, job: Prepare | TrainRound) -> Prepared | Trained:
         """Do `job`."""
         return self._prepare(job.info) if isinstance(job, Prepare) else self._train(job)
-
-    @property
-    def keeps(self) -> bool:
-        """Whether there is a place for checkpoints."""
-        return self._store is not None
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Write the checkpoint with the model's state."""
-        if self._store:
-            self._store.write(effect.manifest, {**effect.tensors, **kept_of(self._participant)})
 
     def _prepare(self, info: RunInfo) -> Prepared:
         data = self._settings.data
@@ -67,12 +49,13 @@ class RobotWorker:
         model = self._settings.model.name or info.model
         if not self._settings.model.name:
             MODELS.check_remote(info.model, self._settings.robot.trusted)
-        # One architecture starts from one point; another one, from its own.
-        seed = derive_seed(info.seed, 'model')
-        trainer = Trainer(
-            build_classifier(model, shape, len(info.class_names), seed),
-            self._settings.node.device,
-            private,
+        trainer = new_trainer(
+            model,
+            shape,
+            len(info.class_names),
+            run_seed=info.seed,
+            device=self._settings.node.device,
+            private=private,
         )
         if self._method.shares_state and trainer.state_size != info.state_size:
             raise DataError(
@@ -80,12 +63,12 @@ class RobotWorker:
                 f'{info.state_size}: set model.name to {info.model!r}'
             )
         open_set = self._open_set(info)
-        self._participant = Participant(self._robot_id, trainer, open_set)
-        self._method.prepare(self._participant)
+        self.participant = Participant(self._robot_id, trainer, open_set)
+        self._method.prepare(self.participant)
         if data.test:
             self._test = test_samples(data, data.robot_test_size, shape)
             self._test = self._test.with_classes(info.class_names)
-        manifest, update = self._restore(info.run_id)
+        manifest, update = self.restore_if('run_id', info.run_id) or (None, {})
         return Prepared(len(private), manifest, update)
 
     def _open_set(self, info: RunInfo) -> Samples | None:
@@ -99,26 +82,19 @@ class RobotWorker:
             )
         return open_set
 
-    def _restore(self, run_id: str) -> tuple[dict[str, Any] | None, Tensors]:
-        kept = self._store.read() if self._store else None
-        if kept is None or kept[0].get('run_id') != run_id:
-            return None, {}
-        manifest, tensors = kept
-        return manifest, restore_participant(self._participant, tensors)
-
     def _train(self, job: TrainRound) -> Trained:
         start = time.perf_counter()
         if job.sets:
-            self._method.adopt(self._participant, job.sets)
-        accuracy = self._participant.trainer.accuracy(self._test) if self._test else math.nan
+            self._method.adopt(self.participant, job.sets)
+        accuracy = self.participant.trainer.accuracy(self._test) if self._test else math.nan
         update: Tensors = {}
         loss = math.nan
         if not job.last:
-            update, loss = self._method.train(self._participant, job.round)
+            update, loss = self._method.train(self.participant, job.round)
         return Trained(update, loss, accuracy, time.perf_counter() - start)
 
 
-class AggregatorWorker:
+class AggregatorWorker(ParticipantWorker):
     """Does the jobs of the aggregator, and knows what there is to say about the run."""
 
     def __init__(
@@ -128,13 +104,14 @@ class AggregatorWorker:
         method_settings: Any,
         store: Store | None,
     ) -> None:
-        self._store = store
-        self._run_name = settings.run.name
-        data = settings.data
+        super().__init__(store)
+        run, data = settings.run, settings.data
+        self._run_name = run.name
         self._test = test_samples(data, data.test_size) if data.test else None
         needs_open = METHODS.get(method_name).needs_open_set
-        shape = self._test.shape if self._test else None
-        open_set = open_samples(data, shape) if needs_open else None
+        open_set = (
+            open_samples(data, self._test.shape if self._test else None) if needs_open else None
+        )
         names = tuple(data.class_names) or (self._test.class_names if self._test else ())
         first = self._test or open_set
         if first is None or not names:
@@ -144,40 +121,34 @@ class AggregatorWorker:
             )
         if self._test:
             self._test = self._test.with_classes(names)
-        seed = settings.run.seed
-        model = build_classifier(
-            settings.model.name, first.shape, len(names), derive_seed(seed, 'model')
+        trainer = new_trainer(
+            settings.model.name,
+            first.shape,
+            len(names),
+            run_seed=run.seed,
+            device=settings.node.device,
         )
-        self._participant = Participant(AGGREGATOR, Trainer(model, settings.node.device), open_set)
-        self.info = RunInfo(
-            stamp=0.0,
-            run_id=f'{settings.run.name}-{secrets.token_hex(4)}',
-            epoch=0,
-            method=method_name,
-            method_settings=settings_text(method_settings),
+        self.participant = Participant(AGGREGATOR, trainer, open_set)
+        self.info = run_info(
+            self.participant,
+            run_id=f'{run.name}-{secrets.token_hex(4)}',
+            method=(method_name, method_settings),
             model=settings.model.name,
-            seed=seed,
+            seed=run.seed,
             class_names=names,
             input_shape=first.shape,
-            state_size=self._participant.trainer.state_size,
-            open_set_size=len(open_set) if open_set else 0,
-            open_set_digest=open_set.digest() if open_set else NO_DIGEST,
-            rounds=settings.run.rounds,
-            heartbeat_period=settings.run.heartbeat,
+            rounds=run.rounds,
+            heartbeat=run.heartbeat,
         )
         self._method = method_of(self.info)
 
     def initial_global(self) -> Tensors:
         """Return the tensors that robots need before round 1."""
-        return self._method.initial_global(self._participant.trainer.state())
+        return self._method.initial_global(self.participant.trainer.state())
 
     def restore(self) -> tuple[dict[str, Any], Tensors] | None:
         """Return manifest and global tensors of this run's checkpoint, if there is one."""
-        kept = self._store.read() if self._store else None
-        if kept is None or kept[0].get('run_name') != self._run_name:
-            return None
-        manifest, tensors = kept
-        return manifest, restore_participant(self._participant, tensors)
+        return self.restore_if('run_name', self._run_name)
 
     def run(self, job: Aggregate | Evaluate) -> Any:
         """Do `job`; MessageError if what comes out of an aggregation could not be sent."""
@@ -185,44 +156,19 @@ class AggregatorWorker:
             return self._aggregate(job)
         if not job.tensors:
             return math.nan  # the method leaves the aggregator without a model
-        self._method.adopt(self._participant, (GlobalSet(job.round, job.tensors),))
+        self._method.adopt(self.participant, (GlobalSet(job.round, job.tensors),))
         if self._test is None or not self._method.aggregator_learns:
             return math.nan
-        return self._participant.trainer.accuracy(self._test)
+        return self.participant.trainer.accuracy(self._test)
 
     def _aggregate(self, job: Aggregate) -> Tensors:
         """Aggregate; robots would refuse a result that fails its own check, and wait forever."""
-        memory = dict(self._participant.memory)
+        memory = dict(self.participant.memory)
         try:
-            tensors = self._method.aggregate(self._participant, job.updates, job.round)
+            tensors = self._method.aggregate(self.participant, job.updates, job.round)
             self._method.check_values(tensors, job.round)
         except Exception:
-            self._participant.memory.clear()
-            self._participant.memory.update(memory)
+            self.participant.memory.clear()
+            self.participant.memory.update(memory)
             raise
         return tensors
-
-    @property
-    def keeps(self) -> bool:
-        """Whether there is a place for checkpoints."""
-        return self._store is not None
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Write the checkpoint with the model's state."""
-        if self._store:
-            self._store.write(effect.manifest, {**effect.tensors, **kept_of(self._participant)})
-
-
-def kept_of(participant: Participant) -> Tensors:
-    """Return what a checkpoint keeps of a participant: its model and its memory."""
-    memory = {_MEMORY + name: tensor for name, tensor in participant.memory.items()}
-    return {_MODEL_STATE: participant.trainer.state(), **memory}
-
-
-def restore_participant(participant: Participant, tensors: dict[str, Any]) -> Tensors:
-    """Give a participant back what its checkpoint kept; return the other tensors."""
-    participant.trainer.set_state(tensors[_MODEL_STATE])
-    for name, tensor in tensors.items():
-        if name.startswith(_MEMORY):
-            participant.memory[name.removeprefix(_MEMORY)] = np.array(tensor)
-    return {n: t for n, t in tensors.items() if n != _MODEL_STATE and not n.startswith(_MEMORY)}

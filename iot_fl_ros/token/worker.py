@@ -18,8 +18,6 @@ from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.data.split import private_samples, test_samples
-from iot_fl_ros.models.registry import build_classifier
 from iot_fl_ros.token.acceptor import Promise
 from iot_fl_ros.token.jobs import (
     Job,
@@ -33,6 +31,7 @@ from iot_fl_ros.token.jobs import (
 )
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.token import Log, Token, merged, token_specs, token_tensors
+from iot_fl_ros.training.preparation import new_trainer, own_data
 from iot_fl_ros.training.trainer import Trainer
 
 # Where a robot keeps things: a store for its promises, and one for its copy of each token.
@@ -73,17 +72,16 @@ class TramWorker:
 
     def _prepare(self) -> Prepared:
         settings, data = self._settings, self._settings.data
-        self._test = test_samples(data, data.test_size) if data.test else None
-        names = tuple(data.class_names) or (self._test.class_names if self._test else ())
-        if not names:
-            raise DataError('the classes are unknown: set data.test or data.class_names')
-        shape = self._test.shape if self._test else None
-        private = private_samples(data, names, shape)
-        if self._test:
-            self._test = self._test.with_classes(names)
-        seed = derive_seed(settings.run.seed, 'model')
-        model = build_classifier(settings.model.name, private.shape, len(names), seed)
-        self._trainer = Trainer(model, settings.node.device, private)
+        own = own_data(data, data.test_size)
+        names, private, self._test = own.class_names, own.private, own.test
+        self._trainer = new_trainer(
+            settings.model.name,
+            private.shape,
+            len(names),
+            run_seed=settings.run.seed,
+            device=settings.node.device,
+            private=private,
+        )
         trained = int(self._trainer.trained_values().sum())
         specs = token_specs(self._trainer.state_size, trained, settings.tram.momentum_bits)
         run_id = agreed_run_id(

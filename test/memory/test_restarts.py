@@ -28,7 +28,7 @@ def run(simulation):
 
 
 def memory_of(simulation, name):
-    return simulation.hosts[name]._worker._participant.memory
+    return simulation.hosts[name]._worker.participant.memory
 
 
 @pytest.mark.parametrize(('crash', 'back'), [(2.5, 4.0), (1.2, 6.9), (3.5, 3.7)])

@@ -124,7 +124,7 @@ def test_samples_of_an_earlier_time_are_not_taken_for_new_ones(collector, tmp_pa
     node = collector()
     node._info(_info(320, FOCAL))
     _look(node, 1.0)
-    node.save()
+    node.close()
     assert sorted(path.name for path in folder.iterdir()) == [
         'notes.txt', 'own.npz', 'track.npz', 'view.png',
     ]  # fmt: skip

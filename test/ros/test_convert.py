@@ -6,9 +6,9 @@ from functools import partial
 import numpy as np
 import pytest
 from hypothesis import given
+from message_examples import ALL, CHUNK
+from packet_examples import FRAME, cdr, frames, packets_of
 from rclpy.serialization import deserialize_message, serialize_message
-from test_feature_packet import FRAME, cdr, frames, packets_of
-from test_wire import ALL, CHUNK
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import TensorChunk

@@ -213,7 +213,7 @@ def test_bad_input_changes_nothing_and_is_counted(options, fleet):
         stormy.start_learner(robot_id)
     stormy.run()
     members = stormy.aggregator.machine.roster.statuses()
-    assert {i: m.status.state for i, m in members.items()} == dict.fromkeys(
+    assert {i: m.state for i, m in members.items()} == dict.fromkeys(
         stormy.ids, RobotState.FINISHED
     )
     # The robots are free now, and may even try the run that mallory announces.

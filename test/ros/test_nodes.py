@@ -30,7 +30,9 @@ def test_a_slow_robot_is_left_out_and_counted(fleet, monkeypatch):
     run = fleet(robots=3, **{'run.deadline': 1.5, 'run.rounds': 2})
     run.start_all()
     slow = run.learners['robot_1']
-    monkeypatch.setattr(slow.machine, '_chunks', lambda *args: [])  # its update never leaves
+    monkeypatch.setattr(
+        slow.machine.endpoint, 'send', lambda *args, **how: []
+    )  # its update never leaves
     run.run()
     rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
     assert rows[0]['late'] == ['robot_1']
@@ -94,7 +96,7 @@ def test_diagnostics_name_who_is_silent_and_who_is_ok(fleet):
 def test_sim_time_drives_the_run(fleet, monkeypatch):
     run = fleet(robots=2, **{'use_sim_time': True, 'run.deadline': 50.0, 'run.lease': 20.0})
     run.start_all()
-    monkeypatch.setattr(run.learners['robot_1'].machine, '_chunks', lambda *args: [])
+    monkeypatch.setattr(run.learners['robot_1'].machine.endpoint, 'send', lambda *args, **how: [])
     clock = run.node('clock')
     publisher = clock.create_publisher(Clock, '/clock', 1)
     now = [0.0]
@@ -221,8 +223,8 @@ def test_a_robot_is_deactivated_and_activated_again_in_a_run(fleet):
     run.spin_until(lambda: robot.machine.round >= 1)
     former = robot.machine
     assert robot.trigger_deactivate().name == 'SUCCESS'
-    assert robot.machine is not former
     assert robot.trigger_activate().name == 'SUCCESS'
+    assert robot.machine is not former
     run.spin_until(lambda: robot.machine.round >= 2)
     run.run()
 

@@ -53,7 +53,7 @@ def in_memory(mesh, **changes):
     simulation = MeshSimulation(MeshRunSettings.from_flat(settings))
     digests = {}
     simulation.network.join('listener', (), lambda message, size: keep(digests, message))
-    simulation.network.hear('listener', PeerChunk, tuple(simulation.ids))
+    simulation.network.subscribe('listener', PeerChunk, tuple(simulation.ids))
     simulation.start_all()
     simulation.run()
     return digests, {i: figures(rows) for i, rows in simulation.peer_rows.items()}
@@ -161,7 +161,7 @@ def test_hostile_publishers_change_nothing(mesh):
                 chunks.publish(encode(chunk))
     chunks.publish(b'\x00\x01\x00\x00')
     real.run()
-    assert sum(victim.refusals.values()) > 0
+    assert sum(victim.endpoint.refusals.values()) > 0
     expected = in_memory(real)[1]
     assert figures(real.rounds('robot_0')) == expected['robot_0']
 
@@ -189,7 +189,7 @@ def test_a_peer_of_another_run_is_named_in_its_neighbours_diagnostics(mesh):
     real.spin_until(
         lambda: (
             name in seen
-            and any(v.key == 'robot_1 peer_status: another run' for v in seen[name].values)
+            and any(v.key == 'robot_1 peer_status: foreign run' for v in seen[name].values)
         )
     )
     assert {v.key: v.value for v in seen[name].values}['missing'] == 'robot_1'

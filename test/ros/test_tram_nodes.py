@@ -180,7 +180,7 @@ def test_a_robot_that_dies_with_the_token_and_comes_back(tram):
 def hostile_messages(fleet):
     """Well-formed messages of strangers and of old times, on every topic."""
     machine = fleet.robots['robot_0'].machine
-    run_id = machine.context.run_id
+    run_id = machine.endpoint.run_id
     status = TramStatus(
         stamp=1.0,
         run_id=run_id,
@@ -205,9 +205,18 @@ def hostile_messages(fleet):
     )
     specs = machine.context.specs
     tensors = {spec.name: np.full(spec.shape, 7, spec.dtype) for spec in specs}
-    chunks = Parcel.of(tensors, round=9, model_version=0).chunks(
+    chunks = Parcel.of(tensors, token_id=0, visits=9).chunks(
         TokenChunk, run_id=run_id, sender_id='stranger', stamp=1.0, first_sequence=0
     )
+    claim = {
+        'stamp': 1.0,
+        'run_id': run_id,
+        'sender_id': 'robot_1',
+        'token_id': 0,
+        'phase': ClaimPhase.ACCEPT,
+        'fence': 77,
+        'base': 76,
+    }
     usage = (0,) * 4
     offer = TokenOffer(
         stamp=1.0,
@@ -234,11 +243,21 @@ def hostile_messages(fleet):
         offer,
         dataclasses.replace(offer, class_usage=(0,) * 9),
         dataclasses.replace(offer, token_id=5),
-        TokenClaim(stamp=1.0, run_id=run_id, sender_id='stranger', token_id=0, phase=ClaimPhase.ACCEPT, fence=77, base=76),
-        TokenClaim(stamp=1.0, run_id=run_id, sender_id='robot_1', token_id=7, phase=ClaimPhase.PREPARE, fence=77, base=76),
-        TokenVote(stamp=1.0, run_id=run_id, sender_id='stranger', candidate_id='robot_0', token_id=0, phase=ClaimPhase.PREPARE, fence=2, granted=1, promised=2),
+        TokenClaim(**{**claim, 'sender_id': 'stranger'}),
+        TokenClaim(**{**claim, 'token_id': 7, 'phase': ClaimPhase.PREPARE}),
+        TokenVote(
+            stamp=1.0,
+            run_id=run_id,
+            sender_id='stranger',
+            candidate_id='robot_0',
+            token_id=0,
+            phase=ClaimPhase.PREPARE,
+            fence=2,
+            granted=1,
+            promised=2,
+        ),
         *chunks,
-        dataclasses.replace(chunks[0], model_version=33),
+        dataclasses.replace(chunks[0], token_id=33),
     ]  # fmt: skip
 
 

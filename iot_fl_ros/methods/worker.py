@@ -1,0 +1,94 @@
+"""What the workers of all methods share: a participant, and a place for its checkpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.core.messages.fields import NO_DIGEST
+from iot_fl_ros.core.store import Store
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.methods.method import Participant
+from iot_fl_ros.methods.registry import settings_text
+
+_MODEL_STATE = 'model.state'
+_MEMORY = 'memory.'
+
+
+class ParticipantWorker:
+    """Keeps the model and the memory of `participant` beside what the machine saves."""
+
+    participant: Participant
+
+    def __init__(self, store: Store | None) -> None:
+        self._store = store
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is a place for checkpoints."""
+        return self._store is not None
+
+    def save(self, effect: SaveCheckpoint) -> None:
+        """Write the checkpoint with the participant's state."""
+        if self._store:
+            self._store.write(effect.manifest, {**effect.tensors, **self._state()})
+
+    def restore_if(self, key: str, value: str) -> tuple[dict[str, Any], Tensors] | None:
+        """Give the participant back what was kept; return manifest and tensors of the machine.
+
+        None if nothing is kept, or `key` of its manifest is not `value`.
+        """
+        kept = self._store.read() if self._store else None
+        if kept is None or kept[0].get(key) != value:
+            return None
+        manifest, tensors = kept
+        return manifest, self._restore(tensors)
+
+    def _state(self) -> Tensors:
+        memory = {_MEMORY + name: one for name, one in self.participant.memory.items()}
+        return {_MODEL_STATE: self.participant.trainer.state(), **memory}
+
+    def _restore(self, tensors: dict[str, Any]) -> Tensors:
+        self.participant.trainer.set_state(tensors[_MODEL_STATE])
+        others = {}
+        for name, tensor in tensors.items():
+            if name.startswith(_MEMORY):
+                self.participant.memory[name.removeprefix(_MEMORY)] = np.array(tensor)
+            elif name != _MODEL_STATE:
+                others[name] = tensor
+        return others
+
+
+def run_info(
+    participant: Participant,
+    *,
+    run_id: str,
+    method: tuple[str, Any],
+    model: str,
+    seed: int,
+    class_names: tuple[str, ...],
+    input_shape: tuple[int, ...],
+    rounds: int,
+    heartbeat: float,
+) -> RunInfo:
+    """Return what is constant in a run of a participant; method: its name and settings."""
+    open_set = participant.open_set
+    return RunInfo(
+        stamp=0.0,
+        run_id=run_id,
+        epoch=0,
+        method=method[0],
+        method_settings=settings_text(method[1]),
+        model=model,
+        seed=seed,
+        class_names=class_names,
+        input_shape=input_shape,
+        state_size=participant.trainer.state_size,
+        open_set_size=len(open_set) if open_set else 0,
+        open_set_digest=open_set.digest() if open_set else NO_DIGEST,
+        rounds=rounds,
+        heartbeat_period=heartbeat,
+    )
