@@ -1,4 +1,4 @@
-"""What the benchmarks of the network share: fleets that only move data, and their settings."""
+"""Fleets that only move data, and their settings: shared by the benchmarks of the network."""
 
 from __future__ import annotations
 

@@ -32,6 +32,7 @@ from iot_fl_ros.nodes.split_evaluator import EvaluatorSettings
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.topics import publisher_qos, subscription_qos
 from iot_fl_ros.split.settings import HeadNodeSettings, TailNodeSettings
+from iot_fl_ros.split.states import HEAD_TABLE, SERVICE_TABLE
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import PLACE_TABLE
 from iot_fl_ros.world.patrol import PatrolSettings
@@ -158,6 +159,10 @@ def states_page() -> str:
             *_machine('Peer of a mesh', PEER_TABLE),
             '',
             *_machine('A token, seen from one robot', PLACE_TABLE),
+            '',
+            *_machine('Head', HEAD_TABLE),
+            '',
+            *_machine('A robot at the tail', SERVICE_TABLE),
             '',
             ROBOT_NOTE,
         ]

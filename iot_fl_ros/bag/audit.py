@@ -32,7 +32,7 @@ class AuditedRound:
 
     @property
     def good(self) -> bool:
-        """Whether the recorded result follows."""
+        """True if the recorded result follows."""
         return not self.problem
 
 

@@ -37,7 +37,7 @@ _NANO = 1e-9
 
 @dataclass(frozen=True)
 class EvaluationSettings:
-    """How pictures go from head to tail."""
+    """Settings of the way from head to tail."""
 
     bits: int = setting(0, 'Bits of a feature; 0 = those of the bundle.', minimum=0, maximum=32)
     deadline: float = setting(
@@ -67,7 +67,7 @@ class Shown:
 
 @dataclass
 class LossRun:
-    """What came of one loss rate. answers: by number of the picture; None = not counted."""
+    """Outcome at one loss rate. answers: by number of the picture; None = not counted."""
 
     loss: float
     answers: dict[int, Inference]

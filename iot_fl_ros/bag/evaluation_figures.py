@@ -10,13 +10,13 @@ import numpy as np
 
 from iot_fl_ros.bag.evaluation import Evaluation, LossRun
 from iot_fl_ros.core.messages.split import Inference
-from iot_fl_ros.split.agreement import BoxAgreement
+from iot_fl_ros.split.answer_agreement import BoxAgreement
 from iot_fl_ros.split.answers import Answer
 
 
 @dataclass(frozen=True)
 class LossFigures:
-    """What a loss rate does.
+    """Figures of one loss rate.
 
     Shares are of all pictures: one without an answer counts as wrong. agreement: with the unsplit
     model; the same first class, or for detections the F1 of its objects. accuracy: of those whose

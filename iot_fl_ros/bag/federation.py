@@ -56,7 +56,7 @@ class ChunkSet:
 
 @dataclass
 class RecordedUpdate:
-    """What a robot sent in a round: announcements, and sets of pieces by their digest.
+    """Everything that a robot sent in a round: announcements, and sets of pieces by their digest.
 
     announced: when the first status with a digest came, ns.
     """
@@ -74,7 +74,7 @@ class RecordedUpdate:
 
     @property
     def whole(self) -> bool:
-        """Whether it is here as it was announced."""
+        """True if it is here as it was announced."""
         status = self.status
         found = self.sets.get(status.update_digest) if status else None
         try:
@@ -84,7 +84,7 @@ class RecordedUpdate:
 
     @property
     def arrived(self) -> int:
-        """When the update was announced and whole, ns."""
+        """Times at which the update was announced and whole, ns."""
         status = self.status
         found = self.sets.get(status.update_digest) if status else None
         return max(self.announced, found.last if found else 0)

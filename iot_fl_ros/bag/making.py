@@ -31,7 +31,7 @@ _LABEL_TYPE = 'iot_fl_ros/msg/Inference'
 
 @dataclass(frozen=True)
 class Shooting:
-    """Which pictures of `source` to take, and how. quality: of JPEGs; 0 = not compressed.
+    """Selection of pictures from `source`. quality: of JPEGs; 0 = not compressed.
 
     rate: pictures a second, by their stamps; count: at most so many, 0 = all.
     """

@@ -39,7 +39,7 @@ _WAITING = 'eligible'
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out of a round. digest: of the newest global set; accuracy: NaN = not measured.
+    """Outcome of a round. digest: of the newest global set; accuracy: NaN = not measured.
 
     tensors: empty = no update was accepted. refused: why the machine took something not.
     """

@@ -14,12 +14,13 @@ import numpy as np
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.federation.settings import AggregatorSettings, ModelSettings
+from iot_fl_ros.federation.settings import AggregatorSettings
 from iot_fl_ros.federation.workers import AggregatorWorker
 from iot_fl_ros.methods.method import Participant, StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
 from iot_fl_ros.models.registry import MODELS
 from iot_fl_ros.training.preparation import new_trainer
+from iot_fl_ros.training.settings import ModelSettings
 
 # Epochs on the open set, where a method has them.
 _LEARNING = 'aggregator_epochs'

@@ -35,7 +35,7 @@ class RawMessage(NamedTuple):
 
 @dataclass
 class Salvaged:
-    """What is known of a file after one pass.
+    """Contents of a file as far as one pass could tell.
 
     topics: name -> (type, definition, messages); bad_chunks: their check sum is wrong; lost:
     chunks that could not be read at all; whole: it has a proper end.

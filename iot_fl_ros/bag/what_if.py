@@ -28,7 +28,7 @@ _NANO = 1e-9
 
 @dataclass(frozen=True)
 class Change:
-    """What is changed. method: '' = as recorded; settings: of the method, by name.
+    """A change to a recorded run. method: '' = as recorded; settings: of the method, by name.
 
     without: robots whose updates are left out. deadline: updates that came later after the opening
     of their round, by the time of the bag, are left out too, s.
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Difference:
-    """How a round differs. Shares 0..1; NaN = there is nothing to compare.
+    """Difference of a round from the recorded one. Shares 0..1; NaN = nothing to compare.
 
     left_out: robots whose updates were accepted and are not any more. same: digests are equal.
     classes_changed: share of labels with another likeliest class. distance: mean L2 distance of

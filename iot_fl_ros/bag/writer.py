@@ -32,7 +32,7 @@ _NANO = 1_000_000_000
 
 @dataclass(frozen=True)
 class BagSettings:
-    """How a bag is written. max_bytes, max_seconds: of a file, then a new one begins; 0 = one."""
+    """Settings of a bag. max_bytes, max_seconds: of a file, then a new one begins; 0 = one."""
 
     storage: str = 'mcap'
     compression: str = 'none'
@@ -65,7 +65,7 @@ class _Topic:
 
 @dataclass
 class _Span:
-    """What a file, or the whole bag, holds: message count, first and last stamp, ns."""
+    """Extent of a file or of the whole bag: message count, first and last stamp, ns."""
 
     count: int = 0
     first: int = 0

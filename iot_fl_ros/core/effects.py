@@ -21,7 +21,7 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """Take messages of class `kind` from the namespaces of `robot_ids`, and of nobody else.
+    """Subscribe to `kind` in exactly these robots' namespaces.
 
     Replaces what was heard of that class before.
     """
@@ -32,7 +32,7 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class PreparePublisher:
-    """Get ready to send messages of class `kind` into the namespaces of `robot_ids`.
+    """Create the publishers of `kind` in the namespaces of `robot_ids` ahead of time.
 
     Discovery takes a while; what is sent before it is over is lost.
     """

@@ -65,7 +65,7 @@ class PeersChanged:
 
 @dataclass(frozen=True, slots=True)
 class GraphChanged:
-    """The links of this peer of a mesh are others now.
+    """This peer's neighbours changed.
 
     neighbours: sorted; eps: best step of the Laplacian on the new graph, 0 = not known.
     """
@@ -76,7 +76,7 @@ class GraphChanged:
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """This participant shall go away in good order."""
+    """Leave the run and shut down cleanly."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +89,10 @@ class PictureArrived:
 
 @dataclass(frozen=True, slots=True)
 class SwitchRequested:
-    """Somebody wants another bundle ('' = the same) or other bits (0 = those of the bundle).
+    """A switch to another bundle or bit width was requested.
 
-    answer: told (success, epoch in use, reason) once the switch is over.
+    bundle: '' = the same. bits: 0 = those of the bundle. answer: called with success, epoch in use
+    and reason once the switch is over.
     """
 
     bundle: str

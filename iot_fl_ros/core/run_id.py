@@ -1,4 +1,4 @@
-"""What robots without a server must agree on: it names their run."""
+"""Run ids of robots without a server: a digest of what they must agree on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state that changes only as its table says.
+"""States that change only as their tables say.
 
 Rules of all tables:
 - A pair (state, trigger) that is not in the table is a bug and raises.

@@ -63,7 +63,7 @@ _SAMPLES = DebianFiles(
 
 @dataclass(frozen=True)
 class ImageInput:
-    """How a picture becomes a model's input; ConfigError if a field makes no sense.
+    """Recipe from a picture to a model's input; ConfigError if a field makes no sense.
 
     shape: (channels, height, width), 3 channels are RGB and 1 is grey. resize: `stretch` to the
     shape, `crop` the largest part of its proportions from the middle, or `letterbox`: show all of

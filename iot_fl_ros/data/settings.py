@@ -14,7 +14,7 @@ NAME = (
 
 @dataclass(frozen=True)
 class DataSettings:
-    """Where samples come from and which of them a robot gets."""
+    """Sources of samples, and the share of them that a robot gets."""
 
     private: str = setting('fashion-mnist', f'Private labelled samples of a robot: {NAME}.')
     open: str = setting('fashion-mnist', f'Open unlabelled samples, the same everywhere: {NAME}.')

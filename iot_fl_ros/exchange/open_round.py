@@ -15,7 +15,7 @@ from iot_fl_ros.exchange.repair import FIRST_DELAY
 
 
 class UpdateContract(Protocol):
-    """What a round needs to know of the method whose updates it collects."""
+    """The part of a method that a round needs to collect updates."""
 
     def update_specs(self, round: int) -> tuple[TensorSpec, ...]:
         """Return the tensors of an update of `round`."""
@@ -29,7 +29,7 @@ class Announcement(Protocol):
 
     @property
     def robot_id(self) -> str:
-        """Whose update it is."""
+        """Id of the robot that announces."""
 
     @property
     def round(self) -> int:
@@ -49,7 +49,7 @@ A = TypeVar('A', bound=Announcement)
 
 @dataclass(frozen=True)
 class Update:
-    """What one robot contributes to a round; `samples` is the size of its private set."""
+    """Contribution of one robot to a round; `samples` is the size of its private set."""
 
     robot_id: str
     tensors: Tensors

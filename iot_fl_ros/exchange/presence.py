@@ -1,4 +1,4 @@
-"""Who is there: the last status of each participant, until it is silent for a lease."""
+"""The participants that are there: the last status of each, until it is silent for a lease."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ _MOST = 10_000
 
 
 class Status(Protocol):
-    """What presence needs of a status."""
+    """The part of a status that presence needs."""
 
     @property
     def robot_id(self) -> str:
-        """Whose status it is."""
+        """Id of the sender."""
 
     @property
     def sequence(self) -> int:
@@ -22,7 +22,7 @@ class Status(Protocol):
 
     @property
     def stamp(self) -> float:
-        """When it was sent, by the sender's clock, s."""
+        """Time of sending by the sender's clock, s."""
 
 
 S = TypeVar('S', bound=Status)

@@ -1,4 +1,4 @@
-"""When to ask again for pieces of a set of tensors that stopped arriving.
+"""Repeated requests for pieces of a set of tensors that stopped arriving.
 
 DDS repairs a lost sample only at its writer's next heartbeat, by default after 3 s, unless the
 writer sends something before. So the first requests are for one chunk: a nudge that lets DDS

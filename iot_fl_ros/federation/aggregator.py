@@ -50,9 +50,11 @@ from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.exchange.open_round import OpenRound
 from iot_fl_ros.exchange.refusals import OTHERS
 from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.federation.ending import Ending
+from iot_fl_ros.federation.evaluation import Evaluations
 from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
-from iot_fl_ros.federation.report import report_of, row_of
+from iot_fl_ros.federation.report import row_of
 from iot_fl_ros.federation.roster import Roster
 from iot_fl_ros.federation.selection.observations import observations_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
@@ -95,14 +97,12 @@ class AggregatorMachine:
         self._method = method_of(info)
         self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
         self._open: OpenRound[RobotStatus] | None = None
-        self._rows: dict[int, dict[str, Any]] = {}
-        self._evaluating: set[int] = set()
+        self._evaluations = Evaluations()
+        self._ending = Ending(settings.deadline)
         self._started = False
         self._settling = False
         self._deadline_at = 0.0
         self._plan_sequence = 0
-        self._ended_at: float | None = None
-        self._over = False
         self._info_wanted = False
         self._history = GlobalSets(self._method)
         if restored is None:
@@ -115,7 +115,8 @@ class AggregatorMachine:
         """Go on from a checkpoint."""
         self.round, self.version = manifest['round'], manifest['model_version']
         self._history.restore(manifest['sets'], tensors)
-        self._rows = {self.round: dict(manifest['row'])} if manifest['row'] else {}
+        if manifest['row']:
+            self._evaluations.hold(self.round, manifest['row'])
         self.info = dataclasses.replace(
             self.info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
         )
@@ -156,7 +157,7 @@ class AggregatorMachine:
         if not finished:
             effects.append(SetTimer(_START, self._settings.start_timeout))
         if self.round:
-            effects += self._evaluate()
+            effects.append(self._evaluate())
         return effects + (self._finish(now) if finished else [])
 
     def handle(self, event: Event, now: float) -> list[Effect]:
@@ -248,7 +249,7 @@ class AggregatorMachine:
         except MessageError as error:  # the round does not wait for it any more
             return [self.endpoint.refuse(robot_id, error.reason, str(error))]
         self.roster.missed[robot_id] = 0
-        # Who is chosen by its times learns at once that its upload is over.
+        # Time-based selection: confirm at once so that upload time is exact.
         told: list[Effect] = [self._plan(now)] if self._selector.chooses else []
         return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
 
@@ -355,7 +356,8 @@ class AggregatorMachine:
             self.roster.missed[robot_id] += 1
         observations = observations_of(closed, self._selector.timing, now)
         self._selector.observe(observations)
-        self._rows[closed.number] = row_of(closed, observations, self.traffic, now)
+        row = row_of(closed, observations, self.traffic, now)
+        self._evaluations.hold(closed.number, row)
         if not closed.accepted:
             self._states.go('no updates')
             return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
@@ -378,7 +380,7 @@ class AggregatorMachine:
             'round': self.round,
             'model_version': self.version,
             'sets': sets,
-            'row': self._rows.get(self.round),
+            'row': self._evaluations.row_of(self.round),
             'traffic': self.traffic.state(),
             **({'selector': self._selector.state()} if self._selector.chooses else {}),
         }
@@ -388,47 +390,33 @@ class AggregatorMachine:
         last = self.round >= self._settings.rounds
         self._states.go('last round saved' if last else 'saved')
         effects = self._send_newest(now) if self._fresh else []
-        assess = self._evaluate()  # of this round, while the robots are busy with the next
+        evaluate = self._evaluate()  # of this round, while the robots are busy with the next
         if last:
-            return [*effects, self._plan(now), *assess, *self._finish(now)]
+            return [*effects, self._plan(now), evaluate, *self._finish(now)]
         opened = self._open_if_possible(now)
-        return [*effects, *(opened or [self._plan(now)]), *assess]
+        return [*effects, *(opened or [self._plan(now)]), evaluate]
 
-    def _evaluate(self) -> list[Effect]:
-        self._evaluating.add(self.round)
+    def _evaluate(self) -> Effect:
         tensors = self._history.newest_tensors() if self._fresh else {}
-        return [StartJob(Evaluate(self.round, self.version, tensors))]
+        return self._evaluations.begin(self.round, self.version, tensors)
 
     @property
     def _fresh(self) -> bool:
-        """Whether the newest tensors came out of the newest round."""
+        """True if the newest tensors came out of the newest round."""
         return self._history.newest.labels['round'] == self.round
 
     def _evaluated(self, job: Evaluate, accuracy: float, now: float) -> list[Effect]:
-        self._evaluating.discard(job.round)
-        row = self._rows.pop(job.round, None)
-        if row is None:
-            return self._end_if_done(now)
-        row['accuracy'] = accuracy
-        row['model_version'] = job.model_version
-        report = report_of(row, self.info.run_id, now)
-        robots = row.pop('robots')
-        records = [Record({'kind': 'robot', 'round': job.round, **robot}) for robot in robots]
-        return [*records, Record(row), Publish(report), *self._end_if_done(now)]
+        rows = self._evaluations.done(job, accuracy, self.info.run_id, now)
+        return rows + self._end_if_done(now)
 
     def _finish(self, now: float) -> list[Effect]:
-        self._ended_at = now
+        self._ending.begin(now)
         return self._end_if_done(now)
 
     def _end_if_done(self, now: float) -> list[Effect]:
-        """End once everything is assessed and the robots have the result, or are too slow."""
-        if self._ended_at is None or self._evaluating or self._over:
+        """End once everything is measured and the robots have the result, or are too slow."""
+        if self._evaluations.pending or not self._ending.ends_now(self.roster, now):
             return []
-        done = (RobotState.FINISHED, RobotState.REFUSED)
-        waiting = [i for i, status in self.roster.statuses().items() if status.state not in done]
-        if waiting and now < self._ended_at + self._settings.deadline:
-            return []
-        self._over = True
         return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
 
     # --- sending --------------------------------------------------------------------------------

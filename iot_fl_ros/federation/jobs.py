@@ -1,4 +1,4 @@
-"""What the machines of robot and aggregator ask of their workers: jobs as values."""
+"""Jobs that the machines of robot and aggregator give their workers, as values."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TrainRound:
 
 @dataclass(frozen=True)
 class Trained:
-    """What came out; accuracy was measured after adopting, before training."""
+    """Result of a training; accuracy was measured after adopting, before training."""
 
     update: Tensors
     loss: float

@@ -1,4 +1,4 @@
-"""What is said about a round that is over: its rows in events.jsonl and its RoundReport."""
+"""Reports about a round that is over: its rows in events.jsonl and its RoundReport."""
 
 from __future__ import annotations
 

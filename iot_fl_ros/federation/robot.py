@@ -45,18 +45,18 @@ from iot_fl_ros.core.messages.federation import (
 )
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.state_table import Tracker
-from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.federation.global_inbox import GlobalInbox
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
+from iot_fl_ros.federation.membership import Membership
 from iot_fl_ros.federation.states import ROBOT_TABLE
+from iot_fl_ros.federation.upload import Upload
 from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
 
 _HEARTBEAT = 'heartbeat'
 _REPAIR = 'repair'
 _JOINING_PERIOD = 1.0
-_SILENT_BEATS = 5
 
 
 class RobotMachine:
@@ -77,29 +77,28 @@ class RobotMachine:
         self._battery = math.nan
         self.accuracy = math.nan
         self.round = 0
-        self.info: RunInfo | None = None
         self._states = Tracker(ROBOT_TABLE, RobotState.JOINING)
         self._method: StarMethod
-        self._next_info: RunInfo | None = None
-        self._plan: RoundPlan | None = None
-        self._plan_heard = -math.inf
+        self._run = Membership()
         self.tensors = GlobalInbox()
         self._learned = NO_DIGEST
-        self._update: Parcel | None = None
+        self._upload = Upload()
         self._result: Trained | None = None
-        self._trained_version = 0
         self.reason = ''
         self._samples = 0
         self._idle_since = 0.0
         self._wait_seconds = 0.0
         self._train_began = 0.0
-        self._upload_began = 0.0
-        self._upload_seconds = math.nan
 
     @property
     def robot_id(self) -> str:
         """Id of the robot."""
         return self.endpoint.id
+
+    @property
+    def info(self) -> RunInfo | None:
+        """The run that the robot is in; None before the first."""
+        return self._run.info
 
     @property
     def state(self) -> RobotState:
@@ -124,8 +123,8 @@ class RobotMachine:
                 return self.endpoint.bad(event)
             case TimerFired(name):
                 return self._repair_global(now) if name == _REPAIR else self._beat(now)
-            case JobDone(Prepare() as job, Prepared() as result):
-                return self._prepared(job, result, now)
+            case JobDone(Prepare(), Prepared() as result):
+                return self._prepared(result, now)
             case JobFailed(Prepare() as job, error):
                 return self._cannot_take_part(job, error, now)
             case JobDone(TrainRound() as job, Trained() as result):
@@ -151,7 +150,7 @@ class RobotMachine:
             case GlobalChunk():
                 return self._global_chunk(message, now)
             case ChunkRequest() if message.receiver_id == self.robot_id:
-                kept = [self._update] if self._update else []
+                kept = [self._upload.parcel] if self._upload.parcel else []
                 return self.endpoint.answer(message, TensorChunk, kept, now)
         return []
 
@@ -163,25 +162,7 @@ class RobotMachine:
         return effects
 
     def _run_info(self, info: RunInfo, now: float) -> list[Effect]:
-        current = self.info
-        if current and info.run_id == current.run_id:
-            if info.epoch < current.epoch:
-                raise MessageError('old epoch', f'epoch {info.epoch} after {current.epoch}')
-            if _constants(info) == _constants(current):
-                self.info = info
-                return []
-        if current and not self._may_change_run(now):
-            # Latched info comes only once: keep it until the current run is over or silent.
-            self._next_info = info
-            raise MessageError('foreign run', f'run {info.run_id!r} during {current.run_id!r}')
-        return self._join(info, now)
-
-    def _may_change_run(self, now: float) -> bool:
-        assert self.info is not None
-        if self.state in (RobotState.PREPARING, RobotState.TRAINING):
-            return False  # the worker is busy; asked again at the next heartbeat
-        silent = now - self._plan_heard > _SILENT_BEATS * self.info.heartbeat_period
-        return silent or self.state in (RobotState.FINISHED, RobotState.REFUSED)
+        return self._join(info, now) if self._run.is_new(info, self.state, now) else []
 
     def _join(self, info: RunInfo, now: float) -> list[Effect]:
         try:
@@ -193,46 +174,34 @@ class RobotMachine:
                 self.reason = str(error)[:255]
             raise MessageError('unusable', str(error)) from error
         self._states.go('run info' if self.state is RobotState.JOINING else 'new run')
-        self.info, self._next_info = info, None
+        self._run.join(info, now)
         self.endpoint.run_id = info.run_id
-        if self._plan and self._plan.run_id != info.run_id:
-            self._plan = None
         self.tensors.join(self._method)
-        if self._plan:
-            self.tensors.plan(self._plan.model_digest, self._plan.round)
-        self._update, self._result = None, None
-        self._trained_version, self.round = 0, 0
-        self._plan_heard = now
+        if self._run.plan:
+            self.tensors.plan(self._run.plan.model_digest, self._run.plan.round)
+        self._upload, self._result = Upload(), None
+        self.round = 0
         self.reason = ''
         return [StartJob(Prepare(info)), self._status(now), *self._early(now)]
 
     def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
-        if self.info is None:
-            self._plan = plan  # latched topics may arrive in any order
+        if not self._run.take_plan(plan, now):
             return []
-        if plan.run_id != self.info.run_id:
-            raise MessageError('foreign run', f'plan of run {plan.run_id!r}')
-        known = self._plan
-        if known and (plan.epoch, plan.sequence) <= (known.epoch, known.sequence):
-            raise MessageError('old plan', f'plan {plan.epoch}.{plan.sequence} is not new')
-        if plan.round > self.info.rounds:
-            raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
-        self._plan, self._plan_heard = plan, now
         self.tensors.plan(plan.model_digest, plan.round)
         early = self._early(now)
         if self.state is RobotState.UPLOADING:
             if plan.round > self.round:
                 self._states.go('round over')
-                self._upload_seconds = math.nan
+                self._upload.given_up()
             elif self.robot_id in plan.accepted:
                 self._states.go('accepted')
-                self._upload_seconds = max(0.0, now - self._upload_began)
+                self._upload.accepted(now)
         return early + self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
-        if (self.info is None or self._plan is None) and self.tensors.keep_early(chunk):
+        if (self.info is None or self._run.plan is None) and self.tensors.keep_early(chunk):
             return []
-        if self.info is None or self._plan is None or chunk.run_id != self.info.run_id:
+        if self.info is None or self._run.plan is None or chunk.run_id != self.info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
         if self.state is RobotState.REFUSED or not self.tensors.take(chunk):
             return []
@@ -242,7 +211,7 @@ class RobotMachine:
 
     def _advance(self, now: float) -> list[Effect]:
         """Start whatever the plan and the tensors at hand allow."""
-        plan = self._plan
+        plan = self._run.plan
         if plan is None or self.info is None or plan.run_id != self.info.run_id:
             return []
         if self.state not in (RobotState.READY, RobotState.UPLOADING):
@@ -277,7 +246,7 @@ class RobotMachine:
             tensors.use_up()  # distilled once; weights are adopted again after a lost round
         return [StartJob(job)]
 
-    def _prepared(self, job: Prepare, result: Prepared, now: float) -> list[Effect]:
+    def _prepared(self, result: Prepared, now: float) -> list[Effect]:
         self._samples = result.samples
         self._idle_since = now
         manifest = result.manifest
@@ -285,15 +254,13 @@ class RobotMachine:
             self._states.go('prepared')
             return [self._status(now), *self._advance(now)]
         self.round = manifest['round']
-        self._trained_version = manifest['model_version']
-        self._update = Parcel.of(
-            result.update, round=self.round, model_version=self._trained_version
-        )
+        version = manifest['model_version']
+        self._upload.put(result.update, self.round, version)
         self._result = Trained(result.update, *manifest['measures'])
         self.accuracy = self._result.accuracy
         if not self._method.shares_state:
             # The model behind the checkpoint has learned from these: they need not come again.
-            self.tensors.learned(bytes.fromhex(manifest['learned']), self._trained_version)
+            self.tensors.learned(bytes.fromhex(manifest['learned']), version)
         self._states.go('prepared with update')
         return [*self._send_update(now), *self._advance(now)]
 
@@ -309,17 +276,16 @@ class RobotMachine:
         # By the clock of the run, which is virtual in a fleet in memory.
         result = dataclasses.replace(result, seconds=max(0.0, now - self._train_began))
         self.accuracy = result.accuracy
-        self._trained_version = job.model_version
+        self._upload.model_version = job.model_version
         if job.last:
             self._result = Trained({}, math.nan, result.accuracy, result.seconds)
             self._states.go('final tensors adopted')
             return [self._status(now), RunEnded()]
         self.round = job.round
         self._result = result
-        self._update = Parcel.of(result.update, round=job.round, model_version=job.model_version)
-        assert self.info is not None
+        self._upload.put(result.update, job.round, job.model_version)
         manifest = {
-            'run_id': self.info.run_id,
+            'run_id': self.endpoint.run_id,
             'round': job.round,
             'model_version': job.model_version,
             'measures': [result.loss, result.accuracy, result.seconds],
@@ -331,14 +297,15 @@ class RobotMachine:
         self._states.go('cannot take part' if job.last else 'training failed')
         self.reason = error[:255]
         self.round = job.round  # not again in this round
-        self._update, self._result = None, None
+        self._upload.clear()
+        self._result = None
         return [Warn('training', f'training failed: {error}'), self._status(now)]
 
     def _saved(self, now: float) -> list[Effect]:
         self._states.go('update saved')
         self._idle_since = now
         effects = self._send_update(now)
-        if self._plan and self._plan.round > self.round:
+        if self._run.plan and self._run.plan.round > self.round:
             self._states.go('round over')
         return [*effects, *self._advance(now)]
 
@@ -347,9 +314,9 @@ class RobotMachine:
     def _beat(self, now: float) -> list[Effect]:
         period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
         effects: list[Effect] = [SetTimer(_HEARTBEAT, period), self._status(now)]
-        if self._next_info and self._may_change_run(now):
-            info, self._next_info = self._next_info, None
-            effects += self.endpoint.guard(info, lambda kept: self._run_info(kept, now))
+        waiting = self._run.take_waiting(self.state, now)
+        if waiting:
+            effects += self.endpoint.guard(waiting, lambda info: self._run_info(info, now))
         return effects
 
     def _expect_global(self) -> list[Effect]:
@@ -369,9 +336,9 @@ class RobotMachine:
         return [self.endpoint.request(AGGREGATOR, digest, missing, now), *effects]
 
     def _send_update(self, now: float) -> list[Effect]:
-        assert self._update is not None
-        self._upload_began = now
-        return [self._status(now), *self.endpoint.send(TensorChunk, self._update, now)]
+        assert self._upload.parcel is not None
+        self._upload.begin(now)
+        return [self._status(now), *self.endpoint.send(TensorChunk, self._upload.parcel, now)]
 
     def _status(self, now: float, state: RobotState | None = None) -> Publish:
         result = self._result
@@ -384,8 +351,8 @@ class RobotMachine:
                 state=self.state if state is None else state,
                 reason=self.reason,
                 round=self.round,
-                model_version=self._trained_version,
-                update_digest=self._update.digest if self._update else NO_DIGEST,
+                model_version=self._upload.model_version,
+                update_digest=self._upload.digest,
                 samples=self._samples,
                 loss=result.loss if result else math.nan,
                 accuracy=result.accuracy if result else math.nan,
@@ -393,22 +360,8 @@ class RobotMachine:
                 wait_seconds=self._wait_seconds,
                 bytes_received=self.endpoint.bytes_received,
                 bytes_sent=self.endpoint.bytes_sent,
-                upload_seconds=self._upload_seconds,
+                upload_seconds=self._upload.seconds,
                 battery=self._battery,
                 tags=self._tags,
             )
         )
-
-
-def _constants(info: RunInfo) -> tuple:
-    """Return what may not change when an aggregator comes back on the same run."""
-    return (
-        info.method,
-        info.method_settings,
-        info.model,
-        info.seed,
-        info.class_names,
-        info.input_shape,
-        info.state_size,
-        info.open_set_digest,
-    )

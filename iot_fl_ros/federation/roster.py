@@ -11,7 +11,7 @@ _AVAILABLE = (RobotState.READY, RobotState.UPLOADING)
 
 
 class Roster(Presence[RobotStatus]):
-    """Who is there. missed: rounds that a robot was asked for and did not answer in time."""
+    """The robots that are there. missed: rounds that a robot did not answer in time, in a row."""
 
     def __init__(self, lease: float) -> None:
         super().__init__(lease)

@@ -10,14 +10,13 @@ from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, setti
 from iot_fl_ros.data.settings import DataSettings
 from iot_fl_ros.federation.selection.settings import SelectSettings
 from iot_fl_ros.methods.registry import method_settings
+from iot_fl_ros.training.settings import ModelSettings, NodeSettings, RobotSettings, RunBasics
 
 
 @dataclass(frozen=True)
-class RunSettings:
-    """What the aggregator decides about a run."""
+class RunSettings(RunBasics):
+    """Settings of a run, decided by the aggregator."""
 
-    name: str = setting('run', 'Name of the run; names its output folder and its messages.')
-    seed: int = setting(0, 'Seed of every random choice.', minimum=0)
     rounds: int = setting(10, 'Number of rounds.', minimum=1)
     robots: int = setting(1, 'Robots to wait for before the first round.', minimum=1)
     quorum: int = setting(
@@ -26,60 +25,18 @@ class RunSettings:
     deadline: float = setting(
         120.0, 'Time after which a round closes without the rest, s.', minimum=0.01
     )
-    start_timeout: float = setting(
-        60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
-    )
     settle: float = setting(
         0.0,
-        'Time between the coming of the last robot that is waited for and the first round, s: '
-        'until DDS has told everybody of everybody, a recorder misses messages.',
+        'Delay after the last awaited robot joins, s: gives DDS time to discover; until then a '
+        'recorder misses messages.',
         minimum=0.0,
     )
-    heartbeat: float = setting(1.0, 'Period of plans and statuses, s.', minimum=0.01)
-    lease: float = setting(5.0, 'Silence after which a robot counts as gone, s.', minimum=0.02)
-    output: str = setting('', 'Folder for events, summary and checkpoints; empty = none.')
     resume: bool = setting(True, 'Continue from the checkpoint in `output` if there is one.')
 
 
 @dataclass(frozen=True)
-class ModelSettings:
-    """Which model the run trains."""
-
-    name: str = setting('dsfl_mnist_cnn', 'Model registry name or `module:factory`.')
-
-
-@dataclass(frozen=True)
-class NodeSettings:
-    """How a process uses its machine."""
-
-    device: str = setting('auto', 'Torch device.', choices=('cpu', 'cuda', 'auto'))
-    threads: int = setting(1, 'Torch threads of the process.', minimum=1)
-    fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
-    use_events_executor: bool = setting(
-        True, "Spin with rclpy's EventsExecutor, which costs less."
-    )
-    exit_when_finished: bool = setting(False, 'End the process when the run is over.')
-
-
-@dataclass(frozen=True)
-class RobotSettings:
-    """What is a robot's own."""
-
-    id: str = setting('', 'Robot id; empty = its namespace.')
-    ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
-    trusted: list = setting(
-        [], 'Methods and models by dotted path that the aggregator may name; registered ones may.'
-    )
-    tags: list = setting([], 'What the robot says of itself, see select.tags.')
-    battery_topic: str = setting(
-        'battery_state', 'Topic of its sensor_msgs/BatteryState; empty = none.'
-    )
-    checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
-
-
-@dataclass(frozen=True)
 class RobotModelSettings:
-    """Which model a robot trains."""
+    """The model that a robot trains."""
 
     name: str = setting('', 'Model registry name or `module:factory`; empty = that of the run.')
 

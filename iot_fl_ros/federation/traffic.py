@@ -9,7 +9,7 @@ from iot_fl_ros.core.messages.federation import RobotStatus
 
 
 class Traffic:
-    """What the aggregator received from each sender, and what robots say they received."""
+    """Bytes that the aggregator received from each sender, and that robots say they received."""
 
     def __init__(self) -> None:
         self._up: Counter[str] = Counter()

@@ -14,8 +14,8 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.data.parts import open_samples, private_samples, test_samples
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.data.split import open_samples, private_samples, test_samples
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod

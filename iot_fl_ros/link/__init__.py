@@ -1,1 +1,1 @@
-"""What a network does to packets: loss processes, delays, and what retransmission costs."""
+"""Networks as packets see them: loss processes, delays, and the cost of retransmission."""

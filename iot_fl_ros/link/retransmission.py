@@ -1,4 +1,4 @@
-"""What asking again costs: packets that are sent until they arrive, or a few times."""
+"""The cost of retransmission: packets that are sent until they arrive, or a few times."""
 
 from __future__ import annotations
 

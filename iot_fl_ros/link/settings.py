@@ -9,7 +9,7 @@ from iot_fl_ros.core.config import setting
 
 @dataclass(frozen=True)
 class LinkSettings:
-    """What happens to packets between sender and receiver."""
+    """Settings of a link between sender and receiver."""
 
     loss: float = setting(0.0, 'Share of packets lost.', minimum=0.0, maximum=1.0)
     burst: float = setting(
@@ -35,5 +35,5 @@ class LinkSettings:
 
     @property
     def ideal(self) -> bool:
-        """Whether this link does nothing to packets."""
+        """True if this link does nothing to packets."""
         return not (self.loss or self.trace or self.delay or self.jitter or self.rate)

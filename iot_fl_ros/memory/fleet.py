@@ -1,4 +1,4 @@
-"""What every fleet in one process has: a clock, a network, hosts that crash and come back."""
+"""The base of every fleet in one process: a clock, a network, hosts that crash and come back."""
 
 from __future__ import annotations
 

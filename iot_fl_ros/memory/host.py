@@ -40,7 +40,7 @@ from iot_fl_ros.memory.network import Network
 
 
 class Machine(Protocol):
-    """What a host needs of a state machine."""
+    """The part of a state machine that a host needs."""
 
     def start(self, now: float) -> list[Effect]:
         """Return the first effects."""
@@ -50,7 +50,7 @@ class Machine(Protocol):
 
 
 class Worker(Protocol):
-    """What does the jobs of a machine."""
+    """Does the jobs of a machine."""
 
     def run(self, job: Any) -> Any:
         """Do a job; return its result."""

@@ -43,7 +43,7 @@ class RadioNetwork(Network):
 
 
 class TrueDisagreement:
-    """What no peer can see: how far the models of all peers are apart after each round."""
+    """Disagreement among the models of all peers after each round, which no peer can see."""
 
     def __init__(self, peers: int) -> None:
         self._peers = peers

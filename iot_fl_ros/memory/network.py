@@ -24,7 +24,7 @@ Deliver = Callable[[Any, int], None]
 
 @dataclass(frozen=True)
 class Faults:
-    """What may happen to a message: probabilities of loss and repetition, delays in s.
+    """Faults of a network: probabilities of loss and repetition, delays in s.
 
     Random delays reorder messages. `until`: virtual time after which the network is well.
     """
@@ -37,7 +37,7 @@ class Faults:
 
 
 class Uplink(Protocol):
-    """What messages go through before the network carries them."""
+    """A radio that messages go through before the network carries them."""
 
     def leaves(self, message: WireMessage, size: int, now: float) -> float | None:
         """Return when a message of `size` bytes that is published now has left its sender, s.

@@ -52,7 +52,7 @@ class ResourceSettings:
 
 
 class Resources:
-    """What the robots of one fleet can do in each round, the same for the same seed."""
+    """Speed and rate of the robots of one fleet in each round, the same for the same seed."""
 
     def __init__(self, settings: ResourceSettings, robots: Sequence[str], seed: int) -> None:
         self._settings = settings

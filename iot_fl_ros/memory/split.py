@@ -41,7 +41,7 @@ _TAIL, _READER = 'edge', 'reader'
 
 @dataclass(frozen=True)
 class WorkTimes:
-    """How long work takes in virtual time, s."""
+    """Durations of work in virtual time, s."""
 
     head: float = 0.005
     tail: float = 0.005
@@ -61,7 +61,7 @@ class Sent:
 
 
 class Worker(Protocol):
-    """Who does jobs."""
+    """Does jobs."""
 
     def run(self, job: Any) -> Any:
         """Do a job."""

@@ -1,4 +1,4 @@
-"""Who are neighbours in a mesh: graphs by name, from a file, and what their spectrum says."""
+"""Neighbours in a mesh: graphs by name or from a file, and what their spectrum says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TRIES = 1_000
 
 @dataclass(frozen=True)
 class Links:
-    """What one peer has to know of the graph.
+    """The part of the graph that one peer has to know.
 
     eps: best step of the Laplacian, 0 = the graph is not known as a whole.
     """

@@ -1,4 +1,4 @@
-"""What a peer asks of its worker: jobs as values."""
+"""Jobs that a peer gives its worker, as values."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class PreparePeer:
 
 @dataclass(frozen=True)
 class PeerReady:
-    """What a peer knows of its run; manifest and update are those of its checkpoint, if any.
+    """A prepared peer; manifest and update are those of its checkpoint, if any.
 
     warning: what the operator should know about the graph; empty = nothing.
     """
@@ -42,7 +42,7 @@ class TrainPeer:
 
 @dataclass(frozen=True)
 class PeerTrained:
-    """What came out."""
+    """Result of a training."""
 
     update: Tensors
     loss: float
@@ -60,7 +60,7 @@ class Mix:
 
 @dataclass(frozen=True)
 class Mixed:
-    """What came out; links: new ones, if the graph has changed; warning: why it has not."""
+    """Result of mixing; links: new ones, if the graph has changed; warning: why it has not."""
 
     accuracy: float
     disagreement: float

@@ -1,4 +1,4 @@
-"""Who is near: what a peer knows about others from their statuses, and from their absence."""
+"""The neighbours of a peer, from their statuses and from their absence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said about the rounds of a mesh: rows of one peer, and those of all peers together."""
+"""Reports about the rounds of a mesh: rows of one peer, and those of all peers together."""
 
 from __future__ import annotations
 

@@ -9,39 +9,30 @@ from typing import Any
 from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.data.settings import DataSettings
-from iot_fl_ros.federation.settings import ModelSettings, NodeSettings
 from iot_fl_ros.methods.method import MeshMethod
 from iot_fl_ros.methods.registry import DEFAULT_MESH_METHOD, method_settings
 from iot_fl_ros.training.energy import EnergySettings
+from iot_fl_ros.training.settings import ModelSettings, NodeSettings, RobotIdSettings, RunBasics
 
 GRAPHS = ('line', 'ring', 'star', 'grid', 'erdos_renyi', 'full', 'file', 'discovery')
 WEIGHTS = ('metropolis', 'laplacian')
 
 
 @dataclass(frozen=True)
-class PeerRunSettings:
-    """What all peers must say alike about a run, and how long they wait for each other."""
+class PeerRunSettings(RunBasics):
+    """Settings of a run that all peers share, and how long they wait for each other."""
 
     name: str = setting('mesh', 'Name of the run; peers of other runs are left alone.')
-    seed: int = setting(0, 'Seed of every random choice; the same on every peer.', minimum=0)
     rounds: int = setting(10, 'Number of rounds; the same on every peer.', minimum=1)
     deadline: float = setting(
         120.0, "Time for which neighbours' updates are awaited, s.", minimum=0.01
-    )
-    start_timeout: float = setting(
-        60.0, 'Time after which a peer starts with the neighbours that are there, s.', minimum=0.0
-    )
-    heartbeat: float = setting(1.0, 'Period of statuses, s.', minimum=0.01)
-    lease: float = setting(5.0, 'Silence after which a neighbour counts as gone, s.', minimum=0.02)
-    output: str = setting(
-        '', 'Folder for events, summary and checkpoints of each peer; empty = none.'
     )
     resume: bool = setting(True, 'Continue from the checkpoint in `output` if there is one.')
 
 
 @dataclass(frozen=True)
 class MeshSettings:
-    """Who exchanges with whom, and with which weights."""
+    """The graph of a mesh, and the weights of its links."""
 
     graph: str = setting(
         'ring', 'Who are neighbours; discovery = whoever is heard.', choices=GRAPHS
@@ -71,14 +62,6 @@ class MeshSettings:
 
 
 @dataclass(frozen=True)
-class PeerRobotSettings:
-    """Who the peer is."""
-
-    id: str = setting('', 'Robot id; empty = its namespace.')
-    ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
-
-
-@dataclass(frozen=True)
 class PeerSettings:
     """Settings of a peer, besides `method.*`."""
 
@@ -88,7 +71,7 @@ class PeerSettings:
     data: DataSettings = field(default_factory=DataSettings)
     energy: EnergySettings = field(default_factory=EnergySettings)
     node: NodeSettings = field(default_factory=NodeSettings)
-    robot: PeerRobotSettings = field(default_factory=PeerRobotSettings)
+    robot: RobotIdSettings = field(default_factory=RobotIdSettings)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.run_id import agreed_run_id
 from iot_fl_ros.core.store import Store
+from iot_fl_ros.data.parts import open_samples
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.data.split import open_samples
 from iot_fl_ros.mesh.graph import LinkSource
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.settings import MeshRunSettings

@@ -50,7 +50,7 @@ class CmfdSettings:
     )
     selection: str = setting('none', 'Open samples that a peer labels.', choices=SELECTIONS)
     selection_quantile: float = setting(
-        0.125, 'Share of its own samples that a peer takes for strange, for density_ratio.',
+        0.125, 'Quantile of own density ratios used as threshold, for density_ratio.',
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
     local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)

@@ -1,4 +1,4 @@
-"""How far the predictions of several models are apart."""
+"""Disagreement among the predictions of several models."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class DsFlSettings:
     )
     selection: str = setting('none', 'Open samples that a robot labels.', choices=SELECTIONS)
     selection_quantile: float = setting(
-        0.125, 'Share of its own samples that a robot takes for strange, for density_ratio.',
+        0.125, 'Quantile of own density ratios used as threshold, for density_ratio.',
         minimum=0.0, maximum=1.0,
     )  # fmt: skip
     ambiguity: float = setting(
@@ -193,7 +193,7 @@ class DsFl(StarMethod):
     def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Distil: train on the open samples of the newest set's round with their global labels.
 
-        A set that cannot be decoded teaches nothing.
+        A set that cannot be decoded is ignored.
         """
         newest = sets[-1].round
         indices, labels = np.zeros(0, np.int64), np.zeros(0, np.float32)

@@ -37,7 +37,7 @@ class FedOptSettings(FedAvgSettings):
 
 
 class _FedOpt(FedAvg):
-    """What both share; the moments are in the aggregator's memory."""
+    """The base of both; the moments are in the aggregator's memory."""
 
     Settings = FedOptSettings
     settings: FedOptSettings

@@ -1,4 +1,4 @@
-"""What a federated method is: the contract between its maths and the machines that run it."""
+"""The contract between the maths of a federated method and the machines that run it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class GlobalSet:
 
 @dataclass(frozen=True)
 class Participant:
-    """Who computes: a robot or the aggregator, with its model and its view of the open set.
+    """A robot or the aggregator, with its model and its view of the open set.
 
     prepared: what `Method.prepare` computed; made again after a restart.
     memory: what the method keeps from round to round; a part of the checkpoint. probe: samples

@@ -1,4 +1,4 @@
-"""What the workers of all methods share: a participant, and a place for its checkpoint."""
+"""The base of the workers of all methods: a participant, and a place for its checkpoint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class ParticipantWorker:
 
     @property
     def keeps(self) -> bool:
-        """Whether there is a place for checkpoints."""
+        """True if there is a place for checkpoints."""
         return self._store is not None
 
     def save(self, effect: SaveCheckpoint) -> None:

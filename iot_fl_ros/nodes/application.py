@@ -1,4 +1,4 @@
-"""What a process runs: its nodes, on one executor, and the worker threads that they share."""
+"""The nodes of a process, on one executor, and the worker threads that they share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from iot_fl_ros.ros.worker import WorkerThread
 
 
 class ProcessNode(Protocol):
-    """What a process needs of a node."""
+    """The part of a node that a process needs."""
 
     @property
     def finished(self) -> bool:
-        """Whether the process may end by itself."""
+        """True if the process may end by itself."""
 
     def start(self) -> None:
         """Begin; IotFlError if it cannot."""
@@ -55,7 +55,7 @@ class Application:
 
     @property
     def finished(self) -> bool:
-        """Whether all nodes have done what they were started for."""
+        """True if all nodes have done what they were started for."""
         return all(node.finished for node in self.nodes)
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""What every node around a state machine is: a lifecycle node with a driver and diagnostics.
+"""The base of every node around a state machine: a lifecycle, a driver and diagnostics.
 
 activate begins to take part, deactivate leaves in good order; a robot that needs its processor for
 something else is deactivated and activated again later, and then begins anew.
@@ -29,7 +29,7 @@ METHOD_PREFIX = 'method.'
 
 
 class ProcessSettings(Protocol):
-    """How a process uses its machine."""
+    """Settings of a process on its computer."""
 
     @property
     def threads(self) -> int:
@@ -37,7 +37,7 @@ class ProcessSettings(Protocol):
 
     @property
     def use_events_executor(self) -> bool:
-        """Whether to spin with rclpy's EventsExecutor."""
+        """True to spin with rclpy's EventsExecutor."""
 
 
 class ParticipantNode(ManagedNode):

@@ -52,12 +52,12 @@ class PatrolNode(Node):
 
     @property
     def finished(self) -> bool:
-        """Whether the route is done and the process is to end then."""
+        """True if the route is done and the process is to end then."""
         return self.route_done and self.settings.exit_when_finished
 
     @property
     def route_done(self) -> bool:
-        """Whether the route is done."""
+        """True if the route is done."""
         return self.patrol is not None and self.patrol.finished
 
     def close(self) -> None:

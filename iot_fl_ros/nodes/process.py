@@ -1,4 +1,4 @@
-"""How a node's process lives: it starts quietly, spins, and ends with code 0 when asked to.
+"""The life of a node's process: it starts quietly, spins, and ends with code 0 when asked to.
 
 Imported first, before anything slow, so that a signal during the imports is also obeyed.
 """
@@ -35,14 +35,14 @@ def catch_signals() -> None:
 
 
 class Application(Protocol):
-    """What a process runs: its nodes, their start, whether it wants to end, its orderly end."""
+    """The contents of a process: its nodes, their start and their orderly end."""
 
     nodes: Sequence[Any]
     use_events_executor: bool
 
     @property
     def finished(self) -> bool:
-        """Whether the process may end by itself."""
+        """True if the process may end by itself."""
 
     def start(self) -> None:
         """Begin; the nodes are in the executor. IotFlError if it cannot."""

@@ -90,7 +90,7 @@ class SimulatorNode(Node):
 
     @property
     def finished(self) -> bool:
-        """Whether the time to simulate is over, or nothing sensible is left to simulate."""
+        """True if the time to simulate is over, or nothing sensible is left to simulate."""
         return self._broken is not None or 0 < self.settings.duration <= self.simulation.time
 
     def close(self) -> None:

@@ -39,7 +39,7 @@ _WARN_PERIOD = 10.0
 
 
 class Machine(Protocol):
-    """What the driver needs of a state machine."""
+    """The part of a state machine that the driver needs."""
 
     def start(self, now: float) -> list[Effect]:
         """Return the first effects."""
@@ -49,11 +49,11 @@ class Machine(Protocol):
 
 
 class Worker(Protocol):
-    """What does the jobs of a machine. `keeps`: it has a place for checkpoints."""
+    """Does the jobs of a machine. `keeps`: it has a place for checkpoints."""
 
     @property
     def keeps(self) -> bool:
-        """Whether `save` does anything."""
+        """True if `save` does anything."""
 
     def run(self, job: Any) -> Any:
         """Do a job; return its result."""

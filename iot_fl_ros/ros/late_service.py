@@ -34,7 +34,7 @@ class LateService:
         return response
 
     def _send_later(self, response: Any, header: Any) -> None:
-        """What the executor calls behind the callback."""
+        """Take the executor's call behind the callback."""
         if id(response) in self._open:
             self._open[id(response)] = header
         else:

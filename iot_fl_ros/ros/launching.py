@@ -1,4 +1,4 @@
-"""What our launch files share: the usual arguments and how one of our nodes is started.
+"""Shared by our launch files: the usual arguments, and the start of one of our nodes.
 
 Only launch files import this: `launch` has no wheel, so nothing else may.
 """

@@ -1,4 +1,4 @@
-"""How DDS uses the network: the Fast DDS settings of our processes, chosen by name.
+"""Fast DDS settings of our processes, chosen by name.
 
 A profile is an XML file in config/network, once for Fast DDS 2 (Jazzy) and once for Fast DDS 3
 (Kilted). A profile that the user's environment names already is kept.

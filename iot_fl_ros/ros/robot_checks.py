@@ -123,7 +123,7 @@ def _host_and_port(server: str) -> tuple[str, str]:
 
 @dataclass
 class _Heard:
-    """What came of a topic: sizes, B, and differences of arrival and stamp, s."""
+    """Messages of a topic: sizes, B, and differences of arrival and stamp, s."""
 
     sizes: list[int] = field(default_factory=list)
     ages: list[float] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Where the package's launch and config files are."""
+"""The folder of the package's launch and config files."""
 
 from __future__ import annotations
 

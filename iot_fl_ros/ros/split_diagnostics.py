@@ -1,4 +1,4 @@
-"""What heads and tails say on /diagnostics."""
+"""/diagnostics of heads and tails."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _MAX_DETECTIONS = 300
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """What belongs into an answer: classes of a classifier, smallest score of a detection."""
+    """Contents of an answer: classes of a classifier, smallest score of a detection."""
 
     classes: int = 5
     threshold: float = 0.5

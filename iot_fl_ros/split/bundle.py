@@ -34,7 +34,7 @@ _JSON, _WEIGHTS = 'bundle.json', 'weights.safetensors'
 
 @dataclass(frozen=True)
 class Architecture:
-    """How to build the cut model: a registered model (or `module:function`) and where to cut.
+    """Recipe of the cut model: a registered model (or `module:function`) and where to cut.
 
     bottleneck: channels that cross instead of those of the split point; 0 = none.
     """
@@ -59,7 +59,7 @@ class Architecture:
 
 @dataclass(frozen=True)
 class Bundle:
-    """What a bundle's folder holds. tuning: how it was made, for people."""
+    """Contents of a bundle's folder. tuning: how it was made, for people."""
 
     name: str
     architecture: Architecture

@@ -109,7 +109,7 @@ class FeatureCodec:
 
     @property
     def fixed_range(self) -> bool:
-        """Whether levels mean the same in every frame."""
+        """True if levels mean the same in every frame."""
         return self.spec.range == 'channel' and self.spec.bits in LEVEL_BITS
 
     @cached_property

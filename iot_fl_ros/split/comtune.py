@@ -29,7 +29,7 @@ Outputs = torch.Tensor | tuple[torch.Tensor, ...]
 
 @dataclass(frozen=True)
 class LossSettings:
-    """Which losses the model is tuned for."""
+    """Losses that the model is tuned for."""
 
     low: float = setting(
         0.0, 'Smallest share of packets lost; drawn anew for each sample from low..high.',

@@ -1,8 +1,6 @@
 """The head's state machine: which pictures become packets, and how a switch is agreed.
 
-States: no epoch in use (the first is still being prepared), one in use, one in use and the next
-offered. Packets of the next epoch go out only after the tail has said that it is ready for it, so
-no frame falls between the two.
+States and transitions: `split.states`.
 """
 
 from __future__ import annotations
@@ -31,9 +29,11 @@ from iot_fl_ros.core.events import (
 )
 from iot_fl_ros.core.messages.feature_packet import MAX_NAME, FramePackets
 from iot_fl_ros.core.messages.split import SplitInfo, SplitStatus, TailState, check_bundle_name
+from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
+from iot_fl_ros.split.states import HEAD_TABLE, LOADING, SWITCHING, HeadState
 from iot_fl_ros.split.statistics import Rate, Recent
 
 _SWITCH, _ANNOUNCE = 'switch', 'announce'
@@ -62,6 +62,7 @@ class HeadMachine:
         self.session = session
         self._deadline = deadline
         self._switch_timeout = switch_timeout
+        self._states = Tracker(HEAD_TABLE, HeadState.IDLE)
         self._active: _Epoch | None = None
         self._offered: _Epoch | None = None
         self._request: SwitchRequested | None = None
@@ -82,8 +83,13 @@ class HeadMachine:
         return self.endpoint.id
 
     @property
+    def state(self) -> HeadState:
+        """Current state."""
+        return self._states.state
+
+    @property
     def info(self) -> SplitInfo | None:
-        """What is in use; None before the first switch."""
+        """The announcement in use; None before the first switch."""
         return self._active.info if self._active else None
 
     def start(self, now: float) -> list[Effect]:
@@ -106,8 +112,7 @@ class HeadMachine:
             case JobDone(LoadBundle() as job, bundle) if job is self._loading:
                 return self._offer(bundle, now)
             case JobFailed(LoadBundle() as job, error) if job is self._loading:
-                self._loading = None
-                return self._switch_over(False, error)
+                return self._not_loaded(error)
             case MessageArrived():
                 return self.endpoint.take(event, lambda message: self._status(message, now))
             case TimerFired(name) if name == _SWITCH:
@@ -173,7 +178,7 @@ class HeadMachine:
         return packets
 
     def _switch_requested(self, request: SwitchRequested) -> list[Effect]:
-        if self._request is not None and self._active:
+        if self.state in SWITCHING:
             request.answer(False, self._epoch_in_use, 'another switch is under way')
             return []
         bundle = request.bundle or (self._active.info.bundle if self._active else '')
@@ -188,22 +193,29 @@ class HeadMachine:
         if self._request is not None:
             # No edge has taken the first one yet: it need not be waited for.
             self._request.answer(False, 0, 'replaced by another request')
+        self._states.go('switch requested')
         self._request = request
         self._loading = LoadBundle(bundle, request.bits)
         return [StartJob(self._loading, background=True)]
 
     def _offer(self, bundle: Bundle, now: float) -> list[Effect]:
-        self._loading = None
         try:
             info = self._announcement(bundle, now)
         except MessageError as error:  # of names that are too long, or the like
-            return self._switch_over(False, f'{bundle.name} cannot be announced: {error}')
+            return self._not_loaded(f'{bundle.name} cannot be announced: {error}')
+        self._states.go('loaded')
+        self._loading = None
         self._next_epoch += 1
         self._offered = _Epoch(info, bundle)
         effects: list[Effect] = [Publish(info)]
         if self._active:
             return [*effects, SetTimer(_SWITCH, self._switch_timeout)]
         return effects  # the first one waits for an edge as long as it takes
+
+    def _not_loaded(self, reason: str) -> list[Effect]:
+        self._states.go('cannot be loaded')
+        self._loading = None
+        return self._switch_over(False, reason)
 
     def _announcement(self, bundle: Bundle, now: float) -> SplitInfo:
         layout = bundle.codec.layout
@@ -239,11 +251,14 @@ class HeadMachine:
                 return self._withdraw(now, reason)
             # It stays on offer: another edge, or this one with the bundle, may yet take it.
             retry = SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)
-            return [Warn('refused', reason), retry, *self._switch_over(False, reason)]
+            effects: list[Effect] = [Warn('refused', reason), retry]
+            # A request is for what is still being loaded, if something is.
+            return effects if self.state in LOADING else effects + self._switch_over(False, reason)
+        self._states.go('edge is ready')
         self._active, self._offered = offered, None
         self.refused = ''
-        if self._loading:
-            return [CancelTimer(_ANNOUNCE)]  # the request is for what is still being loaded
+        if self.state in LOADING:
+            return [CancelTimer(_ANNOUNCE)]
         return [CancelTimer(_SWITCH), CancelTimer(_ANNOUNCE), *self._switch_over(True, '')]
 
     def _served(self, status: SplitStatus) -> list[Effect]:
@@ -265,6 +280,7 @@ class HeadMachine:
         """Give up the offered epoch; the latched info is again that of the one in use."""
         if self._offered is None or self._active is None:
             return []
+        self._states.go('refused or timeout')
         self._offered = None
         return [
             CancelTimer(_SWITCH), Publish(self._active.info), *self._switch_over(False, reason)

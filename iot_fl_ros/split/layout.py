@@ -1,4 +1,4 @@
-"""Where each element of a frame's features lies: which packet, which byte, which bits of it.
+"""The place of each element of a frame's features: packet, byte, and bits of it.
 
 Bytes of all packets form one array [packets * packet_bytes]. Byte j holds 8/bits elements; slot s
 of it, in the bits from s * bits on, is row s of `order`. So packing is a few operations on whole
@@ -27,7 +27,7 @@ ORDERS = ('interleaved', 'sequential')
 
 @dataclass(frozen=True)
 class PacketLayout:
-    """How `elements` numbers of `bits` bits are laid into packets.
+    """Layout of `elements` numbers of `bits` bits in packets.
 
     min_packets: a small frame is spread over at least so many packets (not more than it has
     bytes), since a frame in one packet is lost whole.

@@ -18,7 +18,7 @@ _HEADER, _SIZE = slice(0, 3), slice(9, 11)
 
 @dataclass(frozen=True, slots=True)
 class ReceivedFrame:
-    """What arrived of a frame: all that its answer needs.
+    """The part of a frame that arrived: all that its answer needs.
 
     payload: uint8 [packets, packet_bytes], zeros where nothing arrived; arrived: bool [packets].
     """
@@ -65,7 +65,7 @@ class OpenFrame:
 
     @property
     def complete(self) -> bool:
-        """Whether all packets are there."""
+        """True if all packets are there."""
         return self.count == len(self._arrived)
 
     def add(self, packet: FeaturePacket) -> None:

@@ -50,7 +50,7 @@ class SplitSettings:
 
 @dataclass(frozen=True)
 class CodecSettings:
-    """How features become packets."""
+    """Settings of the codec between features and packets."""
 
     bits: int = setting(2, 'Bits of a feature: 1, 2, 4, 8, 16 (float16) or 32 (float32).')
     range: str = setting(

@@ -1,4 +1,4 @@
-"""What came of showing pictures to a head, as figures in a JSON file."""
+"""Results of showing pictures to a head, as figures in a JSON file."""
 
 from __future__ import annotations
 

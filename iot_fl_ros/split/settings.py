@@ -13,7 +13,7 @@ BUNDLE_DIR = '~/.local/share/iot_fl_ros/bundles'
 
 @dataclass(frozen=True)
 class SplitNodeSettings:
-    """How a process of split inference runs."""
+    """Settings of a process of split inference."""
 
     bundle_dir: str = setting(
         BUNDLE_DIR, 'Folder with one sub-folder per bundle; head and tail need the same bundles.'

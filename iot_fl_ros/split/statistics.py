@@ -1,4 +1,4 @@
-"""What a head or a tail knows about its traffic and its times."""
+"""Statistics of a head's or a tail's traffic and times."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ class Recent:
 
 
 class Rate:
-    """How often something happens, over its last times."""
+    """Frequency of something, over its last times."""
 
     def __init__(self) -> None:
         self._times: collections.deque[float] = collections.deque(maxlen=50)
@@ -101,7 +101,7 @@ class Rate:
 
 @dataclass
 class TailStatistics:
-    """What the tail knows about one robot. frames: counts by what became of them."""
+    """Statistics of the tail about one robot. frames: counts by what became of them."""
 
     loss: PacketLoss = field(default_factory=PacketLoss)
     latency: Recent = field(default_factory=Recent)

@@ -1,5 +1,6 @@
 """The tail's state machine: from packets to answers, each by its frame's deadline.
 
+States of a robot and transitions: `split.states`.
 A frame is open from its first packet until it is complete or so near its deadline that only the
 time for the tail itself is left. Then it waits for the worker, at most one frame per robot: a
 newer one takes the place of an older one. All waiting frames go through the tail together.
@@ -22,10 +23,12 @@ from iot_fl_ros.core.events import (
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
+from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
+from iot_fl_ros.split.states import SERVICE_TABLE, ServiceState
 from iot_fl_ros.split.statistics import TailStatistics
 
 _DUE = 'due'
@@ -53,13 +56,16 @@ _CLOCK_TOLERANCE = 0.5
 
 @dataclass
 class _Robot:
-    """What the tail knows about one robot.
+    """A robot as the tail knows it.
 
     epochs: at most two, the one in use and the next or, after a switch, the one before: packets
     may overtake each other.
     """
 
     info: SplitInfo
+    states: Tracker[ServiceState] = field(
+        default_factory=lambda: Tracker(SERVICE_TABLE, ServiceState.PREPARING)
+    )
     epochs: dict[int, tuple[SplitInfo, PreparedTail]] = field(default_factory=dict)
     frames: dict[int, OpenFrame] = field(default_factory=dict)
     closed: dict[int, None] = field(default_factory=dict)  # in order
@@ -94,7 +100,7 @@ class TailMachine:
 
     @property
     def statistics(self) -> dict[str, TailStatistics]:
-        """What is known about each robot."""
+        """Statistics of each robot."""
         return {robot_id: robot.statistics for robot_id, robot in self._robots.items()}
 
     def start(self, now: float) -> list[Effect]:
@@ -142,7 +148,9 @@ class TailMachine:
         robot.epochs = {e: p for e, p in robot.epochs.items() if e <= info.epoch}
         known = robot.epochs.get(info.epoch)
         if known is not None and replace(known[0], stamp=info.stamp) == info:
+            robot.states.go('known epoch')
             return [Publish(self._status(info, TailState.READY, '', now))]
+        robot.states.go('next epoch' if robot.epochs else 'first epoch')
         return [*farewell, StartJob(PrepareTail(info), background=True)]
 
     def _make_room(self, now: float) -> list[Effect]:
@@ -160,6 +168,7 @@ class TailMachine:
         robot = self._robots.get(info.robot_id)
         if robot is None or robot.info != info:
             return []  # overtaken by a later announcement
+        robot.states.go('prepared')
         in_use = max((epoch for epoch in robot.epochs if epoch < info.epoch), default=None)
         robot.epochs = {e: p for e, p in robot.epochs.items() if e == in_use}
         robot.epochs[info.epoch] = (info, prepared)
@@ -169,8 +178,10 @@ class TailMachine:
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
         self.endpoint.refusals.add(info.robot_id, 'refused split')
         robot = self._robots.get(info.robot_id)
-        if robot is not None and robot.info == info and not robot.epochs:
-            del self._robots[info.robot_id]
+        if robot is not None and robot.info == info:
+            robot.states.go('cannot be prepared')
+            if robot.states.state is ServiceState.REFUSED:
+                del self._robots[info.robot_id]
         return [
             Publish(self._status(info, TailState.REFUSED, reason[:250], now)),
             Warn(f'refuse {info.robot_id}', f'{info.robot_id} is not served: {reason}'),

@@ -26,7 +26,7 @@ _SHIFT = 4  # pixels, as usual for CIFAR-10
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train: SGD with momentum, one cycle of the learning rate over all epochs."""
+    """Schedule: SGD with momentum, one cycle of the learning rate over all epochs."""
 
     epochs: int = setting(10, 'Passes over the training samples.', minimum=1)
     batch_size: int = setting(128, 'Samples a step.', minimum=2)
@@ -42,7 +42,7 @@ class TrainingSettings:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What an epoch of training gave."""
+    """Result of an epoch."""
 
     number: int
     of: int

@@ -1,4 +1,4 @@
-"""What a robot has promised about each token: the rules that keep a token from being forked.
+"""Promises of a robot about each token: the rules that keep a token from being forked.
 
 They are those of Paxos (Lamport, 2001), with a majority of all robots of the fleet.
 

@@ -1,4 +1,4 @@
-"""How many mini-batches each robot trains in a cycle, so that all classes are used equally.
+"""Mini-batches of each robot in a cycle, so that all classes are used equally.
 
 Tram-FL, arXiv 2610.07859: minimise sigma(L + sum_i x_i u_i), where L counts the samples of each
 class used so far, u_i those of one mini-batch of robot i, and sigma is the variance over classes.

@@ -1,4 +1,4 @@
-"""What the machines of one Tram-FL robot share."""
+"""State that the machines of one Tram-FL robot share."""
 
 from __future__ import annotations
 

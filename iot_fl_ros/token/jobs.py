@@ -1,10 +1,10 @@
-"""What a Tram-FL robot asks of its worker: jobs as values."""
+"""Jobs that a Tram-FL robot gives its worker, as values."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
+from iot_fl_ros.core.messages.token import TokenClaim
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.token.acceptor import Promise
 from iot_fl_ros.token.token import Token
@@ -28,10 +28,10 @@ class Prepared:
 
 @dataclass(frozen=True)
 class KeepPromise:
-    """Make promises durable; `after` says what waits for it. Result: None."""
+    """Make promises durable; the claim waits for it. Result: None."""
 
     promises: tuple[Promise, ...]
-    after: Any
+    claim: TokenClaim
 
 
 @dataclass(frozen=True)

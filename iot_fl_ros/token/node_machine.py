@@ -86,7 +86,7 @@ class NodeMachine:
 
     @property
     def state(self) -> TramState:
-        """What the robot is doing."""
+        """State of the robot, for its status."""
         if self._refused:
             return TramState.REFUSED
         places = {token.place for token in self.tokens}
@@ -220,7 +220,7 @@ class NodeMachine:
 
     def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
         match job:
-            case KeepPromise(after=claim):
+            case KeepPromise(claim=claim):
                 machine = self.tokens[claim.token_id]
                 held = machine.holds
                 effects = machine.promised(claim, now)
@@ -235,7 +235,7 @@ class NodeMachine:
 
     def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
         match job:
-            case KeepPromise(after=claim):
+            case KeepPromise(claim=claim):
                 warn = Warn('disk', f'a promise is not on disk, so it is not made: {error}')
                 return [warn, *self.tokens[claim.token_id].not_promised(claim, now)]
             case KeepToken(token):

@@ -49,7 +49,7 @@ class Ballot:
 
 @dataclass(frozen=True)
 class Step:
-    """What to do next, and how a claim of this robot's own ended, if it did.
+    """Effects of a step, and how a claim of this robot's own ended, if it did.
 
     won: the claim that a majority has accepted; lost: there is no majority for it.
     """

@@ -1,4 +1,4 @@
-"""Who is there: what a Tram-FL robot knows of the others from their statuses."""
+"""The robots that are there, as a Tram-FL robot knows them from their statuses."""
 
 from __future__ import annotations
 

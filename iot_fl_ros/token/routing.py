@@ -1,4 +1,4 @@
-"""Where a token goes next, and how long it trains there.
+"""The next stop of a token, and how long it trains there.
 
 cycle: arXiv 2610.07859, section on allocation and routing. dynamic: one hop at a time, after the
 first version, arXiv 2308.04762. load_aware: after arXiv 2506.09769, simplified: whole

@@ -11,16 +11,19 @@ from iot_fl_ros.core.errors import ConfigError, MessageError
 from iot_fl_ros.core.messages.token import MAX_TOKENS
 from iot_fl_ros.core.names import check_robot_id, robot_ids
 from iot_fl_ros.data.settings import DataSettings
-from iot_fl_ros.federation.settings import ModelSettings, NodeSettings, RobotSettings
 from iot_fl_ros.training.energy import EnergySettings
+from iot_fl_ros.training.settings import ModelSettings, NodeSettings, RobotSettings, RunBasics
 
 
 @dataclass(frozen=True)
-class TramRunSettings:
-    """One run and its clocks."""
+class TramRunSettings(RunBasics):
+    """One run and its clocks; robots that hear no status for a lease take a token over."""
 
     name: str = setting('tram', 'Name of the run; names its messages.')
-    seed: int = setting(0, 'Seed of every random choice.', minimum=0)
+    heartbeat: float = setting(0.5, 'Period of statuses, s.', minimum=0.01)
+    lease: float = setting(
+        5.0, 'Silence after which a holder has lost its token, s.', minimum=0.05
+    )
     updates: int = setting(2_000, 'Mini-batches that each token is trained on.', minimum=1)
     target: float = setting(
         1.0, 'Test accuracy after which a token is not trained any more.', minimum=0.0, maximum=1.0
@@ -28,19 +31,11 @@ class TramRunSettings:
     test_every: int = setting(
         100, 'Mini-batches after which the holder tests the model on data.test.', minimum=1
     )
-    heartbeat: float = setting(0.5, 'Period of statuses, s.', minimum=0.01)
-    lease: float = setting(
-        5.0, 'Silence after which a holder has lost its token, s.', minimum=0.05
-    )
-    start_timeout: float = setting(
-        60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
-    )
-    output: str = setting('', 'Folder for events; each robot has its own in it; empty = none.')
 
 
 @dataclass(frozen=True)
 class TramSettings:
-    """How tokens travel and train (arXiv 2308.04762 and 2610.07859; defaults are the paper's)."""
+    """Travel and training of tokens (arXiv 2308.04762, 2610.07859; the paper's defaults)."""
 
     robots: list = setting(
         [], 'Ids of all robots; more than half of them decide who holds. Empty = `tram.count`.'

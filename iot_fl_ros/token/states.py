@@ -1,6 +1,9 @@
-"""Where a token is, as far as one robot is concerned, and every transition between places.
+"""Places of a token as one robot sees it, and every transition between them.
 
-Rules: see `core.state_table`.
+Theory of operation. A robot that is offered a token receives its pieces, keeps them on disk, and
+claims the right to hold it (Paxos, see `token.acceptor`). With a majority it waits for its worker,
+trains, saves, and offers the token to the next robot of the route, until that one's claim is
+accepted. Whoever learns of a later holder lets go. Rules: see `core.state_table`.
 """
 
 from __future__ import annotations

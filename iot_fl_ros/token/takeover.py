@@ -1,4 +1,4 @@
-"""When a robot may claim a token that nobody offered to it."""
+"""The right of a robot to claim a token that nobody offered to it."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ _SPAN = 'velocity_range'
 
 @dataclass(frozen=True)
 class Log:
-    """What a token knows of its way. position: its robot on the route; -1 = no plan yet.
+    """The way of a token so far and its plan. position: its robot on the route; -1 = no plan yet.
 
     class_usage: samples of each class that it was trained on.
     """

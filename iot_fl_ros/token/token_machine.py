@@ -68,12 +68,12 @@ class TokenMachine:
 
     @property
     def place(self) -> Place:
-        """Where the token is."""
+        """Place of the token."""
         return self._places.state
 
     @property
     def holds(self) -> bool:
-        """Whether this robot holds the token."""
+        """True if this robot holds the token."""
         return self.place in HELD
 
     @property
@@ -309,7 +309,7 @@ class TokenMachine:
         return [warn, *self._pass_on('training failed')]
 
     def _pass_on(self, trigger: str) -> list[Effect]:
-        """What came is the result of this holder too; on disk first, as if it were trained."""
+        """Take what came as the result of this holder too, on disk first."""
         self._places.go(trigger)
         self.token = dataclasses.replace(self.token, base=self.fence, trained=True)
         return [self.keep()]

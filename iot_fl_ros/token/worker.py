@@ -50,7 +50,7 @@ class TramWorker:
 
     @property
     def keeps(self) -> bool:
-        """Whether SaveCheckpoint effects are of use; this worker keeps things by jobs."""
+        """False: this worker keeps things by jobs, not by SaveCheckpoint effects."""
         return False
 
     def save(self, effect: SaveCheckpoint) -> None:

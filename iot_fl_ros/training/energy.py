@@ -43,7 +43,7 @@ class Joules:
 
     @property
     def active(self) -> float:
-        """What learning costs above idling."""
+        """Energy of learning above idling."""
         return self.compute + self.transmit + self.receive
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.seeds import derive_seed
+from iot_fl_ros.data.parts import private_samples, test_samples
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.data.settings import DataSettings
-from iot_fl_ros.data.split import private_samples, test_samples
 from iot_fl_ros.models.registry import build_classifier
 from iot_fl_ros.training.trainer import Trainer
 

@@ -19,7 +19,7 @@ _PREDICT_BATCH = 500
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train: epochs, samples a batch, SGD learning rate.
+    """Schedule of a training: epochs, samples a batch, SGD learning rate.
 
     proximal: mu of the term mu/2 |w - w_start|^2 in the loss (FedProx). balance: tau of logit
     adjustment on private samples (Menon et al., arXiv 2007.07314, equation 10): a robot that has

@@ -1,4 +1,4 @@
-"""How long a robot has been there and has computed, and the energy that follows."""
+"""Time that a robot has been there and has computed, and the energy that follows."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ _VIEW_SIZE = (640, 480)
 
 @dataclass(frozen=True)
 class PlanarPose:
-    """Where a robot is: time, s, x, y, m, and yaw, rad."""
+    """Pose of a robot: time, s, x, y, m, and yaw, rad."""
 
     time: float
     x: float

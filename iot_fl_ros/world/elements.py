@@ -1,4 +1,4 @@
-"""What we read of an SDFormat file, as values. Lengths in m, angles in rad, poses as matrices."""
+"""Elements of an SDFormat file as values. Lengths in m, angles in rad, poses as matrices."""
 
 from __future__ import annotations
 

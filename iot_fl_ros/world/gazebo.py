@@ -1,4 +1,4 @@
-"""What Gazebo and its ROS bridge are told, for launch/gazebo.launch.py."""
+"""Arguments of Gazebo and its ROS bridge, for launch/gazebo.launch.py."""
 
 from __future__ import annotations
 

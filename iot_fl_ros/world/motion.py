@@ -1,4 +1,4 @@
-"""How a robot of the simulation moves, by the truth and by its wheels."""
+"""Motion of a robot of the simulation, by the truth and by its wheels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which boards a camera sees, where in its picture, and what each looks like to a classifier.
+"""Boards that a camera observes: their place in the picture and their look to a classifier.
 
 The simulator's ground truth takes the place of a detector and of a person who labels: poses of
 the boards come from the world file, the pose of the robot from the simulator.
@@ -26,7 +26,7 @@ _INSET = 0.9  # of a board's half side: where lines of sight end
 
 @dataclass(frozen=True)
 class SightRules:
-    """Which boards count as seen: at least `pixels` high and wide, within `angle` of face on."""
+    """A board counts if it is `pixels` high and wide at least, within `angle` of face on."""
 
     pixels: float = 24.0
     angle: float = math.radians(55)

@@ -1,4 +1,4 @@
-"""When a simulation is due to go on: its pace against the wall's clock, and what it publishes."""
+"""Pace of a simulation against the wall's clock, and times of what it publishes."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _FAILURES = 2  # times of being stuck on the way to a waypoint until something e
 
 @dataclass(frozen=True)
 class PatrolSettings:
-    """How a robot patrols."""
+    """Settings of a patrol."""
 
     route: list[str] = setting(
         [], 'Rooms to visit in order, 0 to 3; empty = the one where the robot is.'
@@ -46,7 +46,7 @@ class PatrolSettings:
 
 
 class State(enum.Enum):
-    """What the robot is doing."""
+    """States of a patrol."""
 
     TURN = 'turn'
     DRIVE = 'drive'
@@ -94,7 +94,7 @@ class Patrol:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nowhere left to go."""
+        """True if there is nowhere left to go."""
         return self.state is State.END
 
     def handle(self, x: float, y: float, yaw: float, now: float) -> Velocity:

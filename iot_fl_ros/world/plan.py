@@ -43,7 +43,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a board hangs: its centre x, y, m, and the direction that it faces, rad."""
+    """Place of a board: its centre x, y, m, and the direction that it faces, rad."""
 
     room: int
     x: float

@@ -24,7 +24,7 @@ from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.memory.split import SplitSimulation
 from iot_fl_ros.ros.convert import decode, encode
-from iot_fl_ros.split.agreement import BoxAgreement
+from iot_fl_ros.split.answer_agreement import BoxAgreement
 
 LABEL = 'iot_fl_ros/msg/Inference'
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.data import fashion_mnist
+from iot_fl_ros.data.parts import open_samples, private_samples
 from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.data.settings import DataSettings
-from iot_fl_ros.data.split import open_samples, private_samples
 
 
 @pytest.fixture

@@ -55,21 +55,21 @@ def job(step):
 
 def test_a_claim_goes_out_when_its_own_promise_is_on_disk(proposer):
     step = proposer.stand(5, 100.0)
-    claim = job(step).after
+    claim = job(step).claim
     assert not claims(step)
     assert not claims(proposer.repeat(100.3)), 'a timer that was left over'
     for robot in 'bcd':
         assert not proposer.voted(vote(claim, robot), 100.4).won
     assert proposer.number == 6
     taken = proposer.promised(claim, 100.5)
-    assert job(taken).after.phase == ClaimPhase.ACCEPT, 'the votes were kept'
+    assert job(taken).claim.phase == ClaimPhase.ACCEPT, 'the votes were kept'
 
 
 def test_asked_taken_won(proposer):
-    ask = job(proposer.stand(5, 100.0)).after
+    ask = job(proposer.stand(5, 100.0)).claim
     assert claims(proposer.promised(ask, 100.0)) == [ask]
     assert not proposer.voted(vote(ask, 'b'), 100.1).effects
-    take = job(proposer.voted(vote(ask, 'c'), 100.1)).after
+    take = job(proposer.voted(vote(ask, 'c'), 100.1)).claim
     assert take == dataclasses.replace(ask, phase=ClaimPhase.ACCEPT)
     assert claims(proposer.promised(take, 100.2)) == [take]
     assert not proposer.voted(vote(ask, 'd'), 100.3).won
@@ -79,7 +79,7 @@ def test_asked_taken_won(proposer):
 
 
 def test_refused_by_half_it_gives_way(proposer):
-    ask = job(proposer.stand(5, 100.0)).after
+    ask = job(proposer.stand(5, 100.0)).claim
     proposer.promised(ask, 100.0)
     steps = [proposer.voted(vote(ask, robot, 0), 100.1) for robot in 'bcd']
     assert [step.lost for step in steps] == [False, False, True]
@@ -88,14 +88,14 @@ def test_refused_by_half_it_gives_way(proposer):
 
 
 def test_a_claim_that_nobody_answers_is_given_up(proposer):
-    ask = job(proposer.stand(5, 100.0)).after
+    ask = job(proposer.stand(5, 100.0)).claim
     proposer.promised(ask, 100.0)
     assert claims(proposer.repeat(100.5)) == [ask]
     assert proposer.repeat(100.0 + LEASE).lost
 
 
 def test_absurd_numbers_are_refused(proposer):
-    ask = job(proposer.stand(5, 100.0)).after
+    ask = job(proposer.stand(5, 100.0)).claim
     with pytest.raises(MessageError, match='far ahead'):
         proposer.voted(dataclasses.replace(vote(ask, 'b'), promised=1 << 60), 100.1)
     with pytest.raises(MessageError, match='fencing number'):

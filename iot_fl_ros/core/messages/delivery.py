@@ -1,4 +1,4 @@
-"""How a message gets from its senders to its readers: declared beside its fields, followed by all.
+"""The way of a message from its senders to its readers, declared beside its fields.
 
 QoS profiles, roles, the in-memory network and the tables of the documentation come from here.
 RELIABLE alone is not delivery: what a KEEP_LAST history overwrites is gone. Where a loss would
@@ -28,7 +28,7 @@ EXCHANGING = (Role.AGGREGATOR, Role.ROBOT, Role.PEER, Role.TRAM)
 
 @dataclass(frozen=True)
 class Delivery:
-    """Who sends and who reads a message, and what the transport promises.
+    """Senders and readers of a message, and what the transport promises.
 
     robot_topic: the topic is in the namespace of a robot, not in the
     fleet's. reliable: lost samples are repeated. latched: the last ones are kept for readers that

@@ -60,7 +60,7 @@ class RobotState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunInfo(WireMessage):
-    """What stays constant during one run."""
+    """Constants of one run."""
 
     TOPIC: ClassVar[str] = 'run_info'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.AGGREGATOR,), (Role.ROBOT,), latched=True)
@@ -128,7 +128,7 @@ class RoundPlan(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RobotStatus(WireMessage):
-    """What a robot is doing."""
+    """Status of a robot."""
 
     TOPIC: ClassVar[str] = 'robot_status'
     DELIVERY: ClassVar[Delivery] = Delivery(
@@ -181,7 +181,7 @@ class GlobalChunk(TensorChunk):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RoundReport(WireMessage):
-    """How one round went."""
+    """Result of one round."""
 
     TOPIC: ClassVar[str] = 'round_report'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.AGGREGATOR,), ())

@@ -41,7 +41,7 @@ class PeerState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeerStatus(WireMessage):
-    """What a peer is doing."""
+    """Status of a peer."""
 
     TOPIC: ClassVar[str] = 'peer_status'
     DELIVERY: ClassVar[Delivery] = Delivery(

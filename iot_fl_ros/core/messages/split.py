@@ -41,7 +41,7 @@ class TailState(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitInfo(WireMessage):
-    """How to read a robot's feature packets."""
+    """Key to a robot's feature packets."""
 
     TOPIC: ClassVar[str] = 'split_info'
     DELIVERY: ClassVar[Delivery] = Delivery(
@@ -75,7 +75,7 @@ class SplitInfo(WireMessage):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitStatus(WireMessage):
-    """What the tail makes of a SplitInfo."""
+    """Answer of the tail to a SplitInfo."""
 
     TOPIC: ClassVar[str] = 'split_status'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (Role.HEAD,), latched=True, depth=100)

@@ -72,7 +72,7 @@ class TokenPhase(IntEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TramStatus(WireMessage):
-    """What a robot is doing, and its promises about the tokens."""
+    """Status of a robot, and its promises about the tokens."""
 
     TOPIC: ClassVar[str] = 'tram_status'
     DELIVERY: ClassVar[Delivery] = Delivery(
@@ -174,7 +174,7 @@ class TokenClaim(WireMessage):
     base: UInt64
 
     def check(self) -> None:
-        """What it builds upon is older than itself."""
+        """`base` must be below `fence`."""
         _check_token(self.token_id)
         check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)

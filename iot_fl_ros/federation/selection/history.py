@@ -1,4 +1,4 @@
-"""What is known of the times of one robot, from what was seen of it.
+"""Estimates of the times of one robot, from what was observed of it.
 
 A time that was not seen to its end (a missed deadline) is a lower bound. A time is estimated by
 all the time that was waited over the number of times it came to its end: the maximum likelihood
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Observation:
-    """What one round showed of one robot, s. NaN = nothing; at_least: the time was longer."""
+    """Times of one robot in one round, s. NaN = nothing; at_least: the time was longer."""
 
     round: int
     train: float
@@ -25,7 +25,7 @@ class Observation:
 
     @property
     def whole(self) -> bool:
-        """Whether the robot was seen from its start to its end."""
+        """True if the robot was observed from its start to its end."""
         return not self.train_at_least and not self.upload_at_least and self.upload >= 0
 
 
@@ -90,7 +90,7 @@ class CensoredSums:
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """What is known of a robot now. asked: weighted number of rounds; rate: mean of 1/s."""
+    """Estimated times of a robot. asked: weighted number of rounds; rate: mean of 1/s."""
 
     asked: float = 0.0
     rates: float = 0.0

@@ -1,4 +1,4 @@
-"""What a closed round shows of the robots that it asked."""
+"""Observations of the robots that took part in a closed round."""
 
 from __future__ import annotations
 

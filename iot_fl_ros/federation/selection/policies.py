@@ -46,7 +46,7 @@ class SelectionInput:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """What a greedy choice weighs: times that it believes, and a bonus in s."""
+    """A robot as a greedy choice weighs it: estimated times, and a bonus in s."""
 
     seconds: Seconds
     bonus: float = 0.0
@@ -67,7 +67,7 @@ def at_random(given: SelectionInput) -> list[str]:
 
 
 def fedcs(given: SelectionInput) -> list[str]:
-    """Ask those with whom the round is shortest, if their means are true."""
+    """Select the robots that make the shortest round, by their estimated means."""
     return _greedy(given, {i: _Candidate(_means(k)) for i, k in given.known.items()})
 
 
@@ -138,7 +138,7 @@ def _seen(given: SelectionInput) -> list[str]:
 
 
 def _greedy(given: SelectionInput, candidates: Mapping[str, _Candidate]) -> list[str]:
-    """Take, again and again, who adds least time (less its bonus) to the round.
+    """Greedily add the robot that lengthens the round least, less its bonus.
 
     With `round_time`, who would make the round longer than that is left out; somebody is asked.
     """

@@ -1,4 +1,4 @@
-"""What the aggregator uses to choose whom to ask, and to remember how it went."""
+"""Chooses the participants of each round and remembers how it went."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ class ParticipantSelector:
 
     @property
     def chooses(self) -> bool:
-        """Whether times matter to it: not if everybody is asked."""
+        """True if times matter to the choice: not if everybody takes part."""
         return self._settings.policy != 'all'
 
     @property
     def timing(self) -> str:
-        """How uploads share the radio."""
+        """Sharing of the radio among uploads: serial or parallel."""
         return self._settings.timing
 
     def eligible(self, statuses: Mapping[str, RobotStatus]) -> list[str]:

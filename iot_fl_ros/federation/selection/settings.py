@@ -11,7 +11,7 @@ POLICY_NAMES = ('all', 'random', 'fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl'
 
 @dataclass(frozen=True)
 class SelectSettings:
-    """Which of the available robots a round asks."""
+    """Settings of the selection of participants."""
 
     policy: str = setting(
         'all',

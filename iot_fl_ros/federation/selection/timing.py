@@ -1,4 +1,4 @@
-"""How long a round lasts, given how long each of its robots trains and uploads.
+"""Duration of a round, from how long each of its robots trains and uploads.
 
 Serial: one radio channel, uploads go one after the other (FedCS, arXiv 1804.08333). Parallel:
 every robot has a channel of its own, as on a Wi-Fi that is not full. The way down is left out.
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Seconds(NamedTuple):
-    """How long a robot trains and uploads, s; an upload waits for nothing but its own bytes."""
+    """Training and upload time of a robot, s; an upload waits for nothing but its own bytes."""
 
     train: float
     upload: float

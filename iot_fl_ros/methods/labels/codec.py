@@ -30,7 +30,7 @@ Labels = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class LabelCodec:
-    """How probabilities [N, C] become one tensor `labels`, and back.
+    """Codec between probabilities [N, C] and one tensor `labels`.
 
     packed: LZMA over the bytes; the tensor's length is then open.
     """

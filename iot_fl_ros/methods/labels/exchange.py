@@ -1,4 +1,4 @@
-"""How labels of open samples travel and are kept: which ones, coded how, referring to what.
+"""Labels of open samples on the wire and in memory: their choice, code and reference.
 
 Both ends of DS-FL hold the same labels of earlier rounds in their memory; a label cache uses them
 again, differences refer to them.
@@ -45,7 +45,7 @@ class LabelExchange:
 
     @property
     def remembers(self) -> bool:
-        """Whether a set of labels builds upon earlier ones."""
+        """True if a set of labels builds upon earlier ones."""
         return self._keep > 1 or self._block > 0
 
     def asked(self, round: int) -> Indices:

@@ -1,4 +1,4 @@
-"""Which open samples a round uses, and which of them robots must label anew.
+"""The open samples of each round, and those among them that robots must label anew.
 
 The soft-label cache of SCARLET, arXiv 2504.19602: a label of round s is used again in round r as
 long as s + D > r. Here both ends compute from the run's seed which labels are still good, so no

@@ -1,4 +1,4 @@
-"""Which open samples a robot, or the aggregator, leaves out because their labels would be guesses.
+"""Open samples that a robot, or the aggregator, leaves out: their labels would be guesses.
 
 Robots: density ratio (Selective-FD, Nature Communications 2024; estimator KuLSIF: Kanamori,
 Suzuki, Sugiyama, 2012) or largest probability (IDKD, arXiv 2304.04326). Aggregator: ambiguity

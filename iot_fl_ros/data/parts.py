@@ -1,4 +1,4 @@
-"""Which samples of a data set play which part: private, open, test.
+"""The parts of a data set: private, open, test.
 
 Private and open samples are disjoint parts of the training split when they come from the same
 data set; a fixed seed makes every robot see the same split without talking to the others.

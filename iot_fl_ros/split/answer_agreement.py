@@ -1,4 +1,4 @@
-"""How far two answers about one picture agree, such as those of a split and an unsplit model."""
+"""Agreement of two answers about one picture, such as those of a split and an unsplit model."""
 
 from __future__ import annotations
 

@@ -1,0 +1,67 @@
+"""Settings that all kinds of runs share: the run itself, its model, its robots, their machines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from iot_fl_ros.core.config import setting
+
+
+@dataclass(frozen=True)
+class RunBasics:
+    """What every run has."""
+
+    name: str = setting('run', 'Name of the run; names its output folder and its messages.')
+    seed: int = setting(0, 'Seed of every random choice; the same on every robot.', minimum=0)
+    start_timeout: float = setting(
+        60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
+    )
+    heartbeat: float = setting(1.0, 'Period of statuses and plans, s.', minimum=0.01)
+    lease: float = setting(
+        5.0, 'Silence after which a participant counts as gone, s.', minimum=0.02
+    )
+    output: str = setting(
+        '', 'Folder for events, summary and checkpoints, of each robot in a mesh; empty = none.'
+    )
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Which model the run trains."""
+
+    name: str = setting('dsfl_mnist_cnn', 'Model registry name or `module:factory`.')
+
+
+@dataclass(frozen=True)
+class NodeSettings:
+    """How a process uses its machine."""
+
+    device: str = setting('auto', 'Torch device.', choices=('cpu', 'cuda', 'auto'))
+    threads: int = setting(1, 'Torch threads of the process.', minimum=1)
+    fleet_namespace: str = setting('/fleet', 'Namespace of the topics that the fleet shares.')
+    use_events_executor: bool = setting(
+        True, "Spin with rclpy's EventsExecutor, which costs less."
+    )
+    exit_when_finished: bool = setting(False, 'End the process when the run is over.')
+
+
+@dataclass(frozen=True)
+class RobotIdSettings:
+    """Who the robots of a process are."""
+
+    id: str = setting('', 'Robot id; empty = its namespace.')
+    ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
+
+
+@dataclass(frozen=True)
+class RobotSettings(RobotIdSettings):
+    """What is a robot's own."""
+
+    trusted: list = setting(
+        [], 'Methods and models by dotted path that the aggregator may name; registered ones may.'
+    )
+    tags: list = setting([], 'What the robot says of itself, see select.tags.')
+    battery_topic: str = setting(
+        'battery_state', 'Topic of its sensor_msgs/BatteryState; empty = none.'
+    )
+    checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
