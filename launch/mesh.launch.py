@@ -5,12 +5,14 @@ from launch.actions import GroupAction, OpaqueFunction
 from launch_ros.actions import PushROSNamespace
 
 from iot_fl_ros.ros.launching import (
+    AUTOSTART,
     SHARE,
     USUAL,
     declare,
     everywhere,
     given,
     given_numbers,
+    is_true,
     method_file,
     our_node,
     parameter_file,
@@ -30,6 +32,7 @@ ARGUMENTS = {
     'params_file': (str(SHARE / 'config/mesh.yaml'), 'ROS parameter file keyed /**.'),
     'rounds': ('', 'Number of rounds; empty = that of params_file.'),
     'output': ('', 'Folder for events and checkpoints; empty = that of params_file.'),
+    **AUTOSTART,
     **USUAL,
 }
 
@@ -54,6 +57,7 @@ def _peer(value, index, name):
             parameter_file(value['params_file']),
             *method_file(value['method']),
             {'data.partition_index': index, 'data.partition_count': robots, 'mesh.count': robots},
+            {'autostart': is_true('autostart', value['autostart'])},
             given(
                 mesh__graph=value['graph'],
                 mesh__file=value['graph_file'],

@@ -8,9 +8,11 @@ from launch.actions import GroupAction, OpaqueFunction
 from launch_ros.actions import PushROSNamespace
 
 from iot_fl_ros.ros.launching import (
+    AUTOSTART,
     USUAL,
     declare,
     everywhere,
+    is_true,
     our_node,
     parameter_file,
     text,
@@ -33,6 +35,7 @@ ARGUMENTS = {
     'rate': ('10.0', 'Pictures a second, with source.'),
     'deployment': ('real', 'simulation allows an emulated link.'),
     'loss': ('0.0', 'Share of packets that the emulated link loses.'),
+    **AUTOSTART,
     **USUAL,
     'network_profile': (
         '',
@@ -95,7 +98,8 @@ def _params_file(value):
 def _common(value):
     """Return what head and tail share."""
     folder = {'bundle_dir': text(value['bundle_dir'])} if value['bundle_dir'] else {}
-    return {'fleet_namespace': value['fleet_namespace'], **folder}
+    autostart = is_true('autostart', value['autostart'])
+    return {'fleet_namespace': value['fleet_namespace'], 'autostart': autostart, **folder}
 
 
 def generate_launch_description():

@@ -5,12 +5,14 @@ from launch.actions import GroupAction, OpaqueFunction
 from launch_ros.actions import PushROSNamespace
 
 from iot_fl_ros.ros.launching import (
+    AUTOSTART,
     SHARE,
     USUAL,
     declare,
     everywhere,
     given,
     given_numbers,
+    is_true,
     our_node,
     parameter_file,
     robot_names,
@@ -25,6 +27,7 @@ ARGUMENTS = {
     'params_file': (str(SHARE / 'config/tram.yaml'), 'ROS parameter file keyed /**.'),
     'updates': ('', 'Mini-batches of each token; empty = those of params_file.'),
     'output': ('', 'Folder for events and copies of the token; empty = that of params_file.'),
+    **AUTOSTART,
     **USUAL,
 }
 
@@ -47,6 +50,7 @@ def _robot(value, index, name):
         [
             parameter_file(value['params_file']),
             {'data.partition_index': index, 'data.partition_count': robots, 'tram.count': robots},
+            {'autostart': is_true('autostart', value['autostart'])},
             given(tram__routing=value['routing'], run__output=value['output']),
             given_numbers(tram__tokens=value['tokens'], run__updates=value['updates']),
         ],
