@@ -1,26 +1,22 @@
 """Fixtures of the tests of the world."""
 
-from pathlib import Path
-
 import pytest
 
 from iot_fl_ros.core.errors import SimulatorError
 from iot_fl_ros.world.graphics import load_mujoco
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.simulation import Simulation
-from iot_fl_ros.world.textures import prepare_world
-
-ROOT = Path(__file__).resolve().parents[2]
+from iot_fl_ros.world.textures import prepare_world, worlds_folder
 
 
 @pytest.fixture(scope='session')
 def worlds():
-    return ROOT / 'worlds'
+    """The installed worlds; the configuration is beside them."""
+    return worlds_folder()
 
 
 @pytest.fixture(scope='session')
 def hall(worlds):
-    """The world as it is committed."""
     return read_world(worlds / 'fleet.sdf')
 
 

@@ -1,16 +1,12 @@
-"""Write worlds/fleet.sdf from the plan in iot_fl_ros/world/plan.py; `--check` only compares."""
+"""Writes the world file from the plan, at build time: `-m iot_fl_ros.world.world_file FILE`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
-
-from iot_fl_ros.world.plan import (  # noqa: E402
+from iot_fl_ros.world.plan import (
     BOARD,
     BOARD_CENTRE,
     BOARD_THICKNESS,
@@ -21,10 +17,9 @@ from iot_fl_ros.world.plan import (  # noqa: E402
     walls,
 )
 
-FILE = 'worlds/fleet.sdf'
 HEAD = """\
 <?xml version="1.0"?>
-<!-- Written by tools/make_world.py. Do not edit. The pictures of the boards are not in here:
+<!-- Written by iot_fl_ros.world.world_file. The pictures of the boards are not in here:
      iot_fl_ros.world.textures.prepare_world() makes a folder with this file and its textures. -->
 <sdf version="1.9">
   <world name="fleet">
@@ -114,19 +109,6 @@ TAIL = '  </world>\n</sdf>\n'
 WALL_COLOUR, CRATE_COLOUR = '0.75 0.72 0.66 1', '0.55 0.42 0.28 1'
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Write the file, or with `--check` return 1 if it is out of date."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument('--check', action='store_true', help='write nothing; 1 if out of date')
-    arguments = parser.parse_args(argv)
-    path, text = ROOT / FILE, world_text()
-    if arguments.check:
-        return 0 if path.is_file() and path.read_text() == text else 1
-    path.write_text(text)
-    print(f'wrote {FILE}')
-    return 0
-
-
 def world_text() -> str:
     """Return the SDFormat text of the hall."""
     return ''.join((HEAD, *_lights(), FLOOR, *_blocks(), *_boards(), TAIL))
@@ -166,4 +148,4 @@ def _numbers(*values: float) -> str:
 
 
 if __name__ == '__main__':
-    raise SystemExit(main())
+    Path(sys.argv[1]).write_text(world_text())
