@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
 from iot_fl_ros.split.bundle import Bundle, load_bundle
@@ -29,7 +30,7 @@ class Timing:
     whole: float = 0.0
 
 
-class SharedHead:
+class SharedHead(Stateless):
     """Does the work of all heads, once for a picture; also asks the unsplit model.
 
     unsplit: its answers, by the stamp of the picture. error: why a picture could not be used.

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.federation import (
     AGGREGATOR,
@@ -22,7 +23,7 @@ from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.federation.workers import AggregatorWorker, RobotWorker
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet, Record
-from iot_fl_ros.memory.host import Host, Worker
+from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network, Uplink
 
 _EVALUATE_SECONDS = 0.5  # virtual; while the robots train

@@ -7,9 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.memory.clock import VirtualClock
-from iot_fl_ros.memory.host import Host, Machine, Worker
+from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Network
 
 Record = Callable[[Mapping[str, Any]], None]

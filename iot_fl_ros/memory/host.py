@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from typing_extensions import assert_never
 
@@ -31,32 +31,13 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
+from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import WireMessage
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.network import Network
-
-
-class Machine(Protocol):
-    """The part of a state machine that a host needs."""
-
-    def start(self, now: float) -> list[Effect]:
-        """Return the first effects."""
-
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        """Take an event; return what to do about it."""
-
-
-class Worker(Protocol):
-    """Does the jobs of a machine."""
-
-    def run(self, job: Any) -> Any:
-        """Do a job; return its result."""
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Write a checkpoint."""
 
 
 class Host:

@@ -12,13 +12,14 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
+from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.mesh import PeerState
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet
-from iot_fl_ros.memory.host import Host, Worker
+from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
 from iot_fl_ros.mesh.graph import build_graph
 from iot_fl_ros.mesh.jobs import Mix, TrainPeer

@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested
+from iot_fl_ros.core.machine import Stateless, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket, FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
@@ -60,13 +60,6 @@ class Sent:
         self.size += size
 
 
-class Worker(Protocol):
-    """Does jobs."""
-
-    def run(self, job: Any) -> Any:
-        """Do a job."""
-
-
 class LinkNetwork(Network):
     """A network whose feature packets go over an emulated link for each robot."""
 
@@ -90,7 +83,7 @@ class LinkNetwork(Network):
         return sum(map(len, raws))
 
 
-class TimedWorker:
+class TimedWorker(Stateless):
     """A worker whose jobs take the same virtual time each: machines act on their seconds."""
 
     def __init__(self, worker: Worker, seconds: float) -> None:
@@ -102,9 +95,6 @@ class TimedWorker:
         result = self._worker.run(job)
         timed = hasattr(result, 'seconds')
         return dataclasses.replace(result, seconds=self._seconds) if timed else result
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Keep nothing."""
 
 
 class SplitSimulation(MemoryFleet[Any]):

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.machine import Stateless, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.token import (
     TokenState,
@@ -16,7 +16,7 @@ from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet
-from iot_fl_ros.memory.host import Host, Worker
+from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
 from iot_fl_ros.token.jobs import Visit
 from iot_fl_ros.token.node_machine import NodeMachine
@@ -24,7 +24,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.worker import TramWorker
 
 
-class VirtualTimeWorker:
+class VirtualTimeWorker(Stateless):
     """A worker whose trainings take as long as they do in virtual time, not in real time."""
 
     def __init__(self, worker: Worker, batch_seconds: float) -> None:
@@ -37,10 +37,6 @@ class VirtualTimeWorker:
         if isinstance(job, Visit):
             return dataclasses.replace(result, seconds=job.batches * self._batch_seconds)
         return result
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Write a checkpoint."""
-        self._worker.save(effect)
 
 
 class TramSimulation(MemoryFleet[NodeMachine]):

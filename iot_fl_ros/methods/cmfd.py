@@ -9,58 +9,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DISTANCES, DsFl, DsFlSettings
 from iot_fl_ros.methods.labels.aggregation import weighted_mean
-from iot_fl_ros.methods.labels.codec import LABEL_DTYPES
 from iot_fl_ros.methods.labels.familiarity import weights as familiarity_weights
-from iot_fl_ros.methods.labels.sample_selection import SELECTIONS
+from iot_fl_ros.methods.labels.settings import LabelSettings
 from iot_fl_ros.methods.method import MeshMethod, Participant
 
 Shares = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class CmfdSettings:
-    """Settings of CMFD."""
-
-    open_samples: int = setting(2_000, 'Open samples used in a round.', minimum=1)
-    label_dtype: str = setting(
-        'uint8', 'Labels on the wire; vote = only the most likely class.', choices=LABEL_DTYPES
-    )
-    packed: bool = setting(True, 'Entropy-code labels (LZMA), without loss.')
-    weighting: str = setting(
-        'familiarity',
-        'What the weights of the graph are multiplied with, for each sample: none, or '
-        "familiarity in the space of the samples or of the model's features.",
-        choices=('none', 'familiarity', 'feature_familiarity'),
-    )
-    sharpness: float = setting(
-        5.0, 'Sharpness of weighting by familiarity.', minimum=0.0, maximum=20.0
-    )
-    selection: str = setting('none', 'Open samples that a peer labels.', choices=SELECTIONS)
-    selection_quantile: float = setting(
-        0.125, 'Quantile of own density ratios used as threshold, for density_ratio.',
-        minimum=0.0, maximum=1.0,
-    )  # fmt: skip
-    local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
-    distil_epochs: int = setting(1, 'Epochs on labelled open samples a round.', minimum=0)
-    balance: float = setting(
-        1.0, 'Strength of logit adjustment to the classes that a peer has; 0 = none.', minimum=0.0
-    )
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
-    learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
-    distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
 
 
 class Cmfd(MeshMethod):
@@ -69,11 +34,11 @@ class Cmfd(MeshMethod):
     Target of peer i: q_i(x) = sum_j w_ij p_j(x) over itself and its neighbours (section III).
     """
 
-    Settings = CmfdSettings
+    Settings = LabelSettings
     needs_open_set: ClassVar[bool] = True
-    settings: CmfdSettings
+    settings: LabelSettings
 
-    def __init__(self, settings: CmfdSettings, info: RunInfo) -> None:
+    def __init__(self, settings: LabelSettings, info: RunInfo) -> None:
         super().__init__(settings, info)
         own = {field.name: getattr(settings, field.name) for field in fields(settings)}
         self._labels = DsFl(DsFlSettings(**own), info)

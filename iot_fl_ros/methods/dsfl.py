@@ -22,15 +22,15 @@ from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.methods.labels.aggregation import SHARPENING, weighted_mean
-from iot_fl_ros.methods.labels.codec import LABEL_DTYPES, LabelCodec
+from iot_fl_ros.methods.labels.codec import LabelCodec
 from iot_fl_ros.methods.labels.exchange import LabelExchange
 from iot_fl_ros.methods.labels.familiarity import distances, encode_distances, weights
 from iot_fl_ros.methods.labels.sample_selection import (
-    SELECTIONS,
     by_confidence,
     by_density_ratio,
     unambiguous,
 )
+from iot_fl_ros.methods.labels.settings import LabelSettings
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod
 from iot_fl_ros.training.trainer import Schedule
 
@@ -42,14 +42,9 @@ _MOST_CLASSES_OF_8_BITS = 100
 
 
 @dataclass(frozen=True)
-class DsFlSettings:
+class DsFlSettings(LabelSettings):
     """Settings of DS-FL."""
 
-    open_samples: int = setting(2_000, 'Open samples used in a round.', minimum=1)
-    label_dtype: str = setting(
-        'uint8', 'Labels on the wire; vote = only the most likely class.', choices=LABEL_DTYPES
-    )
-    packed: bool = setting(True, 'Entropy-code labels (LZMA), without loss.')
     delta_rounds: int = setting(
         0, 'Code labels as differences to older ones of the same block of rounds; 0 = do not.',
         minimum=0,
@@ -62,37 +57,15 @@ class DsFlSettings:
     )
     temperature: float = setting(0.1, 'Temperature of era.', minimum=1e-3)
     beta: float = setting(2.0, 'Exponent of enhanced_era.', minimum=0.0)
-    weighting: str = setting(
-        'familiarity',
-        'Weights of the robots in the average, for each sample: none, or familiarity in the '
-        "space of the samples or of the model's features.",
-        choices=('none', 'familiarity', 'feature_familiarity'),
-    )
-    sharpness: float = setting(
-        5.0, 'Sharpness of weighting by familiarity.', minimum=0.0, maximum=20.0
-    )
-    selection: str = setting('none', 'Open samples that a robot labels.', choices=SELECTIONS)
-    selection_quantile: float = setting(
-        0.125, 'Quantile of own density ratios used as threshold, for density_ratio.',
-        minimum=0.0, maximum=1.0,
-    )  # fmt: skip
     ambiguity: float = setting(
         _NO_AMBIGUITY_LIMIT,
         'Averaged labels farther than this from a single class are left out; 2 = none.',
         minimum=0.0,
         maximum=_NO_AMBIGUITY_LIMIT,
     )
-    local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
-    distil_epochs: int = setting(1, 'Epochs on labelled open samples a round.', minimum=0)
     aggregator_epochs: int = setting(
         3, "Epochs of the aggregator's own model on labelled open samples a round.", minimum=0
     )
-    balance: float = setting(
-        1.0, 'Strength of logit adjustment to the classes that a robot has; 0 = none.', minimum=0.0
-    )
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
-    learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
-    distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
 
 
 class DsFl(StarMethod):

@@ -15,13 +15,13 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 
 from iot_fl_ros.bag.pictures import LEAD, BagPicture, image_topic, pictures
 from iot_fl_ros.bag.reader import open_bag
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.topics import publisher_qos
 
 _NANO = 1_000_000_000
@@ -54,9 +54,7 @@ class BagPlayerNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('bag_player', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(PlayerSettings))
-        settings = self.settings = declare(self, PlayerSettings, given)
+        settings = self.settings = declared(self, PlayerSettings)
         self._bag = open_bag(Path(settings.bag).expanduser(), salvage=settings.salvage)
         topic = image_topic(self._bag, settings.topic)
         self._pictures = pictures(self._bag, topic)

@@ -21,13 +21,13 @@ from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import to_rgb
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.world_messages import LATCHED, motion_from
 from iot_fl_ros.world.collection import LOOKING, Collection, PlanarPose, PoseTrack, empty_folder
 from iot_fl_ros.world.observation import Scene, camera_pose
@@ -64,9 +64,7 @@ class CollectorNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('collector', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(CollectorSettings))
-        self.settings = declare(self, CollectorSettings, given)
+        self.settings = declared(self, CollectorSettings)
         self._folder = empty_folder(_folder(self.settings))
         world = Path(self.settings.world) if self.settings.world else prepare_world()
         self._scene = Scene(read_world(world))

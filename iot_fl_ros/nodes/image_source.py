@@ -9,12 +9,12 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,7 @@ class ImageSourceNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('image_source', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(ImageSourceSettings))
-        self.settings = declare(self, ImageSourceSettings, given)
+        self.settings = declared(self, ImageSourceSettings)
         self._stream = open_stream(self.settings.source)
         self.finished = False
         compressed = self.settings.compressed

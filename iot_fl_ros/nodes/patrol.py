@@ -10,11 +10,10 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from std_msgs.msg import Bool
 
-from iot_fl_ros.core.config import refuse_unknown, setting_names
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.world_messages import LATCHED, bridge_qos, motion_from, twist
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, Velocity
 from iot_fl_ros.world.routes import detour, rooms_of, tour
@@ -30,9 +29,7 @@ class PatrolNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('patrol', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(PatrolSettings))
-        self.settings = declare(self, PatrolSettings, given)
+        self.settings = declared(self, PatrolSettings)
         self._rooms = rooms_of(self.settings.route)
         self.patrol: Patrol | None = None  # from the first pose on
         self._began = 0.0

@@ -9,9 +9,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import FrameType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from iot_fl_ros.nodes.application import Application
 
 _SPIN_TIMEOUT = 0.2
 # How long an orderly end waits for the job at hand, s.
@@ -32,23 +35,6 @@ def catch_signals() -> None:
     """Let SIGINT and SIGTERM ask for an end instead of raising somewhere."""
     signal.signal(signal.SIGINT, _request_stop)
     signal.signal(signal.SIGTERM, _request_stop)
-
-
-class Application(Protocol):
-    """The contents of a process: its nodes, their start and their orderly end."""
-
-    nodes: Sequence[Any]
-    use_events_executor: bool
-
-    @property
-    def finished(self) -> bool:
-        """True if the process may end by itself."""
-
-    def start(self) -> None:
-        """Begin; the nodes are in the executor. IotFlError if it cannot."""
-
-    def close(self) -> None:
-        """Say goodbye and stop the worker; IotFlError if what was to be kept is lost."""
 
 
 def run(

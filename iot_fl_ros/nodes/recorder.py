@@ -25,7 +25,7 @@ from iot_fl_ros.bag.qos import subscription_for
 from iot_fl_ros.bag.recording import RecordingThread
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
@@ -34,7 +34,7 @@ from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.diagnostics import Diagnostics, status
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.topics import subscription_qos
 
 _MEGA = 1_000_000
@@ -89,9 +89,7 @@ class RecorderNode(ManagedNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('recorder', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, {*setting_names(RecorderSettings), AUTOSTART})
-        settings = self.settings = declare(self, RecorderSettings, given)
+        settings = self.settings = declared(self, RecorderSettings, [AUTOSTART])
         self.process_settings = settings
         # An empty list of strings cannot be written on the command line.
         self._wanted = {self.resolve_topic_name(name) for name in settings.topics if name}

@@ -21,12 +21,12 @@ from rclpy.node import Node
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import from_rgb
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry
 from iot_fl_ros.world.elements import Model
 from iot_fl_ros.world.motion import Motion
@@ -65,9 +65,7 @@ class SimulatorNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('simulator', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(SimulatorSettings))
-        self.settings = declare(self, SimulatorSettings, given)
+        self.settings = declared(self, SimulatorSettings)
         if self.get_parameter('use_sim_time').value:
             raise ConfigError('use_sim_time is true: the simulator makes /clock, it cannot wait')
         world = Path(self.settings.world) if self.settings.world else prepare_world()

@@ -12,14 +12,14 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
-from iot_fl_ros.core.config import refuse_unknown, setting, setting_names
+from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
 from iot_fl_ros.ros.images import from_rgb
-from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.split.report import Answered, write_answers
 
@@ -50,9 +50,7 @@ class SplitEvaluatorNode(Node):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('split_evaluator', **kwargs)
-        given = overrides_of(self)
-        refuse_unknown(given, setting_names(EvaluatorSettings))
-        self.settings = declare(self, EvaluatorSettings, given)
+        self.settings = declared(self, EvaluatorSettings)
         stride = self.settings.stride
         self._pictures = itertools.islice(
             open_stream(self.settings.source), 0, stride * self.settings.count, stride

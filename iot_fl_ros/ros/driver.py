@@ -10,7 +10,7 @@ import collections
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from rclpy.node import Node
 from rclpy.timer import Timer
@@ -31,35 +31,12 @@ from iot_fl_ros.core.effects import (
     Warn,
 )
 from iot_fl_ros.core.events import CheckpointSaved, Event, JobDone, JobFailed, TimerFired
+from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.ros.connections import Connections, EmulatedArrivals
 from iot_fl_ros.ros.worker import WorkerThread
 
 _WARN_PERIOD = 10.0
-
-
-class Machine(Protocol):
-    """The part of a state machine that the driver needs."""
-
-    def start(self, now: float) -> list[Effect]:
-        """Return the first effects."""
-
-    def handle(self, event: Event, now: float) -> list[Effect]:
-        """Take an event; return what to do about it."""
-
-
-class Worker(Protocol):
-    """Does the jobs of a machine. `keeps`: it has a place for checkpoints."""
-
-    @property
-    def keeps(self) -> bool:
-        """True if `save` does anything."""
-
-    def run(self, job: Any) -> Any:
-        """Do a job; return its result."""
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Write a checkpoint."""
 
 
 class MachineDriver:

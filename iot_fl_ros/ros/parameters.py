@@ -8,7 +8,13 @@ from typing import Any, TypeVar
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.node import Node
 
-from iot_fl_ros.core.config import Setting, read_settings, settings_of
+from iot_fl_ros.core.config import (
+    Setting,
+    read_settings,
+    refuse_unknown,
+    setting_names,
+    settings_of,
+)
 
 T = TypeVar('T')
 
@@ -43,6 +49,16 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
         value = item.check(mine[item.name]) if item.name in mine else item.default
         node.declare_parameter(prefix + item.name, value, _descriptor(item), ignore_override=True)
     return settings
+
+
+def declared(node: Node, cls: type[T], others: Iterable[str] = ()) -> T:
+    """Declare every setting of `cls`, all that the node has but `others`; return the settings.
+
+    ConfigError if a parameter was set that is unknown or has a bad value.
+    """
+    given = overrides_of(node)
+    refuse_unknown(given, {*setting_names(cls), *others})
+    return declare(node, cls, given)
 
 
 def _descriptor(item: Setting) -> ParameterDescriptor:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import SplitInfo
 from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
@@ -88,10 +88,8 @@ class Inferred:
     seconds: float
 
 
-class HeadWorker:
+class HeadWorker(Stateless):
     """Loads bundles and encodes pictures. to_rgb: picture -> uint8 [height, width, 3]."""
-
-    keeps = False
 
     def __init__(self, bundle_dir: Path, to_rgb: ToRgb) -> None:
         self._bundle_dir = bundle_dir
@@ -106,9 +104,6 @@ class HeadWorker:
             case EncodeFrame():
                 return self._encode(job)
         raise TypeError(f'no job of a head: {job!r}')
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Heads keep nothing."""
 
     def _encode(self, job: EncodeFrame) -> Encoded:
         start = time.perf_counter()
@@ -137,10 +132,8 @@ def encode_features(
     return Encoded(job.header, job.epoch, payload, ranges, codec.layout.elements, size, 0.0)
 
 
-class TailWorker:
+class TailWorker(Stateless):
     """Prepares tails and answers frames, those of one model in one batch."""
-
-    keeps = False
 
     def __init__(self, bundle_dir: Path, settings: AnswerSettings) -> None:
         self._bundle_dir = bundle_dir
@@ -155,9 +148,6 @@ class TailWorker:
             case InferFrames(frames):
                 return self._infer(frames)
         raise TypeError(f'no job of a tail: {job!r}')
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Tails keep nothing."""
 
     def _prepare(self, info: SplitInfo) -> PreparedTail:
         bundle = self._bundles.get(info.bundle_digest)

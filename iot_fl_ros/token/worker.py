@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.effects import SaveCheckpoint
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.run_id import agreed_run_id
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
@@ -38,8 +38,8 @@ from iot_fl_ros.training.trainer import Trainer
 Stores = Callable[[str], Store | None]
 
 
-class TramWorker:
-    """Does the jobs of one robot. stores: None for a robot that keeps nothing."""
+class TramWorker(Stateless):
+    """Does the jobs of one robot, and keeps things by jobs. stores: None = it keeps nothing."""
 
     def __init__(self, robot_id: str, settings: TramNodeSettings, stores: Stores) -> None:
         self._robot_id = robot_id
@@ -47,14 +47,6 @@ class TramWorker:
         self._stores = stores
         self._trainer: Trainer
         self._test: Samples | None = None
-
-    @property
-    def keeps(self) -> bool:
-        """False: this worker keeps things by jobs, not by SaveCheckpoint effects."""
-        return False
-
-    def save(self, effect: SaveCheckpoint) -> None:
-        """Do nothing: see `keeps`."""
 
     def run(self, job: Job) -> Any:
         """Do `job`."""

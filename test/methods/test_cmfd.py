@@ -12,10 +12,11 @@ from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.mesh.mixing import mixing_weights
-from iot_fl_ros.methods.cmfd import Cmfd, CmfdSettings
+from iot_fl_ros.methods.cmfd import Cmfd
 from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DsFl, DsFlSettings
 from iot_fl_ros.methods.gossip import Gossip, GossipSettings
+from iot_fl_ros.methods.labels.settings import LabelSettings
 from iot_fl_ros.methods.method import Participant
 from iot_fl_ros.training.trainer import Trainer
 
@@ -24,7 +25,7 @@ INFO = info_of('fedavg')
 
 def cmfd(**settings):
     plain = {'weighting': 'none', 'open_samples': 3, 'label_dtype': 'float32', 'packed': False}
-    return Cmfd(read_settings(CmfdSettings, plain | settings), INFO)
+    return Cmfd(read_settings(LabelSettings, plain | settings), INFO)
 
 
 def gossip(**settings):
