@@ -70,42 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def evaluate_over_dds(
-    bundle_dir: Path,
-    bundle: str,
-    folder: Path,
-    evaluator: dict[str, Any],
-    tail: dict[str, Any] | None = None,
-    head: dict[str, Any] | None = None,
-    **process_options: Any,
-) -> dict[str, Any]:
-    """Run tail, head and evaluator as processes; return what the evaluator measured.
-
-    evaluator, tail, head: ROS parameters. process_options: of NodeProcesses.
-    """
-    result = folder / 'result.json'
-    result.unlink(missing_ok=True)
-    common = {'bundle_dir': str(bundle_dir)}
-    options = {'env': private_dds_env(), **process_options}
-    with NodeProcesses(folder, **options) as processes:
-        processes.start('tail', parameter_arguments({**common, **(tail or {})}))
-        own = ['-r', f'__ns:=/{ROBOT}']
-        processes.start(
-            'head', [*own, *parameter_arguments({**common, 'bundle': bundle, **(head or {})})]
-        )
-        processes.start(
-            'split_evaluator', [*own, *parameter_arguments({**evaluator, 'output': str(result)})]
-        )
-        end = time.monotonic() + _TIMEOUT
-        while processes.running('split_evaluator'):
-            processes.check()
-            if time.monotonic() > end:
-                raise IotFlError(f'no result after {_TIMEOUT:.0f} s, see {folder / "log"}')
-            time.sleep(0.1)
-        processes.check()
-    return dict(json.loads(result.read_text()))
-
-
 def _table(results: dict[str, dict[str, Any]], bundle: Bundle) -> Table:
     layout = bundle.codec.layout
     floats = 4 * bundle.codec.spec.elements

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
+from iot_fl_ros.reports.figures import MARKERS, plt, save
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
 
-_MARKERS = 'osD^vPX*'
 
 
 def draw_accuracy_against_loss(
@@ -22,7 +19,7 @@ def draw_accuracy_against_loss(
         rates = sorted(curve)
         axes.plot(
             [100 * rate for rate in rates], [100 * curve[rate] for rate in rates],
-            marker=_MARKERS[number % len(_MARKERS)], markersize=5, label=name,
+            marker=MARKERS[number % len(MARKERS)], markersize=5, label=name,
         )  # fmt: skip
     axes.set_xlabel('packets lost, %')
     axes.set_ylabel('accuracy, %')
@@ -30,6 +27,4 @@ def draw_accuracy_against_loss(
     axes.set_title(title)
     axes.grid(alpha=0.3)
     axes.legend(loc='lower left')
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
+    return save(figure, path)

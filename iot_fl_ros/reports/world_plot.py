@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
 from numpy.typing import NDArray
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
 from iot_fl_ros.world.collection import TRACK, VIEW
 from iot_fl_ros.world.top_view import TopView
+from iot_fl_ros.reports.figures import plt, save
 
 Accuracies = Mapping[str, float]
 _TOP_SIZE = 800
@@ -36,10 +34,7 @@ def plot_sim(
     for row, robot_id in enumerate(ids[:4]):
         _draw_view(figure.add_subplot(grid[row, 2]), folder, robot_id, _colour(row))
     _draw_accuracy(figure.add_subplot(grid[:, 3]), ids, results)
-    path = folder / 'sim.png'
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    return path
+    return save(figure, folder / 'sim.png', dpi=110)
 
 
 def _colour(index: int) -> str:
