@@ -1,4 +1,4 @@
-"""Check ROS 2, network, clock, discovery and, if named, a camera; say how to mend each."""
+"""Check ROS 2, network, clock and, if named, a camera; say how to mend each."""
 
 from __future__ import annotations
 

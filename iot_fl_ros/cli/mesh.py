@@ -1,4 +1,4 @@
-"""Run a mesh of peers without a server: processes over DDS on this machine, or one in memory.
+"""Run a mesh of peers without a server, over DDS on this machine or in memory.
 
 Over DDS it is the same as `ros2 launch iot_fl_ros mesh.launch.py`, where there is no `ros2
 launch`. Writes the peers' files, summary.json and a picture into the output folder.
@@ -11,18 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
-from iot_fl_ros.memory.mesh import MeshSimulation
-from iot_fl_ros.mesh.graph import build_graph
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.mesh import mesh_rows, run_mesh, summarize_mesh
-from iot_fl_ros.reports.mesh_display import mesh_table
-from iot_fl_ros.reports.mesh_plot import plot_mesh
+from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
 
 
@@ -42,6 +38,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the mesh, print its table and draw its picture."""
+    from iot_fl_ros.mesh.graph import build_graph
+    from iot_fl_ros.reports.mesh_plot import plot_mesh
+
     console = Console()
     flat = flat_settings_of(arguments)
     count = flat.pop('run.robots')  # there is no server that would wait for them
@@ -74,6 +73,10 @@ def simulate_mesh(
     models: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
     """Run a mesh in memory; write the peers' files as the nodes would; return the merged rows."""
+    import torch
+
+    from iot_fl_ros.memory.mesh import MeshSimulation
+
     torch.set_num_threads(settings.peer.node.threads)
     writers: dict[str, RunWriter] = {}
 

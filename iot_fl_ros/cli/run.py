@@ -15,8 +15,7 @@ from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.processes.discovery_server import discovery_server
 from iot_fl_ros.processes.federation import run_fleet
-from iot_fl_ros.reports.display import summary_table
-from iot_fl_ros.reports.run_plots import plot_runs
+from iot_fl_ros.reports.run_tables import summary_table
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
 
 
@@ -32,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the fleet, print its table and draw its plots."""
+    from iot_fl_ros.reports.run_plots import plot_runs
+
     flat = flat_settings_of(arguments)
     settings = FleetSettings.from_flat(flat)
     flat['run.rounds'] = settings.aggregator.run.rounds

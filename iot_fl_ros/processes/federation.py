@@ -17,7 +17,7 @@ from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.federation.settings import dotted_paths
 from iot_fl_ros.processes.nodes import ros_arguments, terminate_as_interrupt
 from iot_fl_ros.processes.robots import NewLines, RobotProcesses
-from iot_fl_ros.reports.display import run_view
+from iot_fl_ros.reports.live_view import run_view
 
 _RECORDER = 'recorder'
 _PATIENCE = 120.0
@@ -36,9 +36,7 @@ class FleetProcesses(RobotProcesses):
         # The robots may load what this file itself names.
         named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
         trusted = {'robot.trusted': dotted_paths(*named) or ['']}
-        super().__init__(
-            'learner', {**trusted, **settings}, robot_ids(robots), folder, **options
-        )
+        super().__init__('learner', {**trusted, **settings}, robot_ids(robots), folder, **options)
 
     def __enter__(self: _Fleet) -> _Fleet:
         super().__enter__()
@@ -94,7 +92,8 @@ class RecordedFleet(FleetProcesses):
             heard = max((int(n) for n in pattern.findall(self.log(_RECORDER))), default=0)
             if time.monotonic() > end:
                 raise IotFlError(
-                    f'the recorder hears {heard} of {len(self.ids)} robots:\n{self.tail(_RECORDER)}'
+                    f'the recorder hears {heard} of {len(self.ids)} robots:\n'
+                    f'{self.tail(_RECORDER)}'
                 )
             time.sleep(0.1)
 

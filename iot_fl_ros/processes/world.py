@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -55,7 +56,7 @@ def _start_robot(
 ) -> None:
     # Own room first, then the others in turn: no two robots are in one room for long.
     route = [(index + step) % ROOMS for step in range(ROOMS)]
-    parameters = {
+    parameters: dict[str, dict[str, Any]] = {
         'collector': {'world': world, 'output': folder / robot_id, 'rooms': route[:1]},
         'patrol': {'route': route, 'wait_for': LOOKING},
     }

@@ -43,5 +43,3 @@ def legend_below(figure: Any, panels: list[Any], columns: int) -> None:
         list(handles.values()), list(handles), loc='outside lower center', ncols=columns,
         fontsize='small',
     )  # fmt: skip
-
-

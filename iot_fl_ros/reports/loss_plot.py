@@ -8,8 +8,6 @@ from pathlib import Path
 from iot_fl_ros.reports.figures import MARKERS, plt, save
 
 
-
-
 def draw_accuracy_against_loss(
     curves: Mapping[str, Mapping[float, float]], path: Path, title: str = ''
 ) -> Path:

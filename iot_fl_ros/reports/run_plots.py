@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.run_files import accuracy_of, read_events
 from iot_fl_ros.reports.figures import MARKERS, plt, save
-
 
 
 def plot_runs(runs: Mapping[str, Path], output: Path) -> list[Path]:

@@ -8,16 +8,14 @@ from typing import Any
 
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from matplotlib.axes import Axes
-
+from iot_fl_ros.reports.figures import plt, save
 from iot_fl_ros.world.collection import TRACK, VIEW
 from iot_fl_ros.world.top_view import TopView
-from iot_fl_ros.reports.figures import plt, save
 
 Accuracies = Mapping[str, float]
-_TOP_SIZE = 800
 _COLOURS = ('tab:red', 'tab:blue', 'tab:green', 'tab:purple')
 
 
@@ -76,14 +74,3 @@ def _draw_accuracy(axes: Axes, ids: Sequence[str], results: Mapping[str, Accurac
     axes.set_ylim(0, 1)
     axes.set_ylabel('accuracy on what was seen in the rooms of the others')
     axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
-
-
-def top_picture(world: Path) -> NDArray[np.uint8]:
-    """Return the empty hall from above; SimulatorError without the graphics for it."""
-    from iot_fl_ros.world.simulation import Simulation
-
-    simulation = Simulation(world, ())
-    try:
-        return simulation.top_view(_TOP_SIZE, _TOP_SIZE)
-    finally:
-        simulation.close()

@@ -1,20 +1,18 @@
-"""What the runs of a study say: means, confidence intervals, bytes to an accuracy, goals met."""
+"""Results of a study's runs: means, confidence intervals, bytes to an accuracy, goals met."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.core.run_files import accuracy_of, read_events
-from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
+from iot_fl_ros.studies.sections import Case, Section
+from iot_fl_ros.studies.study import Study, StudyRun
 
-MARK = 'study.json'
 _CONFIDENCE = 0.95
 
 
@@ -115,16 +113,6 @@ class Row:
     reached: tuple[Reached, ...] = ()
 
 
-def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
-    """Return what was noted when that very run ended (`seconds` or `error`), empty if it did not.
-
-    A run whose settings have changed since is another run.
-    """
-    path = output / run.folder / MARK
-    mark: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return mark if mark.get('digest') == run.digest else {}
-
-
 def read_curve(folder: Path) -> Curve:
     """Return the curve of a run in that folder.
 
@@ -147,17 +135,13 @@ def read_curve(folder: Path) -> Curve:
 
 def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
     """Return the curves of all runs that have ended."""
-    return {
-        run: read_curve(output / run.folder)
-        for run in study.runs
-        if 'seconds' in read_mark(run, output)
-    }
+    return {run: read_curve(output / run.folder) for run in study.runs if run.done(output)}
 
 
-def errors_of(study: Study, output: Path) -> dict[StudyRun, str]:
-    """Return the runs that failed, and why."""
-    marks = {run: read_mark(run, output) for run in study.runs}
-    return {run: mark['error'] for run, mark in marks.items() if 'error' in mark}
+def errors_of(study: Study, output: Path) -> dict[str, str]:
+    """Return the errors of the runs that failed, by their folders."""
+    marks = {run: run.mark(output) for run in study.runs}
+    return {str(run.folder): mark['error'] for run, mark in marks.items() if 'error' in mark}
 
 
 def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:

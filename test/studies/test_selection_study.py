@@ -58,8 +58,8 @@ def test_runs_and_games_are_done_once_and_reported(command, tmp_path, monkeypatc
         assert (tmp_path / 'out' / name).stat().st_size > 5_000
     result = json.loads((tmp_path / 'out/games/game/one/any/seed-1.json').read_text())
     assert len(result['seconds']) == 40
-    monkeypatch.setattr('iot_fl_ros.cli.study._do_one', None)  # nothing is left to do
-    monkeypatch.setattr('iot_fl_ros.studies.selection.play', None)
+    monkeypatch.setattr('iot_fl_ros.studies.study.StudyRun.do', None)  # nothing is left to do
+    monkeypatch.setattr('iot_fl_ros.studies.selection.GameRun.do', None)
     assert main(command) == 0
     assert (tmp_path / 'out/toy.md').read_text() == report
 
