@@ -24,8 +24,8 @@ def make_bundle(
     work: folder of unfinished steps.
     """
     recipe = Recipe(settings, work, progress)
-    base = recipe.base()
-    tuned = save_bundle(recipe.tuned(base), folder)
+    tuned = save_bundle(recipe.tuned(recipe.base()), folder)
+    base = recipe.base()  # tuning has changed the other one
     return {
         f'base model, {base.codec.spec.bits} bits': base,
         f'tuned, {tuned.codec.spec.bits} bits': tuned,

@@ -8,7 +8,10 @@ import yaml
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
+from iot_fl_ros.data.registry import load_samples
+from iot_fl_ros.link.settings import LinkSettings
 from iot_fl_ros.split.bundle import load_bundle
+from iot_fl_ros.split.evaluation import LossEvaluation
 from iot_fl_ros.studies.loss import read_loss_study
 
 SMALL = {
@@ -47,6 +50,12 @@ def test_comtune_writes_a_bundle_and_its_accuracy_at_each_loss(toy_pixels, tmp_p
     assert base['0.0'] > 0.9
     assert tuned['0.7'] > 0.8
     assert (tmp_path / 'work/loss.png').stat().st_size > 5_000
+    untouched = LossEvaluation(
+        load_bundle(tmp_path / 'work/base'), load_samples(str(toy_pixels), 'test')
+    )
+    for rate, accuracy in base.items():
+        link = LinkSettings(loss=float(rate), seed=0)
+        assert untouched.accuracy(link) == accuracy, 'tuning does not change the base model'
     assert 'COMtune: epoch 2/2' in capsys.readouterr().out
     before = bundle.digest
     assert main(['comtune', 'toy', *overrides, *folders]) == 0
