@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
+from iot_fl_ros.cli.options import add_bundle_dir
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.split.codec import FILLS
-from iot_fl_ros.split.settings import BUNDLE_DIR
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--highest-loss', type=float, default=0.7, help='tune for losses from 0 to this share'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of tuning and interleaving')
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    add_bundle_dir(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

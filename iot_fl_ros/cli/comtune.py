@@ -11,24 +11,18 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import read_overrides
+from iot_fl_ros.cli.options import add_bundle_dir, add_set, read_overrides
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
-from iot_fl_ros.split.settings import BUNDLE_DIR
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('name', help='name of the bundle')
     parser.add_argument('--config', type=Path, help='YAML file (config/comtune.yaml)')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='NAME=VALUE',
-        help='a setting, for example codec.bits=4; may be repeated',
-    )  # fmt: skip
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    add_set(parser, 'codec.bits=4')
+    add_bundle_dir(parser)
     parser.add_argument('--work', type=Path, help='folder of unfinished steps (runs/comtune-NAME)')
     parser.add_argument('--test-size', type=int, default=2_000, help='test samples of the plot')
 

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
-from iot_fl_ros.cli.options import overrides_of
+from iot_fl_ros.cli.options import add_bundle_dir, add_set, overrides_of
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.reports.tables import table_of, wide_console
-from iot_fl_ros.split.settings import BUNDLE_DIR
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--bundle', required=True, help='folder of a bundle, or its name in --bundle-dir'
     )
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    add_bundle_dir(parser)
     parser.add_argument('--topic', default='', help='of the pictures; needed if there are several')
     parser.add_argument('--labels', default='', help='topic with Inference messages that are true')
     parser.add_argument(
@@ -46,10 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='shares of packets to lose',
     )  # fmt: skip
     parser.add_argument('--output', type=Path, help='folder for results (runs/evaluate-BAG)')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='NAME=VALUE',
-        help='a setting, for example link.delay=0.005, deadline=0.5 or bits=4; may be repeated',
-    )  # fmt: skip
+    add_set(parser, 'link.delay=0.005, deadline=0.5 or bits=4')
     parser.add_argument(
         '--live', action='store_true', help='by real nodes over DDS, at the speed of the bag'
     )

@@ -13,13 +13,13 @@ from typing import Any
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import add_network_profile, add_run_arguments, flat_settings_of
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.mesh import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
-from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
+from iot_fl_ros.ros.network_profile import VARIABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--robot-models', nargs='+', default=(), metavar='MODEL',
         help='with --memory: models of the robots, in turn (cmfd, alone)',
     )  # fmt: skip
-    parser.add_argument(
-        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
-    )
+    add_network_profile(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -53,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     graph = build_graph(mesh, settings.peer.run.seed)
     name, output = settings.method_name, arguments.output.absolute()
     if arguments.memory:
-        rows = simulate_mesh(settings, output, console, arguments.threads, arguments.robot_models)
+        rows = _simulate(settings, output, console, arguments.threads, arguments.robot_models)
         summary = summarize_mesh(rows, output)
     else:
         flat['mesh.robots'] = sorted(graph)
@@ -65,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def simulate_mesh(
+def _simulate(
     settings: MeshRunSettings,
     output: Path,
     console: Console,

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
@@ -23,8 +23,6 @@ _RECORDER = 'recorder'
 _PATIENCE = 120.0
 # Participants of DDS make themselves known every 3 s.
 _SETTLE = 4.0
-_Fleet = TypeVar('_Fleet', bound='FleetProcesses')
-_Recorded = TypeVar('_Recorded', bound='RecordedFleet')
 
 
 class FleetProcesses(RobotProcesses):
@@ -38,10 +36,10 @@ class FleetProcesses(RobotProcesses):
         trusted = {'robot.trusted': dotted_paths(*named) or ['']}
         super().__init__('learner', {**trusted, **settings}, robot_ids(robots), folder, **options)
 
-    def __enter__(self: _Fleet) -> _Fleet:
-        super().__enter__()
+    def start_all(self) -> None:
+        """Start the robots, then the aggregator."""
+        super().start_all()
         self.start_aggregator()
-        return self
 
     def start_aggregator(self) -> None:
         """Start the aggregator (again)."""
@@ -67,19 +65,15 @@ class RecordedFleet(FleetProcesses):
         self._wait()
         super().start_aggregator()
 
-    def __enter__(self: _Recorded) -> _Recorded:
+    def start_all(self) -> None:
+        """Start the recorder, then the fleet."""
         if self._bag.exists():
             raise IotFlError(f'--record {self._bag} is there already: choose another name')
         values = {
             'bag': self._bag.absolute(), 'fleet': True, 'fleet_namespace': self._namespace,
         }  # fmt: skip
         self.start(_RECORDER, ros_arguments(values))
-        try:
-            super().__enter__()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+        super().start_all()
 
     def _wait(self) -> None:
         end = time.monotonic() + _PATIENCE

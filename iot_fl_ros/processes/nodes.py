@@ -43,6 +43,11 @@ class NodeProcesses:
         (folder / 'log').mkdir(parents=True, exist_ok=True)
 
     def __enter__(self: _Processes) -> _Processes:
+        try:
+            self.start_all()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -60,6 +65,9 @@ class NodeProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def start_all(self) -> None:
+        """Start the processes that belong together; here there are none."""
 
     def start(self, node: str, ros_args: Sequence[str], name: str = '') -> None:
         """Start the executable `node`; `name` is that of its log and for the other methods."""

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from rich.console import Console
 
 from iot_fl_ros.processes.nodes import NodeProcesses, ros_arguments
-
-_Robots = TypeVar('_Robots', bound='RobotProcesses')
 
 
 class RobotProcesses(NodeProcesses):
@@ -43,11 +41,11 @@ class RobotProcesses(NodeProcesses):
         params.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(settings)}}))
         self._common = ['--params-file', str(params)]
 
-    def __enter__(self: _Robots) -> _Robots:
+    def start_all(self) -> None:
+        """Start all robots."""
         step = self._robots_per_process
         for first in range(0, len(self.ids), step):
             self.start_robots(*self.ids[first : first + step])
-        return self
 
     def start_robots(self, *ids: str) -> None:
         """Start (again) the process of these robots; it is called like the first of them."""

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+
+from iot_fl_ros.studies.runner import AnyStudy
 
 
-class Described(Protocol):
-    """A study, as far as the head of its report goes."""
-
-    @property
-    def name(self) -> str:
-        """Name of the study and of its report."""
-
-    @property
-    def title(self) -> str:
-        """Title of the report."""
-
-    @property
-    def text(self) -> str:
-        """Text below the title."""
-
-
-def write_markdown(study: Described, lines: Iterable[str], folder: Path) -> Path:
+def write_markdown(study: AnyStudy, lines: Iterable[str], folder: Path) -> Path:
     """Write <folder>/<name>.md: title, text, lines; return its path."""
     head = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
     head += [study.text.strip(), ''] if study.text else []

@@ -60,7 +60,7 @@ def _courses(study: Study, section: Section, case: Case, output: Path) -> Course
     for run in study.runs:
         here = (run.section, run.case) == (section.name, case.name)
         if here and run.done(output):
-            courses.setdefault(run.method, {})[run.seed] = read_course(output / run.folder)
+            courses.setdefault(run.method, {})[run.seed] = read_course(output / run.path)
     return {method: courses[method] for method in section.methods if method in courses}
 
 

@@ -73,7 +73,7 @@ def _draw_accuracy(axes: Axes, runs: Mapping[str, Rows]) -> None:
 
 
 def _draw_classes(axes: Axes, runs: Mapping[str, Rows]) -> None:
-    """How equally the classes were used."""
+    """Draw the share of each class in what was trained on."""
     width = 0.8 / len(runs)
     for number, (title, rows) in enumerate(runs.items()):
         counts = [row['class_counts'] for row in _visits(rows)]

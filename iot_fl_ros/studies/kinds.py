@@ -6,29 +6,17 @@ The modules are imported when a study of their kind is read or reported.
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import yaml
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.ros.share import share_folder
-from iot_fl_ros.studies.runner import Task
-
-
-class AnyStudy(Protocol):
-    """A study of whatever kind."""
-
-    @property
-    def name(self) -> str:
-        """Name of its file, its folder and its report."""
-
-    @property
-    def tasks(self) -> Sequence[Task]:
-        """All that there is to do, in this order."""
+from iot_fl_ros.studies.runner import AnyStudy
 
 
 @dataclass(frozen=True)

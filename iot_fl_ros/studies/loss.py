@@ -5,8 +5,6 @@ Every model of it is trained once per data set and seed and kept as a bundle.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import write_json
-from iot_fl_ros.studies.runner import Progress
+from iot_fl_ros.studies.runner import AnyStudy, Progress, digest_of, read_kept
 
 if TYPE_CHECKING:
     from iot_fl_ros.split.recipe import RecipeSettings
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
 _KEYS = ('kind', 'title', 'text', 'seeds', 'rates', 'settings', 'data_sets', 'variants')
 _VARIANTS = 'variants'
 BASE = 'plain, float32'
-ROWS = 'rows.json'
+_ROWS = 'rows.json'
 Row = dict[str, Any]
 
 
@@ -38,7 +36,7 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class LossStudy:
+class LossStudy(AnyStudy):
     """Models to train, and the losses under which to try them. Settings are dotted names."""
 
     name: str
@@ -57,7 +55,7 @@ class LossStudy:
 
     @property
     def tasks(self) -> Sequence[LossTask]:
-        """What there is to do: one task a data set and seed."""
+        """One task a data set and seed."""
         return [LossTask(self, name, seed) for seed in self.seeds for name in self.data_sets]
 
     def settings(self, data_set: str, variant: str, seed: int) -> RecipeSettings:
@@ -109,7 +107,7 @@ class LossTask:
 
     @property
     def path(self) -> Path:
-        """Where its files go, relative to those of the study."""
+        """The folder of its files, relative to that of the study."""
         return Path(self.section) / f'seed{self.seed}'
 
     @property
@@ -117,14 +115,11 @@ class LossTask:
         """Changes with all settings that its rows depend on."""
         study, chosen = self.study, self.study.variants_of(self.section)
         recipes = [study.settings(self.section, name, self.seed) for name in (BASE, *chosen)]
-        text = repr((recipes, chosen, study.rates, study.plain))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(repr((recipes, chosen, study.rates, study.plain)))
 
     def rows(self, output: Path) -> list[Row] | None:
         """Return the rows measured before under the same settings, or None."""
-        path = output / self.path / ROWS
-        document = json.loads(path.read_text()) if path.is_file() else {}
-        return document['rows'] if document.get('digest') == self.digest else None
+        return read_kept(output / self.path / _ROWS, self.digest).get('rows')
 
     def done(self, output: Path) -> bool:
         """Return whether it has been measured."""
@@ -141,4 +136,4 @@ class LossTask:
     def keep(self, output: Path, result: list[Row] | None, error: str) -> None:
         """Write the rows; the bundles are there already."""
         if result is not None:
-            write_json(output / self.path / ROWS, {'digest': self.digest, 'rows': result})
+            write_json(output / self.path / _ROWS, {'digest': self.digest, 'rows': result})

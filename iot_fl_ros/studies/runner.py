@@ -1,11 +1,14 @@
-"""Do what is to do of a study: several tasks at a time, each kept as soon as it is over.
+"""Tasks of a study: several are done at a time, each is kept as soon as it is over.
 
 A task that fails does not take the others with it.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,7 +29,7 @@ class Task(Protocol):
 
     @property
     def path(self) -> Path:
-        """Where its results go, relative to `output`."""
+        """The place of its results below `output`."""
 
     def done(self, output: Path) -> bool:
         """Return whether its results are there, for these very settings."""
@@ -38,7 +41,31 @@ class Task(Protocol):
         """Write the results, or the error of a task that has none."""
 
 
+class AnyStudy(ABC):
+    """A study of whatever kind: the name of its file and report, title and text of the latter."""
+
+    name: str
+    title: str
+    text: str
+
+    @property
+    @abstractmethod
+    def tasks(self) -> Sequence[Task]:
+        """All tasks, in the order in which they are done."""
+
+
 Ended = tuple[Task, Any, str]
+
+
+def digest_of(value: str) -> str:
+    """Return the digest of all that results depend on, written as text."""
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
+def read_kept(path: Path, digest: str) -> dict[str, Any]:
+    """Return the content of a JSON file; empty if it is missing or has another `digest`."""
+    document: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
+    return document if document.get('digest') == digest else {}
 
 
 def run_tasks(

@@ -28,7 +28,7 @@ class _SectionSettings:
 
 @dataclass(frozen=True)
 class Goal:
-    """What a method must show against the reference, in every case that names no other goal."""
+    """A bar for methods against the reference, in every case that names no other goal."""
 
     points: float = setting(2.0, 'Accuracy that may be lost, percentage points.', minimum=0.0)
     ratio: float = setting(100.0, 'Factor by which bytes must shrink.', minimum=0.0)

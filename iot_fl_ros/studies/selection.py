@@ -7,7 +7,6 @@ docs/studies.md.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -23,7 +22,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
 from iot_fl_ros.federation.selection.settings import SelectSettings
 from iot_fl_ros.memory.resources import ResourceSettings
-from iot_fl_ros.studies.runner import Progress, Task
+from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
 from iot_fl_ros.studies.sections import Section, mapping, read_section
 from iot_fl_ros.studies.selection_game import GameSettings, play
 from iot_fl_ros.studies.study import Study, read_study
@@ -47,7 +46,7 @@ class GameRun:
 
     @property
     def path(self) -> Path:
-        """Where its result goes, relative to the study's folder."""
+        """The file of its result, relative to the study's folder."""
         return Path('games') / self.section / self.case / self.policy / f'seed-{self.seed}.json'
 
     @property
@@ -59,14 +58,11 @@ class GameRun:
     @property
     def digest(self) -> str:
         """Changes with anything that could change the result, defaults included, but the code."""
-        text = json.dumps([asdict(part) for part in self.parts], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(json.dumps([asdict(part) for part in self.parts], sort_keys=True))
 
     def seconds(self, output: Path) -> list[float] | None:
         """Return how long the rounds took, s; None if it was not played."""
-        path = output / self.path
-        document = json.loads(path.read_text()) if path.is_file() else {}
-        return document['seconds'] if document.get('digest') == self.digest else None
+        return read_kept(output / self.path, self.digest).get('seconds')
 
     def done(self, output: Path) -> bool:
         """Return whether it has been played."""
@@ -114,7 +110,7 @@ class SelectionStudy(Study):
 
     @property
     def tasks(self) -> Sequence[Task]:
-        """What there is to do: the runs, then the games."""
+        """The runs, then the games."""
         return [*self.runs, *games_of(self.games)]
 
 

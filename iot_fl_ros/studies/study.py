@@ -6,7 +6,6 @@ they happen on: what comes back are the rows of their events.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 import shutil
@@ -21,17 +20,17 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter, write_json
 from iot_fl_ros.memory.resources import ResourceSettings
 from iot_fl_ros.studies.fleets import check_settings, resolved_settings
-from iot_fl_ros.studies.runner import Progress, Task
+from iot_fl_ros.studies.runner import AnyStudy, Progress, Task, digest_of, read_kept
 from iot_fl_ros.studies.sections import ROBOT_MODELS, Case, Section, mapping, read_section
 
-RESOURCES = 'resources.'
-MARK = 'study.json'
+_RESOURCES = 'resources.'
+_MARK = 'study.json'
 Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run of a study. resources: settings of `fleet.resources`; none = robots have plenty."""
+    """One run of a study. resources: settings of `memory.resources`; none = robots have plenty."""
 
     section: str
     case: str
@@ -43,14 +42,9 @@ class StudyRun:
     resources: Mapping[str, Any] = field(hash=False, default_factory=dict)
 
     @property
-    def folder(self) -> Path:
-        """Where its files go, relative to those of the study."""
-        return Path(self.section) / self.case / self.method / f'seed-{self.seed}'
-
-    @property
     def path(self) -> Path:
-        """The same, for the runner."""
-        return self.folder
+        """The folder of its files, relative to that of the study."""
+        return Path(self.section) / self.case / self.method / f'seed-{self.seed}'
 
     @property
     def digest(self) -> str:
@@ -58,17 +52,14 @@ class StudyRun:
         kept = [self.robots, self.models, resolved_settings(self.settings, self.robots)]
         if self.resources:
             kept.append(asdict(read_settings(ResourceSettings, self.resources)))
-        text = json.dumps(kept, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(json.dumps(kept, sort_keys=True))
 
     def mark(self, output: Path) -> dict[str, Any]:
         """Return what was noted when this very run ended: `seconds` or `error`; else nothing.
 
         A run whose settings have changed since is another run.
         """
-        path = output / self.folder / MARK
-        mark: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-        return mark if mark.get('digest') == self.digest else {}
+        return read_kept(output / self.path / _MARK, self.digest)
 
     def done(self, output: Path) -> bool:
         """Return whether it has ended well."""
@@ -88,18 +79,18 @@ class StudyRun:
     def keep(self, output: Path, result: tuple[Rows, float] | None, error: str) -> None:
         """Write the files of the run; the mark is the last of them."""
         rows, seconds = result or ([], 0.0)
-        folder = output / self.folder
+        folder = output / self.path
         shutil.rmtree(folder, ignore_errors=True)
         writer = RunWriter(folder, dict(self.settings), 0)
         for row in rows:
             writer.record(row)
         mark = {'error': error} if error else {'seconds': seconds}
-        write_json(folder / MARK, {'digest': self.digest, **mark})
+        write_json(folder / _MARK, {'digest': self.digest, **mark})
 
 
 @dataclass(frozen=True)
-class Study:
-    """A whole study."""
+class Study(AnyStudy):
+    """A study that compares methods."""
 
     name: str
     title: str
@@ -114,7 +105,7 @@ class Study:
 
     @property
     def tasks(self) -> Sequence[Task]:
-        """What there is to do: its runs."""
+        """Its runs."""
         return self.runs
 
 
@@ -133,7 +124,7 @@ def read_study(name: str, tree: Mapping[str, Any]) -> Study:
         try:
             check_settings(run.settings, run.robots, run.resources, run.models)
         except ConfigError as error:
-            raise ConfigError(f'{run.folder}: {error}') from error
+            raise ConfigError(f'{run.path}: {error}') from error
     return study
 
 
@@ -153,7 +144,7 @@ def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
         'data.seed': seed,
     }
     models = tuple(settings.pop(ROBOT_MODELS, ()))
-    resources = {k.removeprefix(RESOURCES): v for k, v in settings.items() if _is_resource(k)}
+    resources = {k.removeprefix(_RESOURCES): v for k, v in settings.items() if _is_resource(k)}
     settings = {k: v for k, v in settings.items() if not _is_resource(k)}
     return StudyRun(
         section.name, case.name, method, seed, section.robots, models, settings, resources
@@ -161,4 +152,4 @@ def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
 
 
 def _is_resource(name: str) -> bool:
-    return name.startswith(RESOURCES)
+    return name.startswith(_RESOURCES)

@@ -70,7 +70,7 @@ def test_what_a_run_can_do_is_part_of_it(tree):
         tree['sections']['main']['cases']['still']['resources.spread'] = spread
         plain = {k: v for k, v in tree.items() if not k.startswith('game')}
         runs[spread] = read_study('toy', plain).runs[0]
-    assert runs[0.5].folder == runs[0.6].folder
+    assert runs[0.5].path == runs[0.6].path
     assert runs[0.5].digest != runs[0.6].digest
     assert runs[0.5].resources == {'samples': 50.0, 'spread': 0.5}
     games = read_games(tree['games'], tree['game_settings'])

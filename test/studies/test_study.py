@@ -144,7 +144,7 @@ def test_an_unknown_section_or_file_is_an_error(arguments, capsys):
 def test_the_studies_that_come_with_the_package_are_valid():
     study = read_study(*kinds.read_file('traffic'))
     assert len(study.runs) > 100
-    assert len({run.folder for run in study.runs}) == len(study.runs)
+    assert len({run.path for run in study.runs}) == len(study.runs)
     loss = read_loss_study(*kinds.read_file('loss'))
     assert loss.variants_of('fashion-mnist') == ('COMtune, float32', 'COMtune, 1/16')
 
