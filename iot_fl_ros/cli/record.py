@@ -75,7 +75,9 @@ def _record(arguments: argparse.Namespace) -> int:
     topics = [*arguments.topics, *arguments.camera]
     if not (topics or arguments.fleet or arguments.all):
         raise ConfigError('nothing to record: --topics, --camera, --fleet, --all or --source')
-    # Late: importing a node changes what signals do.
+    from iot_fl_ros.nodes.process import catch_signals
+
+    catch_signals()  # before the slow imports
     from iot_fl_ros.nodes.recorder import main
 
     values = {

@@ -1,4 +1,4 @@
-"""Tables and files about split models on lossy links."""
+"""Tables, pictures and files about split models on lossy links."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iot_fl_ros.core.run_files import write_json
-from iot_fl_ros.reports.loss_plot import draw_accuracy_against_loss
+from iot_fl_ros.reports.figures import MARKERS, plt, save
 from iot_fl_ros.reports.tables import table_of
 from iot_fl_ros.reports.texts import percent
 
@@ -47,3 +47,21 @@ def over_dds_table(title: str, results: Mapping[str, Mapping[str, Mapping[str, A
         for loss, row in by_loss.items()
     ]  # fmt: skip
     return table_of(title, columns, rows)
+
+
+def draw_accuracy_against_loss(curves: Curves, path: Path, title: str) -> Path:
+    """Write a PNG: one line per name, share of packets lost -> accuracy, both 0..1."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout='constrained')
+    for number, (name, curve) in enumerate(curves.items()):
+        rates = sorted(curve)
+        axes.plot(
+            [100 * rate for rate in rates], [100 * curve[rate] for rate in rates],
+            marker=MARKERS[number % len(MARKERS)], markersize=5, label=name,
+        )  # fmt: skip
+    axes.set_xlabel('packets lost, %')
+    axes.set_ylabel('accuracy, %')
+    axes.set_ylim(0, 100)
+    axes.set_title(title)
+    axes.grid(alpha=0.3)
+    axes.legend(loc='lower left')
+    return save(figure, path)

@@ -75,7 +75,7 @@ def test_comtune_names_the_nearest_setting(tmp_path, capsys):
     assert "did you mean 'codec.bits'" in capsys.readouterr().err
 
 
-def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp_path):
+def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp_path, capsys):
     tree = {
         'kind': 'loss',
         'seeds': [0, 1],
@@ -93,6 +93,9 @@ def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp
         assert f'| {name}' in report or name in report
     assert 'points at 60% (goal: 2)' in report
     assert (tmp_path / 'out/small_toy.png').is_file()
+    capsys.readouterr()
+    assert main([*arguments, '--list', '--only', 'toy']) == 0
+    assert capsys.readouterr().out.split() == ['done', 'toy/seed0', 'done', 'toy/seed1']
     rows = tmp_path / 'out/toy/seed1/rows.json'
     content = json.loads(rows.read_text())
     assert {row['rate'] for row in content['rows']} == {0.0, 0.6}

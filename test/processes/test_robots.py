@@ -72,6 +72,20 @@ def test_token_holders_have_the_ids_of_the_settings(started, tmp_path):
     assert [name for _, name, _ in started] == [*fleet.ids, fleet.ids[1]]
 
 
+def test_what_was_started_is_ended_if_the_rest_cannot_be(tmp_path, monkeypatch):
+    ended = []
+    monkeypatch.setattr(NodeProcesses, '__exit__', lambda self, *_: ended.append(self))
+
+    class Broken(NodeProcesses):
+        def start_all(self):
+            raise IotFlError('no room')
+
+    processes = Broken(tmp_path)
+    with pytest.raises(IotFlError, match='no room'):
+        processes.__enter__()
+    assert ended == [processes]
+
+
 class Ending(NodeProcesses):
     """Processes of which one ends each time that somebody looks."""
 

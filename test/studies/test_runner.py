@@ -1,5 +1,6 @@
 """What is to do of any study: done at once or several at a time, kept, and told if it failed."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import yaml
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.studies import kinds
-from iot_fl_ros.studies.runner import run_tasks
+from iot_fl_ros.studies.runner import read_kept, run_tasks
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,20 @@ def test_epochs_are_told_by_one_job(tmp_path):
     told = []
     list(run_tasks([Toy(1)], tmp_path, 1, progress=lambda *epoch: told.append(epoch)))
     assert told == [('toy', 1)]
+
+
+def test_ray_that_is_missing_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'ray', None)
+    with pytest.raises(ConfigError, match='--backend ray needs Ray'):
+        list(run_tasks([Toy(1)], tmp_path, 1, 'ray'))
+
+
+def test_kept_results_of_other_settings_do_not_count(tmp_path):
+    path = tmp_path / 'kept.json'
+    assert read_kept(path, 'a') == {}
+    path.write_text('{"digest": "a", "rows": [1]}')
+    assert read_kept(path, 'a')['rows'] == [1]
+    assert read_kept(path, 'b') == {}
 
 
 def test_an_unknown_kind_is_named():
