@@ -95,11 +95,11 @@ def measure_fleet(
         try:
             # One robot alone first: start-up without others beside it.
             start = time.monotonic()
-            fleet.start_learner(ids[:1], 0)
+            fleet.start_robots(ids[0])
             listener.wait(lambda: ids[0] in listener.robots)
             start_seconds = listener.robots[ids[0]] - start
-            for index, robot_id in enumerate(ids[1:], 1):
-                fleet.start_learner([robot_id], index)
+            for robot_id in ids[1:]:
+                fleet.start_robots(robot_id)
             listener.wait(lambda: len(listener.robots) == robots)
             fleet.start_aggregator()
             listener.wait(lambda: len(listener.opened) > rounds + WARM_UP_ROUNDS)

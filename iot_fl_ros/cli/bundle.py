@@ -1,4 +1,4 @@
-"""Make a bundle of a pretrained model, without labels: efficientnet_lite0 or yolov3_tiny.
+"""Make a bundle of a pretrained model, without labels.
 
 The codec is fitted on pictures like those the robot will see. With --epochs the model is also
 tuned to answer under packet loss as it does without (COMtune with itself as the teacher).
@@ -8,27 +8,20 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 
+from iot_fl_ros.cli.options import add_bundle_dir
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
-from iot_fl_ros.reports.training_progress import TrainingProgress
-from iot_fl_ros.split.bundle import save_bundle
+from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.split.codec import FILLS
-from iot_fl_ros.split.comtune import LossSettings
-from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
-from iot_fl_ros.split.pretrained import PRETRAINED
-from iot_fl_ros.split.recipe import CodecSettings
-from iot_fl_ros.split.settings import BUNDLE_DIR
-from iot_fl_ros.split.training import TrainingSettings
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('model', choices=sorted(PRETRAINED), help='pretrained model')
+    parser.add_argument('model', help='efficientnet_lite0 or yolov3_tiny')
     parser.add_argument('--name', help='name of the bundle (that of the model)')
     parser.add_argument('--split-point', default='', help='layer to cut behind (the usual one)')
     parser.add_argument('--source', default='vtest', help=SOURCES)
@@ -45,13 +38,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--highest-loss', type=float, default=0.7, help='tune for losses from 0 to this share'
     )
     parser.add_argument('--seed', type=int, default=0, help='seed of tuning and interleaving')
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    add_bundle_dir(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle and say what it sends."""
+    from iot_fl_ros.split.bundle import save_bundle
+    from iot_fl_ros.split.comtune import LossSettings
+    from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
+    from iot_fl_ros.split.recipe import CodecSettings
+    from iot_fl_ros.split.training import TrainingSettings
+
     if min(arguments.pictures, arguments.stride) < 1 or arguments.skip < 0:
         raise ConfigError('--pictures and --stride are at least 1, --skip at least 0')
     console = Console()

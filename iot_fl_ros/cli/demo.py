@@ -17,8 +17,7 @@ from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
 from iot_fl_ros.processes.federation import run_fleet
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.reports.display import summary_table
-from iot_fl_ros.reports.run_plots import plot_runs
+from iot_fl_ros.reports.run_tables import summary_table
 from iot_fl_ros.ros.share import share_folder
 
 METHODS = ('dsfl', 'fedavg')
@@ -35,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run both methods, compare them and say where the results are."""
+    from iot_fl_ros.reports.run_plots import plot_runs
+
     console = Console()
     with console.status('getting Fashion-MNIST'):
         obtain()

@@ -1,7 +1,7 @@
-"""The demo of a mesh: ten robots learn from their neighbours, over DDS and without a server.
+"""The demo of a mesh: ten robots learn from their neighbours, without a server.
 
-Each robot, in a process of its own, has two kinds of clothes. CMFD, gossip and learning alone run
-on the same graph. Writes summary.json and a picture into the output folder.
+Each robot has two kinds of clothes, and a process of its own; they meet over DDS. CMFD, gossip
+and learning alone run on the same graph. Writes summary.json and a picture into the output folder.
 """
 
 from __future__ import annotations
@@ -15,13 +15,10 @@ from rich.console import Console
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
-from iot_fl_ros.mesh.graph import build_graph
-from iot_fl_ros.mesh.mixing import mixing_matrix, spectral_gap
 from iot_fl_ros.mesh.settings import GRAPHS, MeshRunSettings
 from iot_fl_ros.processes.mesh import mesh_rows, run_mesh
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.reports.mesh_display import mesh_table
-from iot_fl_ros.reports.mesh_plot import plot_mesh
+from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.share import share_folder
 
 METHODS = ('cmfd', 'gossip', 'alone')
@@ -35,11 +32,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--rounds', type=int, help='rounds of each method')
     parser.add_argument('--robots', type=int, default=10, help='number of robots')
     known = [name for name in GRAPHS if name not in ('file', 'discovery')]
-    parser.add_argument('--graph', choices=known, help='who hears whom')
+    parser.add_argument('--graph', choices=known, help='shape of the mesh')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all methods on one graph, compare them and say where the results are."""
+    from iot_fl_ros.mesh.graph import build_graph
+    from iot_fl_ros.mesh.mixing import mixing_matrix, spectral_gap
+    from iot_fl_ros.reports.mesh_plot import plot_mesh
+
     console = Console()
     with console.status('getting Fashion-MNIST'):
         obtain()

@@ -1,4 +1,4 @@
-"""The demo of robots with cameras: four of them patrol a hall, each learns its own room.
+"""The demo of robots with cameras: four patrol a hall, each learns its own room.
 
 In a simulated hall every room has other kinds of pictures on its walls. Each robot labels what it
 sees of its own room and learns from that alone, then together with the others by DS-FL, and is
@@ -15,19 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
-from rich.table import Table
 
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.processes.nodes import private_dds_env
 from iot_fl_ros.processes.world import collect
 from iot_fl_ros.processes.world_learning import Learning
-from iot_fl_ros.reports.world_plot import plot_sim, top_picture
+from iot_fl_ros.reports.run_tables import world_table
 from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world
 
 _FOLDERS = ('world', 'log', 'alone', 'together')
+_TOP_SIZE = 800
 ALONE, TOGETHER = 'learning alone', 'learning together (DS-FL)'
 
 
@@ -40,6 +41,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Patrol, learn alone, learn together, compare."""
+    from iot_fl_ros.reports.world_plot import plot_sim
+
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
     clear(output, robot_names(arguments.robots))
@@ -51,9 +54,9 @@ def run(arguments: argparse.Namespace) -> int:
     learning = Learning.from_collected(output, ids, arguments.rounds, console, env)
     results = {ALONE: learning.alone(), TOGETHER: learning.together()}
     samples = {robot_id: _kinds(learning.own[robot_id]) for robot_id in ids}
-    console.print(_table(ids, samples, results))
+    console.print(world_table(samples, results))
     write_json(output / 'summary.json', {'samples': samples, 'accuracy': results})
-    plot = plot_sim(output, ids, top_picture(world), results)
+    plot = plot_sim(output, ids, _top_picture(world), results)
     for path in (output / 'summary.json', plot):
         console.print(f'wrote {path}')
     return 0
@@ -72,18 +75,12 @@ def _kinds(files: Mapping[str, Path]) -> dict[str, Any]:
     return {'own': dict(sorted(counts.items())), 'others': len(others['y'])}
 
 
-def _table(
-    ids: Sequence[str],
-    samples: Mapping[str, Mapping[str, Any]],
-    results: Mapping[str, Mapping[str, float]],
-) -> Table:
-    table = Table(title='Accuracy on what each robot saw of the rooms of the others')
-    for column in ('robot', 'samples of the own room', 'of the others', *results):
-        table.add_column(column, justify='left' if column.startswith('samples') else 'right')
-    for robot_id in ids:
-        own = ', '.join(f'{count} {kind}' for kind, count in samples[robot_id]['own'].items())
-        shares = [f'{accuracies[robot_id]:.1%}' for accuracies in results.values()]
-        table.add_row(robot_id, own, str(samples[robot_id]['others']), *shares)
-    means = [f'{np.mean(list(accuracies.values())):.1%}' for accuracies in results.values()]
-    table.add_row('mean', '', '', *means)
-    return table
+def _top_picture(world: Path) -> NDArray[np.uint8]:
+    """Return the empty hall from above; SimulatorError without the graphics for it."""
+    from iot_fl_ros.world.simulation import Simulation
+
+    simulation = Simulation(world, ())
+    try:
+        return simulation.top_view(_TOP_SIZE, _TOP_SIZE)
+    finally:
+        simulation.close()

@@ -1,4 +1,4 @@
-"""Check ROS 2, network, clock, discovery and, if named, a camera; say how to mend each."""
+"""Check ROS 2, network, clock and, if named, a camera; say how to mend each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 if TYPE_CHECKING:
     from iot_fl_ros.ros.checks import Finding
@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     ]  # fmt: skip
     if arguments.camera:
         findings.append(robot_checks.camera(arguments.camera, arguments.seconds))
-    table = Table('check', 'result', 'seen', 'remedy')
+    table = Table('check', 'result', Column('seen', overflow='fold'), 'remedy')
     for finding in findings:
         remedy = '' if finding.ok else finding.remedy
         table.add_row(finding.check, _result(finding), finding.seen, remedy)

@@ -1,34 +1,30 @@
-"""Judge a split model on the pictures of a bag, at growing packet loss; no node runs.
+"""Evaluate a split model on the pictures of a bag, at growing packet loss.
 
-Every picture goes through head, emulated link and tail. Writes a table, plots and the answers as a
-bag; the same command gives the same files. With --live the real nodes do it, at the speed of the
-recording.
+Every picture goes through head, emulated link and tail; no node runs. Writes a table,
+plots and the answers as a bag; the same command gives the same files. With --live the real nodes
+do it, at the speed of the recording.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
-from iot_fl_ros.bag.evaluation import Evaluation, EvaluationSettings, evaluate
-from iot_fl_ros.bag.evaluation_figures import LossFigures
-from iot_fl_ros.bag.evaluation_files import LIVE, check_output, table_of, write_evaluation
-from iot_fl_ros.bag.pictures import image_topic
-from iot_fl_ros.bag.reader import Bag, open_bag
-from iot_fl_ros.cli.options import overrides_of
+from iot_fl_ros.cli.options import add_bundle_dir, add_set, overrides_of
 from iot_fl_ros.core.config import read_settings
-from iot_fl_ros.processes.evaluation import evaluate_live
-from iot_fl_ros.split.settings import BUNDLE_DIR
+from iot_fl_ros.reports.tables import table_of, wide_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from iot_fl_ros.bag.evaluation import Evaluation, EvaluationSettings
+    from iot_fl_ros.bag.reader import Bag
 
 LOSSES = (0.0, 0.1, 0.3, 0.5)
-_WIDTH = 120
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,9 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--bundle', required=True, help='folder of a bundle, or its name in --bundle-dir'
     )
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    add_bundle_dir(parser)
     parser.add_argument('--topic', default='', help='of the pictures; needed if there are several')
     parser.add_argument('--labels', default='', help='topic with Inference messages that are true')
     parser.add_argument(
@@ -49,10 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='shares of packets to lose',
     )  # fmt: skip
     parser.add_argument('--output', type=Path, help='folder for results (runs/evaluate-BAG)')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='NAME=VALUE',
-        help='a setting, for example link.delay=0.005, deadline=0.5 or bits=4; may be repeated',
-    )  # fmt: skip
+    add_set(parser, 'link.delay=0.005, deadline=0.5 or bits=4')
     parser.add_argument(
         '--live', action='store_true', help='by real nodes over DDS, at the speed of the bag'
     )
@@ -64,10 +55,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and write the results."""
+    import torch
+
+    from iot_fl_ros.bag.evaluation import EvaluationSettings
+    from iot_fl_ros.bag.evaluation_files import LIVE, check_output, write_evaluation
+    from iot_fl_ros.bag.evaluation_files import table_of as figures_table
+    from iot_fl_ros.bag.reader import open_bag
+    from iot_fl_ros.processes.evaluation import evaluate_live
+
     torch.set_num_threads(1)  # the order of additions decides about the last bits
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = wide_console()
     settings = read_settings(EvaluationSettings, overrides_of(arguments.set))
-    folder = bundle_folder(arguments.bundle, arguments.bundle_dir)
+    folder = _bundle_folder(arguments.bundle, arguments.bundle_dir)
     output = arguments.output or Path('runs') / f'evaluate-{arguments.bag.stem}'
     check_output(output)
     with open_bag(arguments.bag, salvage=arguments.salvage) as bag:
@@ -90,8 +89,11 @@ def run(arguments: argparse.Namespace) -> int:
         'settings': asdict(settings),
     }
     figures = write_evaluation(evaluation, output, described)
-    console.print(_table(evaluation, figures))
-    timing, count = evaluation.timing, max(1, len(evaluation.shown))
+    count = len(evaluation.shown)
+    objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
+    title = f'{evaluation.bundle.name} on {count:,} pictures of {evaluation.topic}{objects}'
+    console.print(table_of(title, *figures_table(figures)))
+    timing, count = evaluation.timing, max(1, count)
     console.print(
         f'{count / timing.whole:.1f} pictures/s at {len(figures)} loss rates; a picture takes '
         f'{1e3 * timing.decode / count:.1f} ms to decode, {1e3 * timing.head / count:.1f} ms in '
@@ -101,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def bundle_folder(name: str, bundle_dir: Path) -> Path:
+def _bundle_folder(name: str, bundle_dir: Path) -> Path:
     """Return the folder of a bundle that is named by its path or in `bundle_dir`."""
     path = Path(name).expanduser()
     return (path if path.is_dir() else bundle_dir.expanduser() / name).absolute()
@@ -115,6 +117,9 @@ def _with_progress(
     settings: EvaluationSettings,
     console: Console,
 ) -> Evaluation:
+    from iot_fl_ros.bag.evaluation import evaluate
+    from iot_fl_ros.bag.pictures import image_topic
+
     topic = image_topic(bag, arguments.topic)
     with Progress(console=console, transient=True) as progress:
         task = progress.add_task('pictures', total=bag.topics[topic].count)
@@ -122,17 +127,3 @@ def _with_progress(
             bag, folder, losses, settings, topic=topic, labels=arguments.labels,
             progress=lambda number: progress.update(task, completed=number),
         )  # fmt: skip
-
-
-def _table(evaluation: Evaluation, figures: list[LossFigures]) -> Table:
-    objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
-    table = Table(
-        title=f'{evaluation.bundle.name} on {len(evaluation.shown):,} pictures of '
-        f'{evaluation.topic}{objects}'
-    )
-    titles, rows = table_of(figures)
-    for title in titles:
-        table.add_column(title, justify='right')
-    for row in rows:
-        table.add_row(*row)
-    return table

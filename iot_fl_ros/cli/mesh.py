@@ -1,4 +1,4 @@
-"""Run a mesh of peers without a server: processes over DDS on this machine, or one in memory.
+"""Run a mesh of peers without a server, over DDS on this machine or in memory.
 
 Over DDS it is the same as `ros2 launch iot_fl_ros mesh.launch.py`, where there is no `ros2
 launch`. Writes the peers' files, summary.json and a picture into the output folder.
@@ -11,19 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import add_network_profile, add_run_arguments, flat_settings_of
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
-from iot_fl_ros.memory.mesh import MeshSimulation
-from iot_fl_ros.mesh.graph import build_graph
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.mesh import mesh_rows, run_mesh, summarize_mesh
-from iot_fl_ros.reports.mesh_display import mesh_table
-from iot_fl_ros.reports.mesh_plot import plot_mesh
-from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
+from iot_fl_ros.reports.run_tables import mesh_table
+from iot_fl_ros.ros.network_profile import VARIABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,13 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--robot-models', nargs='+', default=(), metavar='MODEL',
         help='with --memory: models of the robots, in turn (cmfd, alone)',
     )  # fmt: skip
-    parser.add_argument(
-        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
-    )
+    add_network_profile(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the mesh, print its table and draw its picture."""
+    from iot_fl_ros.mesh.graph import build_graph
+    from iot_fl_ros.reports.mesh_plot import plot_mesh
+
     console = Console()
     flat = flat_settings_of(arguments)
     count = flat.pop('run.robots')  # there is no server that would wait for them
@@ -54,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     graph = build_graph(mesh, settings.peer.run.seed)
     name, output = settings.method_name, arguments.output.absolute()
     if arguments.memory:
-        rows = simulate_mesh(settings, output, console, arguments.threads, arguments.robot_models)
+        rows = _simulate(settings, output, console, arguments.threads, arguments.robot_models)
         summary = summarize_mesh(rows, output)
     else:
         flat['mesh.robots'] = sorted(graph)
@@ -66,7 +63,7 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def simulate_mesh(
+def _simulate(
     settings: MeshRunSettings,
     output: Path,
     console: Console,
@@ -74,6 +71,10 @@ def simulate_mesh(
     models: tuple[str, ...] = (),
 ) -> list[dict[str, Any]]:
     """Run a mesh in memory; write the peers' files as the nodes would; return the merged rows."""
+    import torch
+
+    from iot_fl_ros.memory.mesh import MeshSimulation
+
     torch.set_num_threads(settings.peer.node.threads)
     writers: dict[str, RunWriter] = {}
 

@@ -8,10 +8,6 @@ import math
 from rich.console import Console
 from rich.table import Table
 
-from iot_fl_ros.models.registry import MODELS, build_model, parameter_count
-from iot_fl_ros.split.bundle import feature_shapes
-from iot_fl_ros.split.cut import cut, split_points
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
@@ -22,6 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Print a table of registered models, or of the split points of one."""
+    from iot_fl_ros.models.registry import MODELS, build_model, parameter_count
+
     shape = tuple(arguments.shape)
     if arguments.split_points:
         Console().print(_split_points(arguments.split_points, shape, arguments.classes))
@@ -37,6 +35,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _split_points(name: str, shape: tuple[int, ...], classes: int) -> Table:
     """Return what crosses a cut behind each layer of a model."""
+    from iot_fl_ros.models.registry import build_model
+    from iot_fl_ros.split.bundle import feature_shapes
+    from iot_fl_ros.split.cut import cut, split_points
+
     table = Table('split point', 'crossing tensors', 'elements', 'float32 bytes')
     model = build_model(name, shape, classes, seed=0).eval()
     for point in split_points(model):

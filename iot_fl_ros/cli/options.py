@@ -11,6 +11,8 @@ import yaml
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
+from iot_fl_ros.split.settings import BUNDLE_DIR
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None:
@@ -19,10 +21,29 @@ def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None
     parser.add_argument('--params', type=Path, help='ROS parameter file keyed /**')
     parser.add_argument('--method', help='method registry name, for example dsfl')
     parser.add_argument('--output', type=Path, default=Path('runs/run'), help='folder of the run')
+    add_set(parser, 'run.rounds=20')
+
+
+def add_set(parser: argparse.ArgumentParser, example: str) -> None:
+    """Add --set."""
     parser.add_argument(
         '--set', action='append', default=[], metavar='NAME=VALUE',
-        help='a setting, for example run.rounds=20; may be repeated',
+        help=f'a setting, for example {example}; may be repeated',
     )  # fmt: skip
+
+
+def add_bundle_dir(parser: argparse.ArgumentParser) -> None:
+    """Add --bundle-dir."""
+    parser.add_argument(
+        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
+    )
+
+
+def add_network_profile(parser: argparse.ArgumentParser) -> None:
+    """Add --network-profile."""
+    parser.add_argument(
+        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
+    )
 
 
 def read_overrides(path: Path, overrides: Sequence[str]) -> dict[str, Any]:

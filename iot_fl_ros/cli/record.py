@@ -1,4 +1,4 @@
-"""Record a bag: a camera, the federation, or any topics; or make one from a video or folder.
+"""Record a bag: a camera, the federation or any topics; or make one from pictures.
 
 Recording ends with Ctrl-C. What was written up to half a second before survives a kill.
 """
@@ -9,11 +9,7 @@ import argparse
 from pathlib import Path
 
 import yaml
-from rich.console import Console
 
-from iot_fl_ros.bag.making import Shooting, make_bag
-from iot_fl_ros.bag.storage import COMPRESSIONS
-from iot_fl_ros.bag.writer import STORAGES, BagSettings
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES
 
@@ -23,11 +19,9 @@ _MEGA = 1_000_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     parser.add_argument('--bag', type=Path, required=True, help='folder to make')
+    parser.add_argument('--storage', default='mcap', help='kind of files: mcap or sqlite3')
     parser.add_argument(
-        '--storage', choices=sorted(STORAGES), default='mcap', help='kind of files'
-    )
-    parser.add_argument(
-        '--compression', choices=COMPRESSIONS, default='none', help='of the chunks of MCAP files'
+        '--compression', default='none', help='of the chunks of MCAP files: none, zstd or lz4'
     )
     parser.add_argument(
         '--max-size', type=float, default=0.0, help='MB of a file, then a new one begins; 0 = one'
@@ -56,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bag."""
+    from iot_fl_ros.bag.making import Shooting, make_bag
+    from iot_fl_ros.bag.writer import BagSettings
+
     if not arguments.source:
         return _record(arguments)
     settings = BagSettings(
@@ -64,13 +61,12 @@ def run(arguments: argparse.Namespace) -> int:
         round(arguments.max_size * _MEGA),
         arguments.max_duration,
     )
-    console = Console()
     shooting = Shooting(
         arguments.source, arguments.topic, arguments.rate, arguments.count, arguments.stride,
         arguments.quality,
     )  # fmt: skip
     count = make_bag(arguments.bag, shooting, settings)
-    console.print(f'wrote {arguments.bag}: {count:,} pictures of {arguments.source}')
+    print(f'wrote {arguments.bag}: {count:,} pictures of {arguments.source}')
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Play a recorded federation back: prove that its results follow from its updates, or change it.
+"""Play a recorded federation back: audit its results, or change something.
 
 Without a change it is an audit: every global set is computed again from the recorded updates and
 compared bit for bit; exit code 1 names the first round, and robot, where that fails. --method,
@@ -9,27 +9,26 @@ from __future__ import annotations
 
 import argparse
 import math
-import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from rich.console import Console
-from rich.table import Table
-
-from iot_fl_ros.bag.audit import AuditedRound, audit
-from iot_fl_ros.bag.federation import Federation, read_federation
-from iot_fl_ros.bag.reader import open_bag
-from iot_fl_ros.bag.replay_worker import ReplayWorker
-from iot_fl_ros.bag.what_if import Change, Difference, changed_info, compare
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.federation.settings import AggregatorSettings, FleetSettings
+from iot_fl_ros.reports.strict_json import write_strict_json
+from iot_fl_ros.reports.tables import wide_console
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from iot_fl_ros.bag.audit import AuditedRound
+    from iot_fl_ros.bag.federation import Federation
+    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.what_if import Change
 
 _METHOD = 'method.'
-_WIDTH = 120
 _UNKNOWABLE = (
     'The updates are those that the robots sent. With another global set they would have trained '
     'differently from then on; that cannot be known from the bag.'
@@ -67,8 +66,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, or compare."""
+    import torch
+
+    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.what_if import changed_info, compare
+    from iot_fl_ros.reports.replay_table import differences_table
+
     torch.set_num_threads(1)
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = wide_console()
     change = _change(arguments)
     federation = _federation(arguments, console)
     settings = _settings(arguments.params)
@@ -82,9 +87,9 @@ def run(arguments: argparse.Namespace) -> int:
         changed = changed_info(info, change)
         other = ReplayWorker(changed, settings, arguments.trust)
         differences = list(compare(federation, worker, other, change))
-        console.print(_table(differences))
+        console.print(differences_table(differences))
         console.print(_UNKNOWABLE)
-        _write(arguments.output, {'run': info.run_id, 'rounds': [_plain(d) for d in differences]})
+        _write(arguments.output, {'run': info.run_id, 'rounds': [asdict(d) for d in differences]})
         return 0
     return _audit(federation, worker, arguments.output, console)
 
@@ -92,6 +97,8 @@ def run(arguments: argparse.Namespace) -> int:
 def _audit(
     federation: Federation, worker: ReplayWorker, output: Path | None, console: Console
 ) -> int:
+    from iot_fl_ros.bag.audit import audit
+
     verdicts: list[AuditedRound] = []
     for verdict in audit(federation, worker):
         verdicts.append(verdict)
@@ -121,6 +128,9 @@ def _audit(
 
 def _federation(arguments: argparse.Namespace, console: Console) -> Federation:
     """Read the bag; a damaged one as far as it goes, for that is what an audit is about."""
+    from iot_fl_ros.bag.federation import read_federation
+    from iot_fl_ros.bag.reader import open_bag
+
     try:
         with open_bag(arguments.bag) as bag:
             notes = bag.notes
@@ -137,6 +147,8 @@ def _federation(arguments: argparse.Namespace, console: Console) -> Federation:
 
 
 def _change(arguments: argparse.Namespace) -> Change:
+    from iot_fl_ros.bag.what_if import Change
+
     flat = overrides_of(arguments.set)
     wrong = [name for name in flat if not name.startswith(_METHOD)]
     if wrong:
@@ -158,24 +170,6 @@ def _settings(params: Path | None) -> AggregatorSettings | None:
     return FleetSettings.from_flat(flat).aggregator
 
 
-def _table(differences: list[Difference]) -> Table:
-    table = Table(title='What would have come out of each round')
-    for title in ('round', 'left out', 'same', 'classes changed', 'distance', 'accuracy', 'then',
-                  'note'):  # fmt: skip
-        table.add_column(title, justify='left' if title in ('left out', 'note') else 'right')
-    for one in differences:
-        table.add_row(
-            str(one.number), ' '.join(one.left_out), 'yes' if one.same else 'no',
-            _number(one.classes_changed, '.2%'), _number(one.distance, '.5f'),
-            _number(one.accuracy, '.1%'), _number(one.accuracy_then, '.1%'), one.note,
-        )  # fmt: skip
-    return table
-
-
-def _number(value: float, form: str) -> str:
-    return '' if math.isnan(value) else format(value, form)
-
-
 def _verdict(verdict: AuditedRound) -> dict[str, Any]:
     return {
         'round': verdict.number, 'accepted': list(verdict.accepted),
@@ -184,12 +178,6 @@ def _verdict(verdict: AuditedRound) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _plain(one: Difference) -> dict[str, Any]:
-    values = {name: getattr(one, name) for name in Difference.__dataclass_fields__}
-    return {n: None if isinstance(v, float) and math.isnan(v) else v for n, v in values.items()}
-
-
 def _write(path: Path | None, content: dict[str, Any]) -> None:
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, content)
+        write_strict_json(path, content)

@@ -11,27 +11,26 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import add_network_profile, add_run_arguments, flat_settings_of
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.processes.discovery_server import discovery_server
 from iot_fl_ros.processes.federation import run_fleet
-from iot_fl_ros.reports.display import summary_table
-from iot_fl_ros.reports.run_plots import plot_runs
-from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES, VARIABLE
+from iot_fl_ros.reports.run_tables import summary_table
+from iot_fl_ros.ros.network_profile import VARIABLE
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_run_arguments(parser)
-    parser.add_argument(
-        '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
-    )
+    add_network_profile(parser)
     parser.add_argument('--robots-per-process', type=int, default=1, help='robots in one process')
     parser.add_argument('--record', type=Path, help='folder of a bag for all messages of the run')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the fleet, print its table and draw its plots."""
+    from iot_fl_ros.reports.run_plots import plot_runs
+
     flat = flat_settings_of(arguments)
     settings = FleetSettings.from_flat(flat)
     flat['run.rounds'] = settings.aggregator.run.rounds

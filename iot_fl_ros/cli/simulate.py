@@ -1,4 +1,4 @@
-"""Run a fleet in memory: the same state machines and maths, virtual time, one process."""
+"""Run a fleet in memory: the same state machines and maths, in virtual time."""
 
 from __future__ import annotations
 
@@ -9,17 +9,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
 from iot_fl_ros.core.run_files import RunWriter, read_summary
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.settings import FleetSettings, resolved
-from iot_fl_ros.memory.federation import Simulation
-from iot_fl_ros.reports.display import summary_table
-from iot_fl_ros.reports.run_plots import plot_runs
+from iot_fl_ros.reports.progress import bars
+from iot_fl_ros.reports.run_tables import summary_table
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,6 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Simulate the run, print its table and draw its plots."""
+    import torch
+
+    from iot_fl_ros.memory.federation import Simulation
+    from iot_fl_ros.reports.run_plots import plot_runs
+
     settings = FleetSettings.from_flat(flat_settings_of(arguments))
     rounds = settings.aggregator.run.rounds
     torch.set_num_threads(settings.aggregator.node.threads)
@@ -44,14 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
     last_round = kept[0]['round'] if kept else 0
     config = resolved(settings.aggregator, settings.method_name, settings.method)
     writer = RunWriter(arguments.output, config, last_round)
-    columns = (
-        TextColumn('{task.description}'),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
     start = time.perf_counter()
-    with Progress(*columns, console=Console()) as progress:
+    console = Console()
+    with bars(console) as progress:
         task = progress.add_task(settings.method_name, total=rounds, completed=last_round)
 
         def record(row: Mapping[str, Any]) -> None:
@@ -76,7 +73,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
         simulation.start_all()
         simulation.run()
-    console = Console()
     console.print(summary_table({settings.method_name: read_summary(arguments.output)}))
     console.print(f'simulated in {time.perf_counter() - start:.1f} s; seconds above are virtual')
     plot_runs({settings.method_name: arguments.output}, arguments.output)

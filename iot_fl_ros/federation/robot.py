@@ -1,6 +1,6 @@
 """A robot's side of a federated run, as a state machine without I/O.
 
-States and transitions: `learning.states`. The robot takes part in rounds that name it, trains on
+States and transitions: `federation.states`. The robot takes part in rounds that name it, trains on
 its worker, sends what came out, and repeats what the aggregator asks for. Repair is driven by the
 receiver: statuses and plans announce digests every heartbeat, who lacks pieces asks for them.
 """

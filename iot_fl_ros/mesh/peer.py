@@ -1,6 +1,6 @@
 """A peer of a mesh without a server, as a state machine without I/O.
 
-States and transitions: `learning.states`. In every round a peer trains on its worker, announces
+States and transitions: `mesh.states`. In every round a peer trains on its worker, announces
 its update, publishes it on a topic of its own, and mixes it with those of its neighbours as soon
 as they are in or the deadline is over. Who is silent is not waited for, and is in again when it
 comes back. Repair is driven by the receiver, as between robots and an aggregator.

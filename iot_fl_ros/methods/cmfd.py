@@ -2,7 +2,7 @@
 
 Taya, Nishio, Morikura, Yamamoto, arXiv 2104.00352 (IEEE TSIPN 8, 2022): consensus-based multi-hop
 federated distillation. Choosing what to label: IDKD, arXiv 2304.04326. Votes: TallyTrain, arXiv
-2607.00173. Logit adjustment and weighting by familiarity are ours, as in `learning.dsfl`.
+2607.00173. Logit adjustment and weighting by familiarity are ours, as in `methods.dsfl`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """FedAvg: robots exchange weights; the aggregator averages them by number of samples.
 
-McMahan et al., arXiv 1602.05629, algorithm 1. Compressed uploads: `learning.compression`.
+McMahan et al., arXiv 1602.05629, algorithm 1. Compressed uploads: `methods.compression`.
 """
 
 from __future__ import annotations

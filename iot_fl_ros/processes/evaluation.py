@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import Any
 
 from iot_fl_ros.bag.evaluation import ROBOT, Evaluation, EvaluationSettings, LossRun
 from iot_fl_ros.bag.pictures import LEAD
-from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.messages.split import Inference
-from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
+from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env, ros_arguments
 
 # Besides what the bag takes, for processes to start and to end, s.
 _SLACK = 120.0
@@ -57,24 +55,15 @@ def evaluate_live(
             'bag': str(bag.absolute()), 'topic': offline.topic, 'salvage': salvage,
             'speed': speed, 'output': str(result), 'patience': settings.deadline + 1.0,
         }  # fmt: skip
+        patience = (_seconds_of(offline) + LEAD) / speed + _SLACK
         with NodeProcesses(work / f'loss_{loss:g}', **options) as processes:
-            own = ['-r', f'__ns:=/{ROBOT}']
-            processes.start('tail', _parameters(tail))
-            processes.start('head', [*own, *_parameters(head)])
-            processes.start('bag_player', [*own, *_parameters(player)])
-            _wait(processes, 'bag_player', _seconds_of(offline) / speed + LEAD / speed + _SLACK)
+            processes.start('tail', ros_arguments(tail))
+            processes.start('head', ros_arguments(head, ROBOT))
+            processes.start('bag_player', ros_arguments(player, ROBOT))
+            for _ in processes.until_ended('bag_player', patience=patience):
+                pass
         runs.append(_run_of(offline, loss, json.loads(result.read_text())))
     return replace(offline, runs=runs)
-
-
-def _wait(processes: NodeProcesses, name: str, patience: float) -> None:
-    end = time.monotonic() + patience
-    while processes.running(name):
-        processes.check()
-        if time.monotonic() > end:
-            raise IotFlError(f'{name} has not ended after {patience:.0f} s')
-        time.sleep(0.1)
-    processes.check()
 
 
 def _run_of(offline: Evaluation, loss: float, content: dict[str, Any]) -> LossRun:
@@ -95,12 +84,3 @@ def _run_of(offline: Evaluation, loss: float, content: dict[str, Any]) -> LossRu
 def _seconds_of(offline: Evaluation) -> float:
     stamps = [shown.header.stamp or shown.stamp for shown in offline.shown]
     return (max(stamps) - min(stamps)) * 1e-9 if stamps else 0.0
-
-
-def _parameters(values: dict[str, Any]) -> list[str]:
-    parts = []
-    for name, value in values.items():
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        if text:
-            parts += ['-p', f'{name}:={text}']
-    return parts

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 from rich.live import Live
 
@@ -17,71 +15,35 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.federation.settings import dotted_paths
-from iot_fl_ros.processes.nodes import NodeProcesses, parameter_arguments, terminate_as_interrupt
-from iot_fl_ros.reports.display import run_view
+from iot_fl_ros.processes.nodes import ros_arguments, terminate_as_interrupt
+from iot_fl_ros.processes.robots import NewLines, RobotProcesses
+from iot_fl_ros.reports.live_view import run_view
 
-_POLL = 0.25
 _RECORDER = 'recorder'
 _PATIENCE = 120.0
 # Participants of DDS make themselves known every 3 s.
 _SETTLE = 4.0
 
 
-class FleetProcesses(NodeProcesses):
-    """An aggregator and learners.
-
-    settings: dotted names for all of them. folder: takes params.yaml too. own: further settings
-    of single robots, which then have a process each.
-    """
+class FleetProcesses(RobotProcesses):
+    """An aggregator and learners. options: of RobotProcesses."""
 
     def __init__(
-        self,
-        settings: Mapping[str, Any],
-        robots: int,
-        folder: Path,
-        *,
-        robots_per_process: int = 1,
-        env: Mapping[str, str] | None = None,
-        prefix: Mapping[str, Sequence[str]] | None = None,
-        own: Mapping[str, Mapping[str, Any]] | None = None,
+        self, settings: Mapping[str, Any], robots: int, folder: Path, **options: Any
     ) -> None:
-        super().__init__(folder, env=env, prefix=prefix)
-        self._own = own or {}
-        self._params = folder / 'params.yaml'
-        # What this file itself names, its robots may load.
+        # The robots may load what this file itself names.
         named = (str(settings.get(name, '')) for name in ('method.name', 'model.name'))
         trusted = {'robot.trusted': dotted_paths(*named) or ['']}
-        tree = {'/**': {'ros__parameters': {**trusted, **settings}}}
-        self._params.write_text(yaml.safe_dump(tree))
-        ids = robot_ids(robots)
-        self._groups = [
-            ids[i : i + robots_per_process] for i in range(0, robots, robots_per_process)
-        ]
-        self._robots = robots
+        super().__init__('learner', {**trusted, **settings}, robot_ids(robots), folder, **options)
 
-    def __enter__(self) -> FleetProcesses:
-        index = 0
-        for group in self._groups:
-            self.start_learner(group, index)
-            index += len(group)
+    def start_all(self) -> None:
+        """Start the robots, then the aggregator."""
+        super().start_all()
         self.start_aggregator()
-        return self
 
     def start_aggregator(self) -> None:
         """Start the aggregator (again)."""
-        self.start('aggregator', ['--params-file', str(self._params)])
-
-    def start_learner(self, group: list[str], index: int) -> None:
-        """Start (again) the process of the robots in `group`; index: part of the first one."""
-        partition = ['-p', f'data.partition_index:={index}']
-        partition += ['-p', f'data.partition_count:={self._robots}']
-        if len(group) == 1:
-            identity = ['-r', f'__ns:=/{group[0]}']
-        else:
-            identity = ['-p', f'robot.ids:=[{",".join(group)}]']
-        common = ['--params-file', str(self._params)]
-        own = parameter_arguments(self._own.get(group[0], {}))
-        self.start('learner', [*common, *identity, *partition, *own], group[0])
+        self.start('aggregator', self._common)
 
 
 class RecordedFleet(FleetProcesses):
@@ -103,18 +65,15 @@ class RecordedFleet(FleetProcesses):
         self._wait()
         super().start_aggregator()
 
-    def __enter__(self) -> RecordedFleet:
+    def start_all(self) -> None:
+        """Start the recorder, then the fleet."""
         if self._bag.exists():
             raise IotFlError(f'--record {self._bag} is there already: choose another name')
-        values = (f'bag:={self._bag.absolute()}', 'fleet:=true',
-                  f'fleet_namespace:={self._namespace}')  # fmt: skip
-        self.start(_RECORDER, [part for value in values for part in ('-p', value)])
-        try:
-            super().__enter__()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
+        values = {
+            'bag': self._bag.absolute(), 'fleet': True, 'fleet_namespace': self._namespace,
+        }  # fmt: skip
+        self.start(_RECORDER, ros_arguments(values))
+        super().start_all()
 
     def _wait(self) -> None:
         end = time.monotonic() + _PATIENCE
@@ -122,12 +81,13 @@ class RecordedFleet(FleetProcesses):
             rf'recording {re.escape(self._namespace)}/updates of (\d+) publishers'
         )
         heard = 0
-        while heard < self._robots:
+        while heard < len(self.ids):
             self.check()
             heard = max((int(n) for n in pattern.findall(self.log(_RECORDER))), default=0)
             if time.monotonic() > end:
                 raise IotFlError(
-                    f'the recorder hears {heard} of {self._robots} robots:\n{self.tail(_RECORDER)}'
+                    f'the recorder hears {heard} of {len(self.ids)} robots:\n'
+                    f'{self.tail(_RECORDER)}'
                 )
             time.sleep(0.1)
 
@@ -162,38 +122,24 @@ def run_fleet(
         fleet = RecordedFleet(settings, robots, folder, record, **options)
     console = console or Console()
     with terminate_as_interrupt(), fleet:
+        ended = fleet.until_ended('aggregator')
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
-                for _ in _until_end(fleet):
+                for _ in ended:
                     live.update(run_view(title, folder, rounds))
-                live.update(run_view(title, folder, rounds))
         else:
-            printed = 0
-            for _ in _until_end(fleet):
-                printed = _print_new_rounds(console, title, folder, rounds, printed)
-            _print_new_rounds(console, title, folder, rounds, printed)
+            print_new = NewLines(console)
+            for _ in ended:
+                print_new(_round_lines(title, folder, rounds))
     return read_summary(folder)
 
 
-def _until_end(fleet: FleetProcesses) -> Iterator[None]:
-    """Yield until the aggregator has ended; raise if any process failed."""
-    while fleet.running('aggregator'):
-        yield
-        fleet.check()
-        time.sleep(_POLL)
-    fleet.check()
-
-
-def _print_new_rounds(
-    console: Console, title: str, folder: Path, rounds: int, printed: int
-) -> int:
-    """Print one line for each round that ended since; for logs and pipes."""
-    done = [row for row in read_events(folder) if row['kind'] == 'round']
-    for row in done[printed:]:
-        console.print(
-            f'{title} round {row["round"]}/{rounds}: accuracy {row["accuracy"]:.3f}, '
-            f'robots {row["robot_accuracy"]:.3f}, {len(row["participants"])} took part, '
-            f'{row["bytes_total"]:,} bytes so far, {row["seconds"]:.1f} s'
-        )
-    sys.stdout.flush()
-    return len(done)
+def _round_lines(title: str, folder: Path, rounds: int) -> list[str]:
+    """Return one line for each round that has ended."""
+    return [
+        f'{title} round {row["round"]}/{rounds}: accuracy {row["accuracy"]:.3f}, '
+        f'robots {row["robot_accuracy"]:.3f}, {len(row["participants"])} took part, '
+        f'{row["bytes_total"]:,} bytes so far, {row["seconds"]:.1f} s'
+        for row in read_events(folder)
+        if row['kind'] == 'round'
+    ]

@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from iot_fl_ros.core.run_files import read_events, summarize, write_json
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
-from iot_fl_ros.processes.nodes import NodeProcesses, parameter_arguments, terminate_as_interrupt
+from iot_fl_ros.processes.nodes import terminate_as_interrupt
+from iot_fl_ros.processes.robots import NewLines, RobotProcesses
 
-_POLL = 0.25
 
+class MeshProcesses(RobotProcesses):
+    """Peers. settings: with run.output, the folder. options: of RobotProcesses."""
 
-class MeshProcesses(NodeProcesses):
-    """Peers, each in a process of its own.
-
-    settings: dotted names for all of them, with run.output, which takes logs and params.yaml too.
-    own: further settings of single peers.
-    """
-
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        ids: list[str],
-        *,
-        env: Mapping[str, str] | None = None,
-        own: Mapping[str, Mapping[str, Any]] | None = None,
-    ) -> None:
-        folder = Path(settings['run.output'])
-        super().__init__(folder, env=env)
-        self.ids = ids
-        self._own = own or {}
-        self._params = folder / 'params.yaml'
-        tree = {'/**': {'ros__parameters': dict(settings)}}
-        self._params.write_text(yaml.safe_dump(tree))
-
-    def __enter__(self) -> MeshProcesses:
-        for robot_id in self.ids:
-            self.start_peer(robot_id)
-        return self
-
-    def start_peer(self, robot_id: str) -> None:
-        """Start a peer (again)."""
-        index = self.ids.index(robot_id)
-        arguments = ['--params-file', str(self._params), '-r', f'__ns:=/{robot_id}']
-        arguments += ['-p', f'data.partition_index:={index}']
-        arguments += ['-p', f'data.partition_count:={len(self.ids)}']
-        arguments += parameter_arguments(self._own.get(robot_id, {}))
-        self.start('peer', arguments, robot_id)
+    def __init__(self, settings: Mapping[str, Any], ids: list[str], **options: Any) -> None:
+        super().__init__('peer', settings, ids, Path(settings['run.output']), **options)
 
 
 def run_mesh(
@@ -77,9 +43,9 @@ def run_mesh(
         terminate_as_interrupt(),
         MeshProcesses(settings, peer.mesh.ids, env=env, own=own) as mesh,
     ):
-        printed = 0
-        for _ in _until_end(mesh):
-            printed = _print_new_rounds(console, title, folder, mesh.ids, printed)
+        print_new = NewLines(console)
+        for _ in mesh.until_ended(*mesh.ids):
+            print_new(_round_lines(title, folder, mesh.ids))
     return summarize_mesh(mesh_rows(folder, mesh.ids), folder)
 
 
@@ -104,28 +70,17 @@ def summarize_mesh(rows: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _until_end(mesh: MeshProcesses) -> Iterator[None]:
-    """Yield until all peers have ended; raise if one failed."""
-    while any(mesh.running(robot_id) for robot_id in mesh.ids):
-        yield
-        mesh.check()
-        time.sleep(_POLL)
-    mesh.check()
-    yield
-
-
-def _print_new_rounds(
-    console: Console, title: str, folder: Path, ids: list[str], printed: int
-) -> int:
-    """Print one line for each round that all peers have done since."""
-    rows = [row for row in mesh_rows(folder, ids) if row['kind'] == 'round']
-    done = [row for row in rows if len(row['participants']) == len(ids)]
-    for row in done[printed:]:
+def _round_lines(title: str, folder: Path, ids: list[str]) -> list[str]:
+    """Return one line for each round that all peers have done."""
+    lines = []
+    for row in mesh_rows(folder, ids):
+        if row['kind'] != 'round' or len(row['participants']) < len(ids):
+            continue
         apart = row['disagreement']  # not a number where nobody compares
         disagreement = '' if math.isnan(apart) else f'disagreement {apart:.4f}, '
-        console.print(
+        lines.append(
             f'{title} round {row["round"]}: mean accuracy {row["robot_accuracy"]:.3f}, '
             f'{disagreement}{len(row["late"])} late, '
             f'{row["bytes_total"]:,} bytes and {row["joules_active"]:,.0f} J so far'
         )
-    return max(printed, len(done))
+    return lines

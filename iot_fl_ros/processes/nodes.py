@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,7 @@ import iot_fl_ros
 from iot_fl_ros.core.errors import IotFlError
 
 _END_TIMEOUT = 10.0
+_POLL = 0.25
 _Processes = TypeVar('_Processes', bound='NodeProcesses')
 
 
@@ -40,6 +43,11 @@ class NodeProcesses:
         (folder / 'log').mkdir(parents=True, exist_ok=True)
 
     def __enter__(self: _Processes) -> _Processes:
+        try:
+            self.start_all()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(
@@ -57,6 +65,9 @@ class NodeProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def start_all(self) -> None:
+        """Start the processes that belong together; here there are none."""
 
     def start(self, node: str, ros_args: Sequence[str], name: str = '') -> None:
         """Start the executable `node`; `name` is that of its log and for the other methods."""
@@ -102,6 +113,25 @@ class NodeProcesses:
         """Return whether a process is running."""
         return self._processes[name].poll() is None
 
+    def until_ended(self, *names: str, patience: float = math.inf) -> Iterator[int]:
+        """Yield how many of these processes have ended, again and again until all have.
+
+        IotFlError if any process fails, or if it takes longer than `patience`, s.
+        """
+        end = time.monotonic() + patience
+        ended = 0
+        while ended < len(names):
+            ended = sum(not self.running(name) for name in names)
+            self.check()
+            yield ended
+            if ended < len(names):
+                if time.monotonic() > end:
+                    left = ', '.join(name for name in names if self.running(name))
+                    raise IotFlError(
+                        f'not ended after {patience:.0f} s: {left}; see {self._folder / "log"}'
+                    )
+                time.sleep(_POLL)
+
     def codes(self) -> dict[str, int | None]:
         """Return the exit codes; None for a process that runs."""
         return {name: process.poll() for name, process in self._processes.items()}
@@ -115,9 +145,16 @@ class NodeProcesses:
         return (self._folder / 'log' / f'{name}.log').read_text(errors='replace')
 
 
-def parameter_arguments(values: Mapping[str, Any]) -> list[str]:
-    """Return the ROS arguments that set parameters."""
-    return [part for name, value in values.items() for part in ('-p', f'{name}:={value}')]
+def ros_arguments(values: Mapping[str, Any], robot_id: str = '') -> list[str]:
+    """Return the ROS arguments that set parameters, in a robot's namespace if one is named.
+
+    Empty values are left out: a command line cannot give them, and they are the defaults.
+    """
+    arguments = ['-r', f'__ns:=/{robot_id}'] if robot_id else []
+    for name, value in values.items():
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        arguments += ['-p', f'{name}:={text}'] if text else []
+    return arguments
 
 
 @contextmanager

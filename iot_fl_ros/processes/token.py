@@ -3,55 +3,27 @@
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
 
 from iot_fl_ros.core.run_files import read_events, write_json
-from iot_fl_ros.processes.nodes import NodeProcesses, terminate_as_interrupt
+from iot_fl_ros.processes.nodes import terminate_as_interrupt
+from iot_fl_ros.processes.robots import NewLines, RobotProcesses
 from iot_fl_ros.token.settings import TramNodeSettings
 
-_POLL = 0.25
+_JOULES = ('idle', 'compute', 'transmit', 'receive')
 Rows = list[dict[str, Any]]
 
 
-class TramProcesses(NodeProcesses):
-    """Robots, each in a process of its own.
+class TramProcesses(RobotProcesses):
+    """Robots that pass tokens on. settings: with run.output. options: of RobotProcesses."""
 
-    settings: dotted names for all of them, with run.output, which takes logs and params.yaml too.
-    prefix: per robot, a command line before that of its node.
-    """
-
-    def __init__(
-        self,
-        settings: Mapping[str, Any],
-        *,
-        env: Mapping[str, str] | None = None,
-        prefix: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        folder = Path(settings['run.output'])
-        super().__init__(folder, env=env, prefix=prefix)
-        self.ids = TramNodeSettings.from_flat(settings).tram.ids
-        self._params = folder / 'params.yaml'
-        tree = {'/**': {'ros__parameters': dict(settings)}}
-        self._params.write_text(yaml.safe_dump(tree))
-
-    def __enter__(self) -> TramProcesses:
-        for robot_id in self.ids:
-            self.start_robot(robot_id)
-        return self
-
-    def start_robot(self, robot_id: str) -> None:
-        """Start a robot (again)."""
-        index = self.ids.index(robot_id)
-        arguments = ['--params-file', str(self._params), '-r', f'__ns:=/{robot_id}']
-        arguments += ['-p', f'data.partition_index:={index}']
-        arguments += ['-p', f'data.partition_count:={len(self.ids)}']
-        self.start('tram', arguments, robot_id)
+    def __init__(self, settings: Mapping[str, Any], **options: Any) -> None:
+        ids = TramNodeSettings.from_flat(settings).tram.ids
+        super().__init__('tram', settings, ids, Path(settings['run.output']), **options)
 
 
 def run_tram(
@@ -64,13 +36,9 @@ def run_tram(
     settings = {**settings, 'node.exit_when_finished': True}
     folder = Path(settings['run.output'])
     with terminate_as_interrupt(), TramProcesses(settings, env=env) as fleet:
-        printed = 0
-        running = True
-        while running:
-            running = any(fleet.running(robot_id) for robot_id in fleet.ids)
-            fleet.check()
-            printed = _print_tests(console, title, tram_rows(folder, fleet.ids), printed)
-            time.sleep(_POLL)
+        print_new = NewLines(console)
+        for _ in fleet.until_ended(*fleet.ids):
+            print_new(_test_lines(title, tram_rows(folder, fleet.ids)))
     return tram_rows(folder, fleet.ids)
 
 
@@ -104,15 +72,11 @@ def summarize_tram(rows: Rows, folder: Path) -> dict[str, Any]:
     return summary
 
 
-_JOULES = ('idle', 'compute', 'transmit', 'receive')
-
-
-def _print_tests(console: Console, title: str, rows: Rows, printed: int) -> int:
-    """Print one line for each test of a model since."""
-    tests = [r for r in rows if r['kind'] == 'visit' and not math.isnan(r['accuracy'])]
-    for row in tests[printed:]:
-        console.print(
-            f'{title}, token {row["token"]} at {row["robot"]}: {row["updates"]} mini-batches, '
-            f'cycle {row["cycle"]}, accuracy {row["accuracy"]:.3f}'
-        )
-    return max(printed, len(tests))
+def _test_lines(title: str, rows: Rows) -> list[str]:
+    """Return one line for each test of a model."""
+    return [
+        f'{title}, token {row["token"]} at {row["robot"]}: {row["updates"]} mini-batches, '
+        f'cycle {row["cycle"]}, accuracy {row["accuracy"]:.3f}'
+        for row in rows
+        if row['kind'] == 'visit' and not math.isnan(row['accuracy'])
+    ]

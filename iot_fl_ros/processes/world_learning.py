@@ -1,4 +1,4 @@
-"""How the robots of the simulated hall learn from what they collected: alone, and together."""
+"""Learning from what the robots of the simulated hall collected: alone, and together."""
 
 from __future__ import annotations
 

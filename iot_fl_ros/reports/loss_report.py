@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
 import numpy as np
-from matplotlib import pyplot as plt
 
+from iot_fl_ros.reports.figures import MARKERS, plt, save
+from iot_fl_ros.reports.markdown import table, write_markdown
+from iot_fl_ros.reports.texts import plus_minus
 from iot_fl_ros.studies.loss import LossStudy
 from iot_fl_ros.studies.results import Estimate
 
 Row = Mapping[str, Any]
+Curves = dict[str, dict[float, Estimate]]
 # (share lost, points that may be lost against the same model without loss)
 GOALS = ((0.6, 2.0), (0.7, 3.0))
-_MARKERS = 'osD^vPX*<>hp'
 
 
-def write_loss_report(
-    study: LossStudy, rows: Mapping[str, Mapping[int, Sequence[Row]]], report: Path
-) -> Path:
-    """Write <report>/<name>.md and its plots; return the first. rows: data set -> seed -> rows."""
-    report.mkdir(parents=True, exist_ok=True)
-    lines = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
-    lines += [study.text.strip(), ''] if study.text else []
+def write_loss_report(study: LossStudy, output: Path, report: Path) -> Path:
+    """Write <report>/<name>.md and its plots; return the first."""
+    rows: dict[str, dict[int, Sequence[Row]]] = {data_set: {} for data_set in study.data_sets}
+    for task in study.tasks:
+        kept = task.rows(output)
+        if kept is not None:
+            rows[task.section][task.seed] = kept
+    lines: list[str] = []
     for data_set, by_seed in rows.items():
         if not by_seed:
             continue
@@ -40,12 +39,7 @@ def write_loss_report(
         lines += [*_waiting(by_seed), '']
         plot = _plot(study, data_set, curves, report)
         lines += [f'![Accuracy against loss, {data_set}]({plot.name})', '']
-    path = report / f'{study.name}.md'
-    path.write_text('\n'.join(lines).rstrip() + '\n')
-    return path
-
-
-Curves = dict[str, dict[float, Estimate]]
+    return write_markdown(study, lines, report)
 
 
 def _curves(by_seed: Mapping[int, Sequence[Row]]) -> tuple[Curves, dict[str, tuple[float, float]]]:
@@ -66,16 +60,16 @@ def _table(
     study: LossStudy, curves: Curves, sizes: Mapping[str, tuple[float, float]]
 ) -> list[str]:
     head = ['method', 'B/frame', 'packets', *(f'{rate:.0%}' for rate in study.rates)]
-    lines = [_line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
+    lines = []
     for method, curve in curves.items():
         size, packets = sizes[method]
         cells = [_estimate(curve[rate]) if rate in curve else '' for rate in study.rates]
-        lines.append(_line([method, f'{size:,.0f}', f'{packets:.3g}', *cells]))
-    return lines
+        lines.append([method, f'{size:,.0f}', f'{packets:.3g}', *cells])
+    return table(head, lines)
 
 
 def _goals(study: LossStudy, data_set: str, curves: Curves) -> list[str]:
-    """Say by how much each variant falls below itself without loss."""
+    """Return how far each variant falls below itself without loss."""
     lines = []
     for variant in study.variants_of(data_set):
         curve = curves[variant]
@@ -91,7 +85,7 @@ def _goals(study: LossStudy, data_set: str, curves: Curves) -> list[str]:
 
 
 def _waiting(by_seed: Mapping[int, Sequence[Row]]) -> list[str]:
-    """Say how long the JPEG that is sent until it arrives takes on average."""
+    """Return the mean time of a JPEG that is sent until it arrives."""
     times: dict[float, list[float]] = defaultdict(list)
     for rows in by_seed.values():
         for row in rows:
@@ -111,7 +105,7 @@ def _plot(study: LossStudy, data_set: str, curves: Curves, report: Path) -> Path
         halves = np.nan_to_num([100 * curve[rate].half for rate in rates])
         color, style = groups[method]
         x = [100 * rate for rate in rates]
-        axes.plot(x, means, style, color=colors(color), marker=_MARKERS[number % 12],
+        axes.plot(x, means, style, color=colors(color), marker=MARKERS[number % 12],
                   markersize=4, label=method, linewidth=2 if style == '-' else 1)  # fmt: skip
         axes.fill_between(x, means - halves, means + halves, color=colors(color), alpha=0.1)
     axes.set_xlabel('packets lost, %')
@@ -120,10 +114,7 @@ def _plot(study: LossStudy, data_set: str, curves: Curves, report: Path) -> Path
     axes.grid(alpha=0.3)
     axes.set_title(data_set)
     figure.legend(loc='outside right upper', fontsize='small')
-    path = report / f'{study.name}_{data_set}.png'
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    return path
+    return save(figure, report / f'{study.name}_{data_set}.png', dpi=110)
 
 
 def _groups(study: LossStudy, curves: Curves) -> dict[str, tuple[int, str]]:
@@ -143,9 +134,4 @@ def _groups(study: LossStudy, curves: Curves) -> dict[str, tuple[int, str]]:
 
 
 def _estimate(estimate: Estimate) -> str:
-    mean = f'{100 * estimate.mean:.1f}'
-    return mean if math.isnan(estimate.half) else f'{mean} ± {100 * estimate.half:.1f}'
-
-
-def _line(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'
+    return plus_minus(100 * estimate.mean, 100 * estimate.half)

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
 import networkx as nx
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
+
+from iot_fl_ros.reports.figures import plt, save
 
 Rows = list[dict[str, Any]]
 _COLOURS = 'viridis'
@@ -31,10 +29,7 @@ def plot_mesh(graph: nx.Graph, runs: Mapping[str, Rows], output: Path) -> Path:
     panels[0, 1].set_ylim(0, 1)
     _draw_curves(panels[1, 0], runs, 'disagreement', 'disagreement with neighbours')
     _draw_costs(panels[1, 1], runs)
-    path = output / 'mesh.png'
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
+    return save(figure, output / 'mesh.png')
 
 
 def _rounds(rows: Rows) -> Rows:

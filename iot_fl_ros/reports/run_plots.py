@@ -5,15 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
-
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.run_files import accuracy_of, read_events
-
-_MARKERS = 'osD^vP'
+from iot_fl_ros.reports.figures import MARKERS, plt, save
 
 
 def plot_runs(runs: Mapping[str, Path], output: Path) -> list[Path]:
@@ -56,7 +50,7 @@ def _draw(
     logarithmic: bool = False,
 ) -> Path:
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout='constrained')
-    for (name, (x, y)), marker in zip(curves.items(), _MARKERS * len(curves), strict=False):
+    for (name, (x, y)), marker in zip(curves.items(), MARKERS * len(curves), strict=False):
         axes.plot(x, y, marker=marker, markersize=4, label=name)
     if logarithmic:
         axes.set_xscale('log')
@@ -65,6 +59,4 @@ def _draw(
     axes.set_ylim(0, 1)
     axes.grid(alpha=0.3, which='both')
     axes.legend(loc='lower right')
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
+    return save(figure, path)

@@ -1,59 +1,57 @@
-"""The report of a study of whom to ask: tables and plots, made from its files alone."""
+"""The report of a study of participant selection: tables and plots, from its files alone."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
 import numpy as np
-from matplotlib import pyplot as plt
 
-from iot_fl_ros.studies.results import Estimate, errors_of, read_mark
-from iot_fl_ros.studies.selection import TARGETS, Course, games_of, read_course, read_game
-from iot_fl_ros.studies.study import Case, Section, Study
+from iot_fl_ros.reports.markdown import failures, table, write_markdown
+from iot_fl_ros.reports.selection_plots import Courses, Games, plot_courses, plot_games
+from iot_fl_ros.reports.texts import plus_minus
+from iot_fl_ros.studies.results import Estimate, errors_of
+from iot_fl_ros.studies.sections import Case, Section
+from iot_fl_ros.studies.selection import (
+    TARGETS,
+    Course,
+    SelectionStudy,
+    games_of,
+    read_course,
+)
+from iot_fl_ros.studies.study import Study
 
-_GRID = 200  # points of a curve over time
-Courses = Mapping[str, Mapping[int, Course]]
-Games = Mapping[str, Mapping[int, Sequence[float]]]
 
-
-def write_selection_report(
-    study: Study, games: Sequence[Section], output: Path, report: Path
-) -> Path:
+def write_selection_report(study: SelectionStudy, output: Path, report: Path) -> Path:
     """Write <report>/<name>.md and its plots; return the first."""
-    report.mkdir(parents=True, exist_ok=True)
-    lines = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
-    lines += [study.text.strip(), ''] if study.text else []
+    lines: list[str] = []
     for section in study.sections:
-        lines += _section_lines(study, section, output, report)
-    for game in games:
-        lines += _game_lines(study, game, output, report)
-    failed = errors_of(study, output)
-    if failed:
-        lines += ['## Runs that failed', '']
-        lines += [*(f'- `{run.folder}`: {error}' for run, error in failed.items()), '']
-    path = report / f'{study.name}.md'
-    path.write_text('\n'.join(lines).rstrip() + '\n')
-    return path
+        courses = {case.name: _courses(study, section, case, output) for case in section.cases}
+        path = report / f'{study.name}_{section.name}.png'
+        lines += _lines(section, courses, _course_table, plot_courses, path)
+    for section in study.games:
+        games = {case.name: _games(section, case, output) for case in section.cases}
+        path = report / f'{study.name}_{section.name}.png'
+        lines += _lines(section, games, _game_table, plot_games, path)
+    return write_markdown(study, [*lines, *failures(errors_of(study, output))], report)
 
 
-# --- runs that learn -----------------------------------------------------------------------------
-
-
-def _section_lines(study: Study, section: Section, output: Path, report: Path) -> list[str]:
+def _lines(
+    section: Section,
+    by_case: Mapping[str, Any],
+    table_of: Callable[[Section, Any], list[str]],
+    plot: Callable[[Section, Any, Path], None],
+    path: Path,
+) -> list[str]:
+    """Return a table a case and the plot of all, which is written to `path`."""
     lines = [f'## {section.title}', '']
-    by_case = {case.name: _courses(study, section, case, output) for case in section.cases}
-    for name, courses in by_case.items():
-        lines += [f'### {name}', '', *_course_table(section, courses), '']
+    for name, content in by_case.items():
+        lines += [f'### {name}', '', *table_of(section, content), '']
     if any(by_case.values()):
-        plot = report / f'{study.name}_{section.name}.png'
-        _plot_courses(section, by_case, plot)
-        lines += [f'![{section.title}]({plot.name})', '']
+        plot(section, by_case, path)
+        lines += [f'![{section.title}]({path.name})', '']
     return lines
 
 
@@ -61,8 +59,8 @@ def _courses(study: Study, section: Section, case: Case, output: Path) -> Course
     courses: dict[str, dict[int, Course]] = {}
     for run in study.runs:
         here = (run.section, run.case) == (section.name, case.name)
-        if here and 'seconds' in read_mark(run, output):
-            courses.setdefault(run.method, {})[run.seed] = read_course(output / run.folder)
+        if here and run.done(output):
+            courses.setdefault(run.method, {})[run.seed] = read_course(output / run.path)
     return {method: courses[method] for method in section.methods if method in courses}
 
 
@@ -70,7 +68,7 @@ def _course_table(section: Section, courses: Courses) -> list[str]:
     head = ['policy', *(f's to {target:.0%}' for target in TARGETS), 's a round']
     head += [f's to {TARGETS[-1]:.0%} against {section.reference}']
     head += ['accuracy at the end', 'evenness', 'seeds']
-    lines = [_line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
+    rows = []
     reference = courses.get(section.reference, {})
     for method, by_seed in courses.items():
         runs = list(by_seed.values())
@@ -79,8 +77,8 @@ def _course_table(section: Section, courses: Courses) -> list[str]:
         cells.append('' if method == section.reference else _against(by_seed, reference))
         cells.append(_estimate([100 * c.final for c in runs], 1) + ' %')
         cells.append(_estimate([c.evenness for c in runs], 2))
-        lines.append(_line([*cells, str(len(runs))]))
-    return lines
+        rows.append([*cells, str(len(runs))])
+    return table(head, rows)
 
 
 def _reached(seconds: Sequence[float]) -> str:
@@ -102,50 +100,10 @@ def _against(own: Mapping[int, Course], reference: Mapping[int, Course]) -> str:
     return _percent(Estimate.of(shares)) if shares else ''
 
 
-def _plot_courses(section: Section, by_case: Mapping[str, Courses], path: Path) -> None:
-    def draw(axes: Any, courses: Courses, colors: Mapping[str, Any]) -> None:
-        for method, by_seed in courses.items():
-            runs = list(by_seed.values())
-            end = min(course.times[-1] for course in runs)
-            grid = np.linspace(0, end, _GRID)
-            curves = [_accuracy_at(course, grid) for course in runs]
-            _band(axes, grid, 100 * np.array(curves), method, colors[method])
-        for target in TARGETS:
-            axes.axhline(100 * target, color='grey', linewidth=0.6, linestyle=':')
-        axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # intervals may go below
-        axes.set_xlabel('virtual seconds')
-        axes.set_ylabel('accuracy, %')
-
-    _panels(section, by_case, draw, path)
-
-
-def _accuracy_at(course: Course, grid: Any) -> Any:
-    """Return the accuracy of the newest round at each time; before the first one, its own."""
-    places = np.searchsorted(course.times, grid, side='right') - 1
-    return np.array(course.accuracy)[np.maximum(places, 0)]
-
-
-# --- games ---------------------------------------------------------------------------------------
-
-
-def _game_lines(study: Study, section: Section, output: Path, report: Path) -> list[str]:
-    lines = [f'## {section.title}', '']
-    by_case: dict[str, Games] = {}
-    for case in section.cases:
-        games = _games(section, case, output)
-        by_case[case.name] = games
-        lines += [f'### {case.name}', '', *_game_table(section, games), '']
-    if any(by_case.values()):
-        plot = report / f'{study.name}_{section.name}.png'
-        _plot_games(section, by_case, plot)
-        lines += [f'![{section.title}]({plot.name})', '']
-    return lines
-
-
 def _games(section: Section, case: Case, output: Path) -> Games:
     games: dict[str, dict[int, Sequence[float]]] = {}
     for run in games_of([section]):
-        seconds = read_game(run, output) if run.case == case.name else None
+        seconds = run.seconds(output) if run.case == case.name else None
         if seconds is not None:
             games.setdefault(run.policy, {})[run.seed] = seconds
     return {policy: games[policy] for policy in section.methods if policy in games}
@@ -154,7 +112,7 @@ def _games(section: Section, case: Case, output: Path) -> Games:
 def _game_table(section: Section, games: Games) -> list[str]:
     head = ['policy', 's a round', 'last quarter', f'all rounds against {section.reference}']
     head += ['last quarter', 'seeds']
-    lines = [_line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
+    rows = []
     reference = games.get(section.reference, {})
     for policy, by_seed in games.items():
         cells = [policy]
@@ -167,81 +125,17 @@ def _game_table(section: Section, games: Games) -> list[str]:
             ]
             own = policy == section.reference or not shares
             cells.append('' if own else _percent(Estimate.of(shares)))
-        lines.append(_line([*cells, str(len(by_seed))]))
-    return lines
+        rows.append([*cells, str(len(by_seed))])
+    return table(head, rows)
 
 
 def _mean_of_last(seconds: Sequence[float], part: int) -> float:
     return float(np.mean(seconds[-(len(seconds) // part) :]))
 
 
-def _plot_games(section: Section, by_case: Mapping[str, Games], path: Path) -> None:
-    def draw(axes: Any, games: Games, colors: Mapping[str, Any]) -> None:
-        reference = games.get(section.reference, {})
-        shown = []
-        for policy, by_seed in games.items():
-            seeds = sorted(by_seed.keys() & reference.keys())
-            if not seeds:
-                continue
-            sums = np.cumsum([by_seed[seed] for seed in seeds], axis=1)
-            shares = 100 * (sums / np.cumsum([reference[seed] for seed in seeds], axis=1) - 1)
-            _band(axes, np.arange(1, shares.shape[1] + 1), shares, policy, colors[policy])
-            shown.append(shares[:, -1].mean())
-        if shown:  # who is far off leaves the picture
-            axes.set_ylim(min(-5.0, *shown) - 5, max(20.0, float(np.median(shown)) + 5))
-        axes.set_xlabel('rounds')
-        axes.set_ylabel(f'time until then against {section.reference}, %')
-
-    _panels(section, by_case, draw, path)
-
-
-# --- both ----------------------------------------------------------------------------------------
-
-
-def _panels(section: Section, by_case: Mapping[str, Any], draw: Any, path: Path) -> None:
-    """Draw one panel a case, with one legend for all."""
-    cases = [name for name, content in by_case.items() if content]
-    columns = min(2, len(cases))
-    rows = -(-len(cases) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(6.0 * columns, 4.0 * rows), squeeze=False, layout='constrained'
-    )
-    palette = plt.get_cmap('tab10')
-    colors = {method: palette(n % 10) for n, method in enumerate(section.methods)}
-    for place, name in zip(axes.flat, cases, strict=False):
-        draw(place, by_case[name], colors)
-        place.set_title(name)
-        place.grid(alpha=0.3)
-    for place in axes.flat[len(cases) :]:
-        place.set_visible(False)
-    handles: dict[str, Any] = {}
-    for place in axes.flat[: len(cases)]:
-        for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    figure.legend(
-        list(handles.values()), list(handles), loc='outside lower center', ncols=4,
-        fontsize='small',
-    )  # fmt: skip
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
-
-
-def _band(axes: Any, x: Any, curves: Any, label: str, color: Any) -> None:
-    """Draw the mean over seeds and its 95 % interval, which two seeds leave too wide to see.
-
-    curves: [seeds, points].
-    """
-    mean = np.mean(curves, axis=0)
-    axes.plot(x, mean, label=label, color=color, linewidth=1.4)
-    if len(curves) > 2:
-        half = np.array([Estimate.of(list(values)).half for values in np.asarray(curves).T])
-        axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.12)
-
-
 def _estimate(values: Sequence[float], digits: int) -> str:
     estimate = Estimate.of(values)
-    half = '' if math.isnan(estimate.half) else f' ± {estimate.half:,.{digits}f}'
-    return f'{estimate.mean:,.{digits}f}{half}'
+    return plus_minus(estimate.mean, estimate.half, digits)
 
 
 def _percent(estimate: Estimate) -> str:
@@ -250,7 +144,3 @@ def _percent(estimate: Estimate) -> str:
         return f'{estimate.mean:+.1f} %'
     text = f'{estimate.mean:+.1f} ± {estimate.half:.1f} %'
     return f'**{text}**' if abs(estimate.mean) > estimate.half else text
-
-
-def _line(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'

@@ -8,25 +8,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
 import numpy as np
-from matplotlib import pyplot as plt
 
-from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.reports.figures import MARKERS, legend_below, panels, plt, save
+from iot_fl_ros.reports.markdown import failures, write_markdown
+from iot_fl_ros.reports.markdown import table as table_lines
+from iot_fl_ros.reports.strict_json import write_strict_json
+from iot_fl_ros.reports.texts import plus_minus
 from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
-from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
-
-_MARKERS = 'osD^vPX*<>hp'
+from iot_fl_ros.studies.sections import Case, Section
+from iot_fl_ros.studies.study import Study, StudyRun
 
 
 def write_report(study: Study, output: Path, report: Path) -> Path:
     """Write <report>/<name>.md, its plots, and <output>/results.json; return the first."""
     curves = curves_of(study, output)
-    report.mkdir(parents=True, exist_ok=True)
-    lines = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
-    lines += [study.text.strip(), ''] if study.text else []
+    lines: list[str] = []
     results: dict[str, Any] = {}
     for section in study.sections:
         lines += [f'## {section.title}', '']
@@ -37,14 +34,8 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
             lines += _case_lines(section, case, rows)
         plot = _plot(study, section, curves, report)
         lines += [f'![{section.title}]({plot.name})', ''] if plot else []
-    failed = errors_of(study, output)
-    if failed:
-        lines += ['## Runs that failed', '']
-        lines += [*(f'- `{run.folder}`: {error}' for run, error in failed.items()), '']
-    write_json(output / 'results.json', _strict(results))
-    path = report / f'{study.name}.md'
-    path.write_text('\n'.join(lines).rstrip() + '\n')
-    return path
+    write_strict_json(output / 'results.json', results)
+    return write_markdown(study, [*lines, *failures(errors_of(study, output))], report)
 
 
 def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
@@ -60,16 +51,16 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
         head.append('the paper says')
     if case.goal:
         head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
-    lines = [f'### {case.name}', '', _line(head), _line(['---'] + ['---:'] * (len(head) - 1))]
-    return [*lines, *(_line(_cells(section, case, row)) for row in rows), '']
+    cells = (_cells(section, case, row) for row in rows)
+    return [f'### {case.name}', '', *table_lines(head, cells), '']
 
 
 def _cells(section: Section, case: Case, row: Row) -> list[str]:
     is_reference = row.method == section.reference
     cells = [
         row.method,
-        _estimate(row.accuracy, 100, ' %'),
-        '' if is_reference else _estimate(row.points, 1, ''),
+        plus_minus(100 * row.accuracy.mean, 100 * row.accuracy.half) + ' %',
+        '' if is_reference else plus_minus(row.points.mean, row.points.half),
         _number(row.bytes_a_round),
         _ratio(row.ratio),
     ]
@@ -94,22 +85,11 @@ def _plot(
     cases = [case for case in section.cases if table(section, case, curves)]
     if not cases:
         return None
-    columns = min(2, len(cases))
-    rows = -(-len(cases) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(6.0 * columns, 4.2 * rows), squeeze=False, sharey=True,
-        layout='constrained',
-    )  # fmt: skip
-    for place, case in zip(axes.flat, cases, strict=False):
+    figure, axes = panels(len(cases), 4.2, sharey=True)
+    for place, case in zip(axes, cases, strict=True):
         _panel(place, section, case, curves)
-    for place in axes.flat[len(cases) :]:
-        place.set_visible(False)
-    handles, labels = axes.flat[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc='outside lower center', ncols=2 * columns, fontsize='small')
-    path = report / f'{study.name}_{section.name}.png'
-    figure.savefig(path, dpi=100)
-    plt.close(figure)
-    return path
+    legend_below(figure, axes, 2 * min(2, len(cases)))
+    return save(figure, report / f'{study.name}_{section.name}.png', dpi=100)
 
 
 def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve]) -> None:
@@ -128,7 +108,7 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
         means = np.array([estimate.mean for estimate in estimates])
         halves = np.nan_to_num([estimate.half for estimate in estimates])
         sizes = np.mean([curve.wire_bytes[:rounds] for curve in runs], axis=0)
-        color, marker = colors((2 * number) % 20 + number // 10), _MARKERS[number % len(_MARKERS)]
+        color, marker = colors((2 * number) % 20 + number // 10), MARKERS[number % len(MARKERS)]
         # The reference and whoever is named next stand out.
         width, order = (2.5, 3) if number < 2 else (1.0, 2)
         axes.plot(
@@ -147,15 +127,6 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
     axes.grid(alpha=0.3, which='both')
 
 
-def _line(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'
-
-
-def _estimate(value: Estimate, scale: float, unit: str) -> str:
-    half = '' if math.isnan(value.half) else f' ± {value.half * scale:.1f}'
-    return f'{value.mean * scale:.1f}{half}{unit}'
-
-
 def _ratio(value: float) -> str:
     if math.isnan(value):
         return 'never'
@@ -164,12 +135,3 @@ def _ratio(value: float) -> str:
 
 def _number(value: float) -> str:
     return 'never' if math.isnan(value) else f'{value:,.0f}'
-
-
-def _strict(value: Any) -> Any:
-    """Return JSON without NaN."""
-    if isinstance(value, dict):
-        return {key: _strict(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_strict(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value

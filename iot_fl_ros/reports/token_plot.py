@@ -7,12 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import matplotlib
-
-matplotlib.use('Agg')
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+
+from iot_fl_ros.reports.figures import plt, save
 
 Rows = list[dict[str, Any]]
 _KINDS = ('compute', 'transmit', 'receive')
@@ -29,10 +27,7 @@ def plot_tram(runs: Mapping[str, Rows], output: Path) -> Path:
     _draw_accuracy(panels[0, 1], runs)
     _draw_classes(panels[1, 0], runs)
     _draw_joules(panels[1, 1], runs)
-    path = output / 'tram.png'
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
-    return path
+    return save(figure, output / 'tram.png')
 
 
 def _visits(rows: Rows) -> Rows:
@@ -78,7 +73,7 @@ def _draw_accuracy(axes: Axes, runs: Mapping[str, Rows]) -> None:
 
 
 def _draw_classes(axes: Axes, runs: Mapping[str, Rows]) -> None:
-    """How equally the classes were used."""
+    """Draw the share of each class in what was trained on."""
     width = 0.8 / len(runs)
     for number, (title, rows) in enumerate(runs.items()):
         counts = [row['class_counts'] for row in _visits(rows)]

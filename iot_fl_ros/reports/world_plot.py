@@ -7,19 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-matplotlib.use('Agg')
-from matplotlib import pyplot as plt
-from matplotlib.axes import Axes
-
+from iot_fl_ros.reports.figures import plt, save
 from iot_fl_ros.world.collection import TRACK, VIEW
 from iot_fl_ros.world.top_view import TopView
 
 Accuracies = Mapping[str, float]
-_TOP_SIZE = 800
 _COLOURS = ('tab:red', 'tab:blue', 'tab:green', 'tab:purple')
 
 
@@ -36,10 +32,7 @@ def plot_sim(
     for row, robot_id in enumerate(ids[:4]):
         _draw_view(figure.add_subplot(grid[row, 2]), folder, robot_id, _colour(row))
     _draw_accuracy(figure.add_subplot(grid[:, 3]), ids, results)
-    path = folder / 'sim.png'
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
-    return path
+    return save(figure, folder / 'sim.png', dpi=110)
 
 
 def _colour(index: int) -> str:
@@ -81,14 +74,3 @@ def _draw_accuracy(axes: Axes, ids: Sequence[str], results: Mapping[str, Accurac
     axes.set_ylim(0, 1)
     axes.set_ylabel('accuracy on what was seen in the rooms of the others')
     axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
-
-
-def top_picture(world: Path) -> NDArray[np.uint8]:
-    """Return the empty hall from above; SimulatorError without the graphics for it."""
-    from iot_fl_ros.world.simulation import Simulation
-
-    simulation = Simulation(world, ())
-    try:
-        return simulation.top_view(_TOP_SIZE, _TOP_SIZE)
-    finally:
-        simulation.close()

@@ -1,33 +1,27 @@
-"""A study of loss: how right split models are when packets are lost. Format: docs/split.md.
+"""A study of loss: the accuracy of split models when packets are lost. Format: docs/split.md.
 
 Every model of it is trained once per data set and seed and kept as a bundle.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.link.settings import LinkSettings
-from iot_fl_ros.split.bundle import Bundle, load_bundle, save_bundle
-from iot_fl_ros.split.evaluation import LossEvaluation, jpeg_baseline
-from iot_fl_ros.split.layout import ORDERS
-from iot_fl_ros.split.recipe import Recipe, RecipeSettings, spread
-from iot_fl_ros.split.training import Epoch
+from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.studies.runner import AnyStudy, Progress, digest_of, read_kept
+
+if TYPE_CHECKING:
+    from iot_fl_ros.split.recipe import RecipeSettings
 
 _KEYS = ('kind', 'title', 'text', 'seeds', 'rates', 'settings', 'data_sets', 'variants')
 _VARIANTS = 'variants'
 BASE = 'plain, float32'
-ROWS = 'rows.json'
+_ROWS = 'rows.json'
 Row = dict[str, Any]
 
 
@@ -42,8 +36,8 @@ class _Plain:
 
 
 @dataclass(frozen=True)
-class LossStudy:
-    """What to train and under which losses to try it. Settings are dotted names."""
+class LossStudy(AnyStudy):
+    """Models to train, and the losses under which to try them. Settings are dotted names."""
 
     name: str
     title: str
@@ -59,8 +53,15 @@ class LossStudy:
         """Return the variants that are tried on a data set: those it names, else all."""
         return self.chosen[data_set] or tuple(self.variants)
 
+    @property
+    def tasks(self) -> Sequence[LossTask]:
+        """One task a data set and seed."""
+        return [LossTask(self, name, seed) for seed in self.seeds for name in self.data_sets]
+
     def settings(self, data_set: str, variant: str, seed: int) -> RecipeSettings:
         """Return the recipe of one bundle."""
+        from iot_fl_ros.split.recipe import RecipeSettings
+
         own = self.variants.get(variant, {'codec.bits': 32})
         return read_settings(RecipeSettings, {**self.data_sets[data_set], **own, 'seed': seed})
 
@@ -96,112 +97,43 @@ def read_loss_study(name: str, tree: Mapping[str, Any]) -> LossStudy:
     return study
 
 
-def bundle_folder(output: Path, data_set: str, seed: int, variant: str) -> Path:
-    """Return where a bundle of the study is kept."""
-    plain_name = ''.join(c if c.isalnum() else '_' for c in variant)
-    return output / data_set / f'seed{seed}' / plain_name
+@dataclass(frozen=True)
+class LossTask:
+    """All models of one data set and seed: trained, then measured under every loss."""
 
+    study: LossStudy
+    section: str
+    seed: int
 
-def train_bundle(
-    study: LossStudy, data_set: str, seed: int, variant: str, output: Path,
-    progress: Callable[[str, Epoch], None] | None = None,
-) -> Bundle:  # fmt: skip
-    """Return a bundle of the study, trained unless it is there."""
-    torch.set_num_threads(1)
-    folder = bundle_folder(output, data_set, seed, variant)
-    settings = study.settings(data_set, variant, seed)
-    mark = repr(settings)
-    if (folder / 'bundle.json').is_file():
-        kept = load_bundle(folder)
-        if kept.tuning.get('recipe') == mark:
-            return kept
-    base_folder = bundle_folder(output, data_set, seed, BASE)
-    recipe = Recipe(settings, folder.with_name(f'{folder.name}_work'), progress)
-    if variant == BASE:
-        bundle = recipe.base()
-    else:
-        train_bundle(study, data_set, seed, BASE, output, progress)
-        bundle = recipe.tuned(load_bundle(base_folder))
-    bundle = Bundle(**{**vars(bundle), 'tuning': {**bundle.tuning, 'recipe': mark}})
-    return save_bundle(bundle, folder)
+    @property
+    def path(self) -> Path:
+        """The folder of its files, relative to that of the study."""
+        return Path(self.section) / f'seed{self.seed}'
 
+    @property
+    def digest(self) -> str:
+        """Changes with all settings that its rows depend on."""
+        study, chosen = self.study, self.study.variants_of(self.section)
+        recipes = [study.settings(self.section, name, self.seed) for name in (BASE, *chosen)]
+        return digest_of(repr((recipes, chosen, study.rates, study.plain)))
 
-def rows_digest(study: LossStudy, data_set: str, seed: int) -> str:
-    """Return a digest of all settings that the rows of a data set and seed depend on."""
-    recipes = [
-        study.settings(data_set, variant, seed) for variant in (BASE, *study.variants_of(data_set))
-    ]
-    text = repr((recipes, study.variants_of(data_set), study.rates, study.plain))
-    return hashlib.sha256(text.encode()).hexdigest()
+    def rows(self, output: Path) -> list[Row] | None:
+        """Return the rows measured before under the same settings, or None."""
+        return read_kept(output / self.path / _ROWS, self.digest).get('rows')
 
+    def done(self, output: Path) -> bool:
+        """Return whether it has been measured."""
+        return self.rows(output) is not None
 
-def measure(study: LossStudy, data_set: str, seed: int, output: Path) -> list[Row]:
-    """Return one row per method and loss rate: name, rate, accuracy, bytes, packets.
+    def do(self, output: Path, progress: Progress | None) -> list[Row]:
+        """Train what is missing; return what was measured."""
+        from iot_fl_ros.studies.loss_measures import measure, train_bundle
 
-    The bundles are there already. Methods: the plain model and every variant on a link of
-    independent losses; variants also on a bursty link and with sequential packets; a JPEG of as
-    many bytes as the smallest variant, best effort and reliable.
-    """
-    torch.set_num_threads(1)
-    samples = _test_samples(study, data_set)
-    rows: list[Row] = []
-    smallest: Bundle | None = None
-    for variant in (BASE, *study.variants_of(data_set)):
-        bundle = load_bundle(bundle_folder(output, data_set, seed, variant))
-        evaluation = LossEvaluation(bundle, samples)
-        layout = bundle.codec.layout
-        size = {'bytes': layout.frame_bytes, 'packets': layout.packets}
-        for rate in study.rates:
-            for name, link, order in _conditions(study, variant, rate, seed):
-                accuracy = evaluation.accuracy(link, order)
-                rows.append({'method': name, 'rate': rate, 'accuracy': accuracy, **size})
-        if smallest is None or layout.frame_bytes < smallest.codec.layout.frame_bytes:
-            smallest = bundle
-    assert smallest is not None
-    plain = load_bundle(bundle_folder(output, data_set, seed, BASE))
-    budget = smallest.codec.layout.frame_bytes
-    return rows + _jpeg_rows(study, plain, samples, budget, seed)
+        for variant in (BASE, *self.study.variants_of(self.section)):
+            train_bundle(self.study, self.section, self.seed, variant, output, progress)
+        return measure(self.study, self.section, self.seed, output)
 
-
-def _conditions(
-    study: LossStudy, variant: str, rate: float, seed: int
-) -> Iterator[tuple[str, LinkSettings, str]]:
-    """Yield (name of the row, link, order of features in packets)."""
-    iid = LinkSettings(loss=rate, seed=seed)
-    yield variant, iid, ''
-    if variant == BASE or rate == 0:
-        return
-    # More than this cannot be lost in bursts of that length.
-    burst = max(study.plain.burst, 1.01 * rate / (1 - rate)) if rate < 1 else 0.0
-    bursty = LinkSettings(loss=rate, burst=burst, seed=seed)
-    sequential = next(order for order in ORDERS if order != 'interleaved')
-    yield f'{variant}, bursts', bursty, ''
-    yield f'{variant}, sequential', iid, sequential
-    yield f'{variant}, sequential, bursts', bursty, sequential
-
-
-def _jpeg_rows(
-    study: LossStudy, plain: Bundle, samples: Samples, budget: int, seed: int
-) -> list[Row]:
-    jpeg = jpeg_baseline(plain, samples, budget)
-    size = {'bytes': jpeg.mean_bytes, 'packets': float(jpeg.packets.mean())}
-    deadline, period = study.plain.deadline, study.plain.repair_period
-    rows: list[Row] = []
-    for rate in study.rates:
-        best_effort = jpeg.best_effort(rate)
-        reliable, seconds = jpeg.reliable(rate, deadline, period, seed)
-        unlimited, _ = jpeg.reliable(rate, float('inf'), period, seed)
-        for name, accuracy in (
-            (f'JPEG q{jpeg.quality}, BEST_EFFORT', best_effort),
-            (f'JPEG, RELIABLE, by {1e3 * deadline:.0f} ms', reliable),
-            ('JPEG, RELIABLE, whenever', unlimited),
-        ):
-            row = {'method': name, 'rate': rate, 'accuracy': accuracy, **size}
-            rows.append({**row, 'seconds': seconds} if 'whenever' in name else row)
-    return rows
-
-
-def _test_samples(study: LossStudy, data_set: str) -> Samples:
-    name = study.settings(data_set, BASE, 0).split.data
-    samples = load_samples(name, 'test')
-    return samples.take(spread(len(samples), study.plain.test_size))
+    def keep(self, output: Path, result: list[Row] | None, error: str) -> None:
+        """Write the rows; the bundles are there already."""
+        if result is not None:
+            write_json(output / self.path / _ROWS, {'digest': self.digest, 'rows': result})

@@ -1,21 +1,20 @@
-"""What the runs of a study say: means, confidence intervals, bytes to an accuracy, goals met."""
+"""Results of a study's runs: means, confidence intervals, bytes to an accuracy, goals met."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.core.run_files import accuracy_of, read_events
-from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
+from iot_fl_ros.studies.sections import Case, Section
+from iot_fl_ros.studies.study import Study, StudyRun
 
-MARK = 'study.json'
 _CONFIDENCE = 0.95
+_COSTS = ('updates', 'wire_bytes', 'joules', 'seconds')
 
 
 @dataclass(frozen=True)
@@ -42,23 +41,9 @@ class Curve:
         """Bytes a robot and round."""
         return self.wire_bytes[-1] / len(self.wire_bytes)
 
-    def bytes_to(self, accuracy: float) -> float:
-        """Return the bytes until `accuracy` was reached, NaN if it never was."""
-        return self._to(accuracy, self.wire_bytes)
-
-    def updates_to(self, accuracy: float) -> float:
-        """Return the mini-batches until `accuracy` was reached, NaN if it never was."""
-        return self._to(accuracy, self.updates)
-
-    def joules_to(self, accuracy: float) -> float:
-        """Return the active energy until `accuracy` was reached, J; NaN if it never was."""
-        return self._to(accuracy, self.joules)
-
-    def seconds_to(self, accuracy: float) -> float:
-        """Return the virtual time until `accuracy` was reached, s; NaN if it never was."""
-        return self._to(accuracy, self.seconds)
-
-    def _to(self, accuracy: float, values: Sequence[float]) -> float:
+    def until(self, accuracy: float, what: str = 'wire_bytes') -> float:
+        """Return the bytes, or another field, until `accuracy` was reached; NaN if never."""
+        values: tuple[float, ...] = getattr(self, what)
         reached = (v for a, v in zip(self.accuracy, values, strict=False) if a >= accuracy)
         return next(reached, math.nan)
 
@@ -84,7 +69,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Reached:
-    """What it took to reach an accuracy: means over the seeds that did, and how many did."""
+    """Costs of reaching an accuracy: means over the seeds that did, and how many did."""
 
     updates: float
     wire_bytes: float
@@ -115,16 +100,6 @@ class Row:
     reached: tuple[Reached, ...] = ()
 
 
-def read_mark(run: StudyRun, output: Path) -> dict[str, Any]:
-    """Return what was noted when that very run ended (`seconds` or `error`), empty if it did not.
-
-    A run whose settings have changed since is another run.
-    """
-    path = output / run.folder / MARK
-    mark: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-    return mark if mark.get('digest') == run.digest else {}
-
-
 def read_curve(folder: Path) -> Curve:
     """Return the curve of a run in that folder.
 
@@ -147,17 +122,13 @@ def read_curve(folder: Path) -> Curve:
 
 def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
     """Return the curves of all runs that have ended."""
-    return {
-        run: read_curve(output / run.folder)
-        for run in study.runs
-        if 'seconds' in read_mark(run, output)
-    }
+    return {run: read_curve(output / run.path) for run in study.runs if run.done(output)}
 
 
-def errors_of(study: Study, output: Path) -> dict[StudyRun, str]:
-    """Return the runs that failed, and why."""
-    marks = {run: read_mark(run, output) for run in study.runs}
-    return {run: mark['error'] for run, mark in marks.items() if 'error' in mark}
+def errors_of(study: Study, output: Path) -> dict[str, str]:
+    """Return the errors of the runs that failed, by their folders."""
+    marks = {run: run.mark(output) for run in study.runs}
+    return {str(run.path): mark['error'] for run, mark in marks.items() if 'error' in mark}
 
 
 def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:
@@ -185,8 +156,8 @@ def _row(
     if case.goal and method != section.reference:
         goal = points.mean >= -case.goal.points and ratio >= case.goal.ratio
     targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in seeds}
-    reach = float(np.mean([own[s].bytes_to(targets[s]) for s in seeds]))
-    reach_reference = float(np.mean([reference[s].bytes_to(targets[s]) for s in seeds]))
+    reach = float(np.mean([own[s].until(targets[s]) for s in seeds]))
+    reach_reference = float(np.mean([reference[s].until(targets[s]) for s in seeds]))
     accuracy = Estimate.of([own[s].best for s in seeds])
     return Row(
         method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
@@ -196,11 +167,8 @@ def _row(
 
 def _reached(target: float, curves: Sequence[Curve]) -> Reached:
     """Return means over the seeds that reached the target."""
-    there = [curve for curve in curves if not math.isnan(curve.bytes_to(target))]
-    values = [
-        (c.updates_to(target), c.bytes_to(target), c.joules_to(target), c.seconds_to(target))
-        for c in there
-    ]
-    means = np.mean(values, axis=0) if values else np.full(4, math.nan)
-    updates, size, joules, seconds = (float(mean) for mean in means)
+    there = [curve for curve in curves if not math.isnan(curve.until(target))]
+    values = [[curve.until(target, what) for what in _COSTS] for curve in there]
+    means = np.mean(values, axis=0) if values else np.full(len(_COSTS), math.nan)
+    updates, size, joules, seconds = map(float, means)
     return Reached(updates, size, joules, seconds, len(there))

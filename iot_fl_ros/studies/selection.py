@@ -1,12 +1,12 @@
-"""A study of whom to ask: runs that learn, and games that only choose. See docs/studies.md.
+"""A study of participant selection: runs that learn, and games that only choose.
 
 Its file has the sections of any study, whose settings may hold `resources.*`, and beside them
-`games`: sections of the same form, with settings `game.*`, `select.*` and `resources.*`.
+`games`: sections of the same form, with settings `game.*`, `select.*` and `resources.*`. See
+docs/studies.md.
 """
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections import Counter
@@ -22,12 +22,14 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
 from iot_fl_ros.federation.selection.settings import SelectSettings
 from iot_fl_ros.memory.resources import ResourceSettings
+from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
+from iot_fl_ros.studies.sections import Section, mapping, read_section
 from iot_fl_ros.studies.selection_game import GameSettings, play
-from iot_fl_ros.studies.study import Section, mapping, read_section
+from iot_fl_ros.studies.study import Study, read_study
 
 TARGETS = (0.7, 0.8)
 # Keys of the study's file that are not those of any study.
-GAME_KEYS = ('games', 'game_settings')
+_GAME_KEYS = ('games', 'game_settings')
 _PARTS = {'game.': GameSettings, 'select.': SelectSettings, 'resources.': ResourceSettings}
 _LAST_ROUNDS = 10
 
@@ -44,7 +46,7 @@ class GameRun:
 
     @property
     def path(self) -> Path:
-        """Where its result goes, relative to the study's folder."""
+        """The file of its result, relative to the study's folder."""
         return Path('games') / self.section / self.case / self.policy / f'seed-{self.seed}.json'
 
     @property
@@ -56,8 +58,26 @@ class GameRun:
     @property
     def digest(self) -> str:
         """Changes with anything that could change the result, defaults included, but the code."""
-        text = json.dumps([asdict(part) for part in self.parts], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(json.dumps([asdict(part) for part in self.parts], sort_keys=True))
+
+    def seconds(self, output: Path) -> list[float] | None:
+        """Return how long the rounds took, s; None if it was not played."""
+        return read_kept(output / self.path, self.digest).get('seconds')
+
+    def done(self, output: Path) -> bool:
+        """Return whether it has been played."""
+        return self.seconds(output) is not None
+
+    def do(self, output: Path, progress: Progress | None) -> list[float]:
+        """Play it; return how long its rounds took, s."""
+        return [round(value, 4) for value in play(*self.parts, self.seed)]
+
+    def keep(self, output: Path, result: list[float] | None, error: str) -> None:
+        """Write how long its rounds took."""
+        if result is not None:
+            path = output / self.path
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_json(path, {'digest': self.digest, 'seconds': result})
 
 
 def read_games(tree: Any, settings: Any) -> tuple[Section, ...]:
@@ -82,20 +102,23 @@ def games_of(games: Sequence[Section]) -> list[GameRun]:
     return sorted(runs, key=lambda run: run.seed)
 
 
-def play_one(run: GameRun, output: Path) -> None:
-    """Play a game, unless it has been, and keep how long its rounds took."""
-    if read_game(run, output) is None:
-        seconds = [round(value, 4) for value in play(*run.parts, run.seed)]
-        path = output / run.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_json(path, {'digest': run.digest, 'seconds': seconds})
+@dataclass(frozen=True)
+class SelectionStudy(Study):
+    """Runs as in any study, and games."""
+
+    games: tuple[Section, ...] = ()
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """The runs, then the games."""
+        return [*self.runs, *games_of(self.games)]
 
 
-def read_game(run: GameRun, output: Path) -> list[float] | None:
-    """Return how long the rounds of a game took, s; None if it was not played."""
-    path = output / run.path
-    document = json.loads(path.read_text()) if path.is_file() else {}
-    return document['seconds'] if document.get('digest') == run.digest else None
+def read_selection_study(name: str, tree: Mapping[str, Any]) -> SelectionStudy:
+    """Check a study; ConfigError names what is wrong."""
+    games = read_games(tree.get('games'), tree.get('game_settings'))
+    study = read_study(name, {k: v for k, v in tree.items() if k not in _GAME_KEYS})
+    return SelectionStudy(**vars(study), games=games)
 
 
 @dataclass(frozen=True)

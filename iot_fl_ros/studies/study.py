@@ -1,4 +1,4 @@
-"""A study: methods x cases x seeds, each a run of the fleet in memory.
+"""A study: methods x cases x seeds, each a run of a fleet in memory.
 
 A study is a YAML file, see docs/studies.md. Runs are independent of each other and of the machine
 they happen on: what comes back are the rows of their events.
@@ -6,83 +6,31 @@ they happen on: what comes back are the rows of their events.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
+from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.run_files import RunWriter, write_json
 from iot_fl_ros.memory.resources import ResourceSettings
-from iot_fl_ros.studies.fleets import check_settings, resolved_settings, simulate
+from iot_fl_ros.studies.fleets import check_settings, resolved_settings
+from iot_fl_ros.studies.runner import AnyStudy, Progress, Task, digest_of, read_kept
+from iot_fl_ros.studies.sections import ROBOT_MODELS, Case, Section, mapping, read_section
 
-_SECTION_KEYS = (
-    'title', 'robots', 'settings', 'cases', 'methods', 'seeds', 'reference', 'goal', 'reach',
-    'targets', 'paper',
-)  # fmt: skip
-_MODELS = 'robot_models'
-RESOURCES = 'resources.'
-
-
-@dataclass(frozen=True)
-class _SectionSettings:
-    """The plain values of a section."""
-
-    title: str = setting('', 'Title; empty = the name of the section.')
-    robots: int = setting(10, 'Number of robots.', minimum=1)
-    reference: str = setting('', 'Method that the others are compared with; empty = the first.')
-    reach: float = setting(0.0, 'Points below its best accuracy to count bytes to.', minimum=0.0)
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What a method must show against the reference, in every case that names no other goal."""
-
-    points: float = setting(2.0, 'Accuracy that may be lost, percentage points.', minimum=0.0)
-    ratio: float = setting(100.0, 'Factor by which bytes must shrink.', minimum=0.0)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One column of conditions: settings, and the goal under them (None = there is none)."""
-
-    name: str
-    settings: Mapping[str, Any]
-    goal: Goal | None
-
-
-@dataclass(frozen=True)
-class Section:
-    """One table of the report.
-
-    methods: settings by name; `robot_models` among them names models for the robots, in turn.
-    reach: points below the reference's best accuracy to which bytes are counted. targets:
-    accuracies to which mini-batches and joules are counted. paper: what the papers say, by
-    `case / method` or by method.
-    """
-
-    name: str
-    title: str
-    robots: int
-    settings: Mapping[str, Any]
-    cases: tuple[Case, ...]
-    methods: Mapping[str, Mapping[str, Any]]
-    seeds: tuple[int, ...]
-    reference: str
-    reach: float | None
-    targets: tuple[float, ...] = ()
-    paper: Mapping[str, str] = field(default_factory=dict)
+_RESOURCES = 'resources.'
+_MARK = 'study.json'
+Rows = list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class StudyRun:
-    """One run of a study. resources: settings of `fleet.resources`; none = robots have plenty."""
+    """One run of a study. resources: settings of `memory.resources`; none = robots have plenty."""
 
     section: str
     case: str
@@ -94,8 +42,8 @@ class StudyRun:
     resources: Mapping[str, Any] = field(hash=False, default_factory=dict)
 
     @property
-    def folder(self) -> Path:
-        """Where its files go, relative to those of the study."""
+    def path(self) -> Path:
+        """The folder of its files, relative to that of the study."""
         return Path(self.section) / self.case / self.method / f'seed-{self.seed}'
 
     @property
@@ -104,13 +52,45 @@ class StudyRun:
         kept = [self.robots, self.models, resolved_settings(self.settings, self.robots)]
         if self.resources:
             kept.append(asdict(read_settings(ResourceSettings, self.resources)))
-        text = json.dumps(kept, sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of(json.dumps(kept, sort_keys=True))
+
+    def mark(self, output: Path) -> dict[str, Any]:
+        """Return what was noted when this very run ended: `seconds` or `error`; else nothing.
+
+        A run whose settings have changed since is another run.
+        """
+        return read_kept(output / self.path / _MARK, self.digest)
+
+    def done(self, output: Path) -> bool:
+        """Return whether it has ended well."""
+        return 'seconds' in self.mark(output)
+
+    def do(self, output: Path, progress: Progress | None) -> tuple[Rows, float]:
+        """Run it in memory on one thread; return the rows of its events, and s of real time."""
+        import torch
+
+        from iot_fl_ros.studies.fleet_runs import simulate
+
+        torch.set_num_threads(1)
+        start = time.perf_counter()
+        rows = simulate(self.settings, self.robots, self.resources, self.models, self.seed)
+        return rows, time.perf_counter() - start
+
+    def keep(self, output: Path, result: tuple[Rows, float] | None, error: str) -> None:
+        """Write the files of the run; the mark is the last of them."""
+        rows, seconds = result or ([], 0.0)
+        folder = output / self.path
+        shutil.rmtree(folder, ignore_errors=True)
+        writer = RunWriter(folder, dict(self.settings), 0)
+        for row in rows:
+            writer.record(row)
+        mark = {'error': error} if error else {'seconds': seconds}
+        write_json(folder / _MARK, {'digest': self.digest, **mark})
 
 
 @dataclass(frozen=True)
-class Study:
-    """A whole study."""
+class Study(AnyStudy):
+    """A study that compares methods."""
 
     name: str
     title: str
@@ -122,6 +102,11 @@ class Study:
         """All runs, one seed after the other, so that a table has no holes early."""
         runs = [run for section in self.sections for run in _runs_of(section)]
         return sorted(runs, key=lambda run: run.seed)
+
+    @property
+    def tasks(self) -> Sequence[Task]:
+        """Its runs."""
+        return self.runs
 
 
 def read_study(name: str, tree: Mapping[str, Any]) -> Study:
@@ -139,87 +124,8 @@ def read_study(name: str, tree: Mapping[str, Any]) -> Study:
         try:
             check_settings(run.settings, run.robots, run.resources, run.models)
         except ConfigError as error:
-            raise ConfigError(f'{run.folder}: {error}') from error
+            raise ConfigError(f'{run.path}: {error}') from error
     return study
-
-
-def do_run(run: StudyRun) -> tuple[list[dict[str, Any]], float]:
-    """Run it in memory on one thread; return the rows of its events, and s of real time."""
-    torch.set_num_threads(1)
-    start = time.perf_counter()
-    rows = simulate(run.settings, run.robots, run.resources, run.models, run.seed)
-    return rows, time.perf_counter() - start
-
-
-def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
-    """Check a section; ConfigError names what is wrong. base: settings that it starts from."""
-    tree = mapping(f'section {name!r}', tree)
-    refuse_unknown(tree, _SECTION_KEYS)
-    fields = {key: tree[key] for key in ('title', 'robots', 'reference', 'reach') if key in tree}
-    shape = read_settings(_SectionSettings, fields)
-    methods = {
-        key: _method(key, value)
-        for key, value in mapping(f'methods of {name!r}', tree.get('methods')).items()
-    }
-    if not methods:
-        raise ConfigError(f'section {name!r} has no methods')
-    reference = shape.reference or next(iter(methods))
-    if reference not in methods:
-        raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
-    goal = _goal(name, tree.get('goal'))
-    cases = mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
-    return Section(
-        name,
-        shape.title or name,
-        shape.robots,
-        {**base, **flatten(mapping(f'settings of {name!r}', tree.get('settings')))},
-        tuple(_case(key, value, goal) for key, value in cases.items()),
-        methods,
-        _seeds(name, tree.get('seeds', [0])),
-        reference,
-        shape.reach if 'reach' in tree else None,
-        _targets(name, tree.get('targets', [])),
-        {key: str(text) for key, text in mapping(f'paper of {name!r}', tree.get('paper')).items()},
-    )
-
-
-def _targets(name: str, value: Any) -> tuple[float, ...]:
-    if not isinstance(value, list) or not all(type(v) is float and 0 < v < 1 for v in value):
-        raise ConfigError(f'targets of {name!r} are {value!r}: a list of accuracies below 1')
-    return tuple(value)
-
-
-def _seeds(name: str, value: Any) -> tuple[int, ...]:
-    right = isinstance(value, list) and value and all(type(seed) is int for seed in value)
-    if not right or len(set(value)) != len(value):
-        raise ConfigError(f'seeds of {name!r} are {value!r}: a list of different integers')
-    return tuple(value)
-
-
-def _method(name: str, value: Any) -> dict[str, Any]:
-    settings = flatten(mapping(f'method {name!r}', value))
-    if not isinstance(settings.get(_MODELS, []), list):
-        raise ConfigError(f'method {name!r}: {_MODELS} must be a list of models')
-    return settings
-
-
-def _case(name: str, value: Any, goal: Goal | None) -> Case:
-    tree = mapping(f'case {name!r}', value)
-    own = _goal(name, tree['goal']) if 'goal' in tree else goal
-    return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
-
-
-def _goal(name: str, value: Any) -> Goal | None:
-    return read_settings(Goal, mapping(f'goal of {name!r}', value)) if value else None
-
-
-def mapping(what: str, value: Any) -> Mapping[str, Any]:
-    """Return a mapping that may be missing; ConfigError if it is something else."""
-    if value is None:
-        return {}
-    if not isinstance(value, Mapping):
-        raise ConfigError(f'{what} is a {type(value).__name__}: a mapping is needed')
-    return value
 
 
 def _runs_of(section: Section) -> Sequence[StudyRun]:
@@ -237,8 +143,8 @@ def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
         'run.seed': seed,
         'data.seed': seed,
     }
-    models = tuple(settings.pop(_MODELS, ()))
-    resources = {k.removeprefix(RESOURCES): v for k, v in settings.items() if _is_resource(k)}
+    models = tuple(settings.pop(ROBOT_MODELS, ()))
+    resources = {k.removeprefix(_RESOURCES): v for k, v in settings.items() if _is_resource(k)}
     settings = {k: v for k, v in settings.items() if not _is_resource(k)}
     return StudyRun(
         section.name, case.name, method, seed, section.robots, models, settings, resources
@@ -246,4 +152,4 @@ def _run_of(section: Section, case: Case, method: str, seed: int) -> StudyRun:
 
 
 def _is_resource(name: str) -> bool:
-    return name.startswith(RESOURCES)
+    return name.startswith(_RESOURCES)

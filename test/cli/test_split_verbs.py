@@ -3,12 +3,16 @@
 import json
 
 import pytest
+import torch
 import yaml
 
 from iot_fl_ros.cli.main import main
+from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
 from iot_fl_ros.split.bundle import load_bundle
+from iot_fl_ros.split.recipe import RecipeSettings
+from iot_fl_ros.studies.comtune import make_bundle
 from iot_fl_ros.studies.loss import read_loss_study
 
 SMALL = {
@@ -53,12 +57,25 @@ def test_comtune_writes_a_bundle_and_its_accuracy_at_each_loss(toy_pixels, tmp_p
     assert load_bundle(tmp_path / 'bundles' / 'toy').digest == before, 'nothing is trained again'
 
 
+def test_tuning_does_not_change_the_base_model_it_is_compared_with(toy_pixels, tmp_path):
+    flat = {**SMALL, 'split.data': str(toy_pixels), 'split.train_size': 0}
+    settings = read_settings(RecipeSettings, flat)
+    base, tuned = make_bundle(
+        settings, tmp_path / 'work', tmp_path / 'tuned', lambda *_: None
+    ).values()
+    kept = load_bundle(tmp_path / 'work/base')
+    assert base.digest == kept.digest
+    weights = [next(iter(bundle.cut.head.parameters())) for bundle in (base, kept, tuned)]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
 def test_comtune_names_the_nearest_setting(tmp_path, capsys):
     assert main(['comtune', 'toy', '--set', 'codec.bit=4', '--work', str(tmp_path)]) == 2
     assert "did you mean 'codec.bits'" in capsys.readouterr().err
 
 
-def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp_path):
+def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp_path, capsys):
     tree = {
         'kind': 'loss',
         'seeds': [0, 1],
@@ -76,6 +93,9 @@ def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp
         assert f'| {name}' in report or name in report
     assert 'points at 60% (goal: 2)' in report
     assert (tmp_path / 'out/small_toy.png').is_file()
+    capsys.readouterr()
+    assert main([*arguments, '--list', '--only', 'toy']) == 0
+    assert capsys.readouterr().out.split() == ['done', 'toy/seed0', 'done', 'toy/seed1']
     rows = tmp_path / 'out/toy/seed1/rows.json'
     content = json.loads(rows.read_text())
     assert {row['rate'] for row in content['rows']} == {0.0, 0.6}

@@ -65,7 +65,7 @@ def test_a_killed_peer_comes_back_and_the_mesh_goes_on(start_mesh, tmp_path):
     assert manifest['round'] >= 1
     before = len(rounds_of(folder, 'robot_0'))
     wait_for(lambda: len(rounds_of(folder, 'robot_0')) > before + 1)
-    mesh.start_peer('robot_1')
+    mesh.start_robots('robot_1')
     wait_for(lambda: set(mesh.codes().values()) == {0}, 120.0)
     for robot_id in mesh.ids:
         assert 'Traceback' not in mesh.log(robot_id)

@@ -78,7 +78,7 @@ def test_a_killed_robot_and_a_killed_aggregator_come_back_and_the_run_goes_on(
     fleet = start_fleet()
     wait_for(in_the_middle_of(folder, 2))
     fleet.kill('robot_1')
-    fleet.start_learner(['robot_1'], 1)
+    fleet.start_robots('robot_1')
     wait_for(in_the_middle_of(folder, 3))
     fleet.kill('aggregator')
     manifest, _ = FolderStore(folder / 'checkpoints').read()

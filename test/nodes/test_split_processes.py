@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tiny_split import tiny_bundle
 
-from iot_fl_ros.cli.demo_split import evaluate_over_dds
 from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
+from iot_fl_ros.processes.split import evaluate_over_dds
 
 # The bundle's model is in tiny_split.py.
 ENV = {'PYTHONPATH': str(Path(__file__).parents[1] / 'helpers')}

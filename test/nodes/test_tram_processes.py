@@ -98,7 +98,7 @@ def test_a_token_survives_kill_9(start_tram, tmp_path, kills):
         killed = time.time()
         wait_for(lambda fence=newest['fence']: visits()[-1]['fence'] > fence)
         gaps.append(visits()[-1]['time'] - killed)
-        fleet.start_robot(victim)
+        fleet.start_robots(victim)
         wait_for(lambda victim=victim, t=killed: any(
             row['robot'] == victim and row['time'] > t for row in visits()
         ))  # fmt: skip

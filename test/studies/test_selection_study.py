@@ -58,8 +58,8 @@ def test_runs_and_games_are_done_once_and_reported(command, tmp_path, monkeypatc
         assert (tmp_path / 'out' / name).stat().st_size > 5_000
     result = json.loads((tmp_path / 'out/games/game/one/any/seed-1.json').read_text())
     assert len(result['seconds']) == 40
-    monkeypatch.setattr('iot_fl_ros.cli.study._do_one', None)  # nothing is left to do
-    monkeypatch.setattr('iot_fl_ros.studies.selection.play', None)
+    monkeypatch.setattr('iot_fl_ros.studies.study.StudyRun.do', None)  # nothing is left to do
+    monkeypatch.setattr('iot_fl_ros.studies.selection.GameRun.do', None)
     assert main(command) == 0
     assert (tmp_path / 'out/toy.md').read_text() == report
 
@@ -70,7 +70,7 @@ def test_what_a_run_can_do_is_part_of_it(tree):
         tree['sections']['main']['cases']['still']['resources.spread'] = spread
         plain = {k: v for k, v in tree.items() if not k.startswith('game')}
         runs[spread] = read_study('toy', plain).runs[0]
-    assert runs[0.5].folder == runs[0.6].folder
+    assert runs[0.5].path == runs[0.6].path
     assert runs[0.5].digest != runs[0.6].digest
     assert runs[0.5].resources == {'samples': 50.0, 'spread': 0.5}
     games = read_games(tree['games'], tree['game_settings'])

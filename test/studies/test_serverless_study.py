@@ -1,6 +1,7 @@
 """Studies of fleets without an aggregator: meshes and tokens in one table."""
 
 import json
+import math
 
 import pytest
 import yaml
@@ -91,7 +92,7 @@ def test_targets_are_accuracies(tree):
 
 def test_what_an_accuracy_took_by_hand():
     curve = Curve((0.5, 0.8, 0.7), (10.0, 20.0, 30.0), (1, 2, 3), (5.0, 6.0, 7.0), (1.5, 2.5, 3.5))
-    assert curve.updates_to(0.8) == 2
-    assert curve.joules_to(0.6) == 6.0
-    assert curve.seconds_to(0.5) == 1.5
-    assert curve.updates_to(0.9) != curve.updates_to(0.9), 'never'
+    assert curve.until(0.8, 'updates') == 2
+    assert curve.until(0.6, 'joules') == 6.0
+    assert curve.until(0.5, 'seconds') == 1.5
+    assert math.isnan(curve.until(0.9, 'updates')), 'never'

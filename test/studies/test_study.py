@@ -5,11 +5,11 @@ import json
 import pytest
 import yaml
 
-from iot_fl_ros.cli import study as verb
 from iot_fl_ros.cli.main import main
+from iot_fl_ros.studies import kinds
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.results import Curve, Estimate, curves_of, table
-from iot_fl_ros.studies.study import read_study
+from iot_fl_ros.studies.study import StudyRun, read_study
 
 
 def section(**changes):
@@ -67,7 +67,7 @@ def test_a_study_runs_once_and_reports(arguments, tree, tmp_path, monkeypatch, c
     assert votes['ratio'] > 10
     assert votes['seeds'] == 2
 
-    monkeypatch.setattr(verb, '_do_one', None)  # nothing is left to do
+    monkeypatch.setattr(StudyRun, 'do', None)  # nothing is left to do
     assert main(arguments) == 0
     capsys.readouterr()
     assert main([*arguments, '--list']) == 0
@@ -142,10 +142,10 @@ def test_an_unknown_section_or_file_is_an_error(arguments, capsys):
 
 
 def test_the_studies_that_come_with_the_package_are_valid():
-    study = read_study(*verb.read_tree('traffic'))
+    study = read_study(*kinds.read_file('traffic'))
     assert len(study.runs) > 100
-    assert len({run.folder for run in study.runs}) == len(study.runs)
-    loss = read_loss_study(*verb.read_tree('loss'))
+    assert len({run.path for run in study.runs}) == len(study.runs)
+    loss = read_loss_study(*kinds.read_file('loss'))
     assert loss.variants_of('fashion-mnist') == ('COMtune, float32', 'COMtune, 1/16')
 
 

@@ -1,8 +1,7 @@
-"""The live display of a run, made from its events.jsonl alone."""
+"""A run as it goes on, from its events.jsonl alone."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.reports.tables import table_of
+from iot_fl_ros.reports.texts import percent, size
 
 _LAST_ROUNDS = 8
 
@@ -26,27 +27,6 @@ def run_view(title: str, folder: Path, rounds: int) -> Group:
     head = Text(f'{title}: round {len(done)} of {rounds}', style='bold')
     robots = Text('robots: done') if len(done) == rounds else _participants(rows)
     return Group(head, bar, robots, _rounds_table(done[-_LAST_ROUNDS:]))
-
-
-def summary_table(methods: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Return the table that compares finished runs; all values come from their summaries."""
-    table = Table(title='Best accuracy, and bytes that one robot sent and received')
-    targets = sorted({t for s in methods.values() for t in s['bytes_to']})
-    for column in ('method', 'best', 'robots', 'a round'):
-        table.add_column(column, justify='right')
-    for target in targets:
-        table.add_column(f'to {float(target):.0%}', justify='right')
-    table.add_column('s', justify='right')
-    for name, summary in methods.items():
-        table.add_row(
-            name,
-            _percent(summary['accuracy']),
-            _percent(summary['robot_accuracy']),
-            _size(summary['bytes_per_robot_round']),
-            *(_size(summary['bytes_to'][target]) for target in targets),
-            f'{summary["seconds"]:.0f}',
-        )
-    return table
 
 
 def _participants(rows: Iterable[Mapping[str, Any]]) -> Text:
@@ -72,31 +52,13 @@ def _participants(rows: Iterable[Mapping[str, Any]]) -> Text:
 
 
 def _rounds_table(rounds: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table()
-    for column in ('round', 'accuracy', "robots' mean", 'took part', 'late', 'bytes so far', 's'):
-        table.add_column(column, justify='right')
-    for row in rounds:
-        table.add_row(
-            str(row['round']),
-            _percent(row['accuracy']),
-            _percent(row['robot_accuracy']),
-            str(len(row['participants'])),
-            str(len(row['late'])),
-            _size(row['bytes_total']),
+    columns = ['round', 'accuracy', "robots' mean", 'took part', 'late', 'bytes so far', 's']
+    rows = [
+        [
+            str(row['round']), percent(row['accuracy']), percent(row['robot_accuracy']),
+            str(len(row['participants'])), str(len(row['late'])), size(row['bytes_total']),
             f'{row["seconds"]:.1f}',
-        )
-    return table
-
-
-def _percent(value: float | None) -> str:
-    return '-' if value is None or math.isnan(value) else f'{value:.1%}'
-
-
-def _size(value: float | None) -> str:
-    if value is None:
-        return '-'
-    for unit in ('B', 'kB', 'MB'):
-        if value < 1000:
-            return f'{value:.3g} {unit}'
-        value /= 1000
-    return f'{value:.3g} GB'
+        ]
+        for row in rounds
+    ]  # fmt: skip
+    return table_of('', columns, rows)

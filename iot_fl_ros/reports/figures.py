@@ -1,0 +1,45 @@
+"""The one place where matplotlib is set up: pictures go to files, never to a screen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use('Agg')
+from matplotlib import pyplot as plt
+
+MARKERS = 'osD^vPX*<>hp'
+
+
+def save(figure: Any, path: Path, dpi: int = 120) -> Path:
+    """Write a figure as PNG and close it; return the path."""
+    figure.savefig(path, dpi=dpi)
+    plt.close(figure)
+    return path
+
+
+def panels(count: int, height: float, **options: Any) -> tuple[Any, list[Any]]:
+    """Return a figure with one panel a case, two in a row; options: of `plt.subplots`."""
+    columns = min(2, count)
+    rows = -(-count // columns)
+    figure, axes = plt.subplots(
+        rows, columns, figsize=(6.0 * columns, height * rows), squeeze=False,
+        layout='constrained', **options,
+    )  # fmt: skip
+    for place in axes.flat[count:]:
+        place.set_visible(False)
+    return figure, list(axes.flat[:count])
+
+
+def legend_below(figure: Any, panels: list[Any], columns: int) -> None:
+    """Put one legend for all panels below them."""
+    handles: dict[str, Any] = {}
+    for place in panels:
+        for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
+            handles.setdefault(label, handle)
+    figure.legend(
+        list(handles.values()), list(handles), loc='outside lower center', ncols=columns,
+        fontsize='small',
+    )  # fmt: skip

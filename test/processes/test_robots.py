@@ -1,0 +1,131 @@
+"""The base of all fleets of processes: arguments, groups, waiting; no process is started."""
+
+import pytest
+import yaml
+from rich.console import Console
+
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.processes import nodes
+from iot_fl_ros.processes.federation import FleetProcesses
+from iot_fl_ros.processes.mesh import MeshProcesses
+from iot_fl_ros.processes.nodes import NodeProcesses, ros_arguments
+from iot_fl_ros.processes.robots import NewLines
+from iot_fl_ros.processes.token import TramProcesses
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Note what would be started: (node, name, arguments)."""
+    calls = []
+
+    def start(self, node, ros_args, name=''):
+        calls.append((node, name or node, ' '.join(ros_args)))
+
+    monkeypatch.setattr(NodeProcesses, 'start', start)
+    return calls
+
+
+def test_ros_arguments_name_the_robot_and_leave_out_what_is_empty():
+    values = {'a': True, 'b': 'x', 'c': '', 'd': 0, 'e': [1, 2]}
+    assert ros_arguments(values, 'robot_7') == [
+        '-r', '__ns:=/robot_7', '-p', 'a:=true', '-p', 'b:=x', '-p', 'd:=0', '-p', 'e:=[1, 2]',
+    ]  # fmt: skip
+    assert ros_arguments({}) == []
+
+
+def test_a_mesh_starts_one_process_a_robot(started, tmp_path):
+    own = {'robot_1': {'data.private': '/photos'}}
+    settings = {'run.output': str(tmp_path), 'run.rounds': 3}
+    with MeshProcesses(settings, robot_ids(2), own=own):
+        pass
+    common = f'--params-file {tmp_path}/params.yaml'
+    assert started == [
+        ('peer', 'robot_0', f'{common} -r __ns:=/robot_0 -p data.partition_index:=0 '
+         '-p data.partition_count:=2'),
+        ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=1 '
+         '-p data.partition_count:=2 -p data.private:=/photos'),
+    ]  # fmt: skip
+    tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
+    assert tree == {'/**': {'ros__parameters': settings}}
+
+
+def test_a_fleet_may_have_several_robots_in_a_process(started, tmp_path):
+    settings = {'method.name': 'my.module:Method'}
+    with FleetProcesses(settings, 5, tmp_path, robots_per_process=2):
+        pass
+    assert [(node, name) for node, name, _ in started] == [
+        ('learner', 'robot_0'), ('learner', 'robot_2'), ('learner', 'robot_4'),
+        ('aggregator', 'aggregator'),
+    ]  # fmt: skip
+    assert 'robot.ids:=[robot_2,robot_3] -p data.partition_index:=2' in started[1][2]
+    assert '-r __ns:=/robot_4 -p data.partition_index:=4' in started[2][2]
+    assert all('data.partition_count:=5' in one[2] for one in started[:3])
+    tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
+    assert tree['/**']['ros__parameters']['robot.trusted'] == ['my.module:Method']
+
+
+def test_token_holders_have_the_ids_of_the_settings(started, tmp_path):
+    settings = {'run.output': str(tmp_path), 'tram.robots': ['b', 'a'], 'run.updates': 1}
+    with TramProcesses(settings) as fleet:
+        fleet.start_robots(fleet.ids[1])
+    assert [name for _, name, _ in started] == [*fleet.ids, fleet.ids[1]]
+
+
+def test_what_was_started_is_ended_if_the_rest_cannot_be(tmp_path, monkeypatch):
+    ended = []
+    monkeypatch.setattr(NodeProcesses, '__exit__', lambda self, *_: ended.append(self))
+
+    class Broken(NodeProcesses):
+        def start_all(self):
+            raise IotFlError('no room')
+
+    processes = Broken(tmp_path)
+    with pytest.raises(IotFlError, match='no room'):
+        processes.__enter__()
+    assert ended == [processes]
+
+
+class Ending(NodeProcesses):
+    """Processes of which one ends each time that somebody looks."""
+
+    def __init__(self, folder, lives):
+        super().__init__(folder)
+        self.lives = lives
+        self.checks = 0
+
+    def running(self, name):
+        self.lives[name] -= 1
+        return self.lives[name] > 0
+
+    def check(self):
+        self.checks += 1
+        if min(self.lives.values()) < -90:
+            raise IotFlError('one failed')
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(nodes, '_POLL', 0.0)
+
+
+def test_waiting_goes_on_until_all_have_ended(tmp_path):
+    processes = Ending(tmp_path, {'a': 1, 'b': 3})
+    assert list(processes.until_ended('a', 'b')) == [1, 1, 2]
+    assert processes.checks == 3
+
+
+def test_waiting_ends_with_a_failure_or_when_patience_does(tmp_path):
+    with pytest.raises(IotFlError, match='one failed'):
+        list(Ending(tmp_path, {'a': -95}).until_ended('a'))
+    with pytest.raises(IotFlError, match='not ended after 0 s: b'):
+        list(Ending(tmp_path, {'a': 1, 'b': 9}).until_ended('a', 'b', patience=0.0))
+
+
+def test_lines_are_printed_once(capsys):
+    print_new = NewLines(Console())
+    print_new(['one'])
+    print_new(['one', 'two'])
+    print_new(['one'])
+    print_new(['one', 'two', 'three'])
+    assert capsys.readouterr().out == 'one\ntwo\nthree\n'
