@@ -15,11 +15,7 @@ LONGER_THAN_DISCOVERY = 12.0  # s, start of the processes included; nothing tell
 
 
 def start_fleet(profile, settings, folder, **more):
-    env = {
-        VARIABLE: profile,
-        'ROS_DOMAIN_ID': str(1 + (os.getpid() + PROFILES.index(profile)) % 100),
-        **more,
-    }
+    env = {VARIABLE: profile, **more}
     settings = settings | {
         'run.output': str(folder / 'run'),
         'run.robots': 2,

@@ -35,10 +35,8 @@ def start_fleet(toy_settings, tmp_path):
             'method.local_epochs': 60,
             **settings,
         }
-        domain = str(151 + (os.getpid() + len(fleets)) % 50)
-        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
         fleet = FleetProcesses(
-            flat, robots, tmp_path / 'run', robots_per_process=robots_per_process, env=env
+            flat, robots, tmp_path / 'run', robots_per_process=robots_per_process
         )
         fleets.append(fleet)
         return fleet.__enter__()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 
@@ -40,9 +39,7 @@ def start_tram(toy_npz, tmp_path):
             'node.exit_when_finished': True,
             **changes,
         }
-        domain = str(151 + (os.getpid() + len(fleets)) % 50)
-        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-        fleets.append(TramProcesses(flat, env=env))
+        fleets.append(TramProcesses(flat))
         return fleets[-1].__enter__()
 
     yield start
