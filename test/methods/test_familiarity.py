@@ -9,7 +9,7 @@ from iot_fl_ros.methods.labels.familiarity import CENTROIDS, distances
 
 # As many pairs of points as there are centroids, far apart; each point 0.5 from its pair's middle.
 MIDDLES = np.array([(10 * x, 10 * y) for x in range(5) for y in range(4)], np.float32)
-OWN = np.concatenate([MIDDLES - (0.5, 0), MIDDLES + (0.5, 0)]).astype(np.float32)
+OWN = np.concatenate([MIDDLES + np.float32((x, 0)) for x in (-0.5, 0.5)])
 
 
 def test_a_distance_is_that_to_the_nearest_centroid_in_units_of_the_own_median():
