@@ -116,11 +116,12 @@ def test_each_bandit_of_elementwise_ucb_has_a_unit_of_its_own():
     assert ask('elementwise_ucb', known, 1, **settings) == ['b']
 
 
-def test_no_time_is_believed_to_be_below_zero():
+@pytest.mark.parametrize('timing', ['serial', 'parallel'])
+def test_no_time_is_believed_to_be_below_zero(timing):
+    settings = {'exploration': 1.0, 'normaliser': 'percentile', 'timing': timing}
     # Training 10.55, cut 6.21; uploads 19.6, cut 11.54.
     known = {'a': seen(*[(2, 20)] * 2), 'b': seen(*[(11, 12)] * 2)}
     # a: 0 (not -4.21) + 8.46; b: 4.79 + 0.46 = 5.25, and 8.46 - 4.21 would be less.
-    settings = {'exploration': 1.0, 'normaliser': 'percentile'}
     assert ask('elementwise_ucb', known, 1, **settings) == ['b']
     # The same with uploads and training exchanged.
     known = {'a': seen(*[(20, 2)] * 2), 'b': seen(*[(12, 11)] * 2)}
