@@ -5,6 +5,7 @@ VENV := .venv-$(DISTRO)
 BIN := $(VENV)/bin
 SOURCES := $(shell find iot_fl_ros msg srv launch config worlds tools/build_backend.py -type f \
              -not -path '*/__pycache__/*') CMakeLists.txt package.xml setup.py pyproject.toml
+PYTEST = ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest
 export ROS_DISTRO = $(DISTRO)
 
 .PHONY: demo demo-split demo-mesh demo-tram demo-sim test bench lint setup docs clean
@@ -25,9 +26,10 @@ demo-sim: setup
 	$(BIN)/iot-fl demo-sim
 
 test: setup lint
-	ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest -m 'not slow'
+	$(PYTEST) -n 2 --dist worksteal -m 'not slow'
 
 bench: setup
+	$(PYTEST) -m slow
 	$(BIN)/python bench/round.py
 	$(BIN)/python bench/labels.py
 	$(BIN)/python bench/simulate.py

@@ -8,12 +8,19 @@ os.environ['ROS_PYTHON_CHECK_FIELDS'] = '1'
 import numpy as np
 import pytest
 import torch
+from domains import next_domain
 from hypothesis import settings
 
 torch.set_num_threads(1)
 # The machine may be busy, and a failure has to be the same for everybody.
 settings.register_profile('tests', deadline=None, derandomize=True)
 settings.load_profile('tests')
+
+
+@pytest.fixture(autouse=True)
+def own_domain(monkeypatch):
+    """Give each test, and the processes that it starts, a DDS domain of its own."""
+    monkeypatch.setenv('ROS_DOMAIN_ID', str(next_domain()))
 
 
 @pytest.fixture(scope='session')

@@ -52,14 +52,18 @@ class Traffic:
 
     def state(self) -> dict[str, dict[str, int]]:
         """Return what a checkpoint keeps."""
-        down = Counter(self._down) + self._down_before
-        return {'up': dict(self._up), 'down': dict(down)}
+        return {
+            'up': dict(self._up),
+            'down': dict(self._down),
+            'down_before': dict(self._down_before),
+        }
 
     def restore(self, state: Mapping[str, Mapping[str, int]]) -> None:
         """Go on from a checkpoint; robots that lived on report their totals again."""
         self._up = Counter(state['up'])
         self._up_before = sum(self._up.values())
         self._down = dict(state['down'])
+        self._down_before = Counter(state.get('down_before', {}))
 
     def _total_down(self) -> int:
         return sum(self._down.values()) + sum(self._down_before.values())

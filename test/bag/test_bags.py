@@ -11,7 +11,8 @@ from iot_fl_ros.bag.definitions import definition_of, typestore
 from iot_fl_ros.bag.making import Shooting, make_bag
 from iot_fl_ros.bag.pictures import image_topic, pictures
 from iot_fl_ros.bag.reader import check_own_types, open_bag
-from iot_fl_ros.bag.storage import McapFile
+from iot_fl_ros.bag.salvage import survey
+from iot_fl_ros.bag.storage import McapFile, SqliteFile
 from iot_fl_ros.bag.writer import BagSettings, BagWriter
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.data.image_stream import open_stream
@@ -156,6 +157,35 @@ def test_a_truncated_database_costs_one_line(shoot, size):
     file.write_bytes(file.read_bytes()[:size])
     with pytest.raises(DataError, match=r'damaged|no bag file'):
         open_bag(file.parent)
+
+
+def database(folder):
+    """Write a database of a thousand small messages, several dozen pages."""
+    file = SqliteFile(folder / 'x.db3', 'none')
+    file.add_type(IMAGE, *definition_of(IMAGE))
+    topic = file.add_topic('/a', IMAGE, '', '')
+    for number in range(1_000):
+        file.write(topic, number, bytes(200))
+    file.close('')
+    return folder / 'x.db3'
+
+
+def test_a_database_that_is_torn_in_its_middle_gives_what_comes_before_and_says_so(tmp_path):
+    path = database(tmp_path)
+    whole = survey(path)
+    assert (whole.count, whole.whole) == (1_000, True)
+    raw = bytearray(path.read_bytes())
+    page = 4_096
+    middle = len(raw) // 2 // page * page
+    raw[middle:] = b'\xff' * (len(raw) - middle)
+    path.write_bytes(raw)
+    torn = survey(path)
+    assert 0 < torn.count < 1_000
+    assert not torn.whole
+    assert f'{torn.count} messages recovered, the file ends in the middle' in torn.describe()
+    with open_bag(path) as bag:
+        assert len(list(bag.messages())) == torn.count
+        assert 'the file ends in the middle' in bag.notes[0]
 
 
 def test_what_is_no_bag_is_named(tmp_path):

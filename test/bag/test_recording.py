@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 import rclpy
+from domains import next_domain
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -27,8 +28,6 @@ from iot_fl_ros.nodes.recorder import RecorderNode
 from iot_fl_ros.processes.nodes import NodeProcesses
 
 STRING = 'std_msgs/msg/String'
-DOMAIN = 60 + os.getpid() % 10
-ENV = {'ROS_DOMAIN_ID': str(DOMAIN), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 
 
 class SlowWriter(BagWriter):
@@ -77,7 +76,7 @@ def test_a_full_disk_ends_writing_not_the_process(tmp_path):
 
 def test_a_recorder_whose_disk_was_full_says_so_at_its_end(tmp_path):
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=98)
+    rclpy.init(context=context, domain_id=next_domain())
     given = {'bag': str(tmp_path / 'bag'), 'all': True}
     overrides = [Parameter(name, value=value) for name, value in given.items()]
     node = RecorderNode(context=context, parameter_overrides=overrides)
@@ -108,7 +107,7 @@ def test_the_profile_that_matches_all_publishers_is_asked_for():
 @pytest.fixture
 def node():
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=DOMAIN)
+    rclpy.init(context=context, domain_id=int(os.environ['ROS_DOMAIN_ID']))
     one = rclpy.create_node('speaker', context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(one)
@@ -145,7 +144,7 @@ def test_topics_are_recorded_with_the_qos_that_is_offered(tmp_path, node):
                                 ('/shy', Image, shy), ('/other', String, loud))
     }  # fmt: skip
     publishers['/map'].publish(String(data='kept for whoever comes'))
-    with NodeProcesses(tmp_path, env=ENV) as processes:
+    with NodeProcesses(tmp_path) as processes:
         recorder(processes, tmp_path, 'topics:=[/loud,/map,/shy]')
         wanted = [publishers[name] for name in ('/loud', '/map', '/shy')]
         until(lambda: all(p.get_subscription_count() for p in wanted), node)
@@ -178,7 +177,7 @@ def test_what_was_flushed_survives_a_kill(tmp_path, node, compression):
     message = Image(height=100, width=100, step=300, encoding='rgb8')
     message.data.frombytes(rng.integers(0, 255, 30_000, np.uint8).tobytes())
     sent = 0
-    with NodeProcesses(tmp_path, env=ENV) as processes:
+    with NodeProcesses(tmp_path) as processes:
         recorder(
             processes, tmp_path, 'topics:=[/camera]', 'flush_period:=0.05',
             f'compression:={compression}',
@@ -206,7 +205,7 @@ def test_what_was_flushed_survives_a_kill(tmp_path, node, compression):
 
 def test_a_signal_finishes_the_bag(tmp_path, node):
     publisher = node.create_publisher(String, '/a', 10)
-    with NodeProcesses(tmp_path, env=ENV) as processes:
+    with NodeProcesses(tmp_path) as processes:
         recorder(processes, tmp_path, 'all:=true', 'storage:=sqlite3')
         until(publisher.get_subscription_count, node)
         publisher.publish(String(data='one'))
@@ -224,7 +223,7 @@ def test_a_signal_finishes_the_bag(tmp_path, node):
     [(['bag:=/tmp'], 'nothing to record'), (['bag:=/tmp', 'all:=true'], 'there already')],
 )  # fmt: skip
 def test_wrong_parameters_cost_one_line(tmp_path, more, message):
-    with NodeProcesses(tmp_path, env=ENV) as processes:
+    with NodeProcesses(tmp_path) as processes:
         processes.start('recorder', [part for item in more for part in ('-p', item)])
         end = time.monotonic() + 60
         while processes.running('recorder'):
@@ -244,7 +243,7 @@ def test_the_verb_records_until_it_is_interrupted(tmp_path, node):
     command = [sys.executable, '-m', 'iot_fl_ros.cli.main', 'record', '--bag', str(tmp_path / 'b'),
                '--camera', '/robot_0/camera', '--topics', '/x', '--max-duration', '0.5',
                '--compression', 'lz4']  # fmt: skip
-    process = subprocess.Popen(command, env={**os.environ, **ENV, 'PYTHONSAFEPATH': '1'})
+    process = subprocess.Popen(command, env={**os.environ, 'PYTHONSAFEPATH': '1'})
     try:
         until(publisher.get_subscription_count, node)
         end = time.monotonic() + 60

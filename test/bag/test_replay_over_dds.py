@@ -1,6 +1,5 @@
 """Ten rounds over DDS, recorded by a process of its own, and played back."""
 
-import os
 import shutil
 import time
 
@@ -21,12 +20,7 @@ def recorded(toy_settings, tmp_path):
         **toy_settings, 'run.rounds': ROUNDS, 'run.robots': 3,
         'run.output': str(tmp_path / 'run'), 'node.exit_when_finished': True,
     }  # fmt: skip
-    env = {
-        'ROS_DOMAIN_ID': str(60 + os.getpid() % 10), 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'
-    }  # fmt: skip
-    fleet = RecordedFleet(
-        settings, 3, tmp_path / 'run', tmp_path / 'bag', robots_per_process=3, env=env
-    )
+    fleet = RecordedFleet(settings, 3, tmp_path / 'run', tmp_path / 'bag', robots_per_process=3)
     with fleet:
         end = time.monotonic() + 120
         while fleet.running('aggregator'):

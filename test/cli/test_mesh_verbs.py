@@ -20,10 +20,7 @@ def figures(folder):
     return [(row['accuracy'], row['loss'], row['disagreement']) for row in rows]
 
 
-def test_a_mesh_over_dds_and_in_memory_gives_the_same_numbers(
-    arguments, tmp_path, monkeypatch, capsys
-):
-    monkeypatch.setenv('ROS_DOMAIN_ID', '57')
+def test_a_mesh_over_dds_and_in_memory_gives_the_same_numbers(arguments, tmp_path, capsys):
     partition = ['--set=data.partition=shards']
     assert main([*arguments, *partition]) == 0
     assert 'cmfd round 3' in capsys.readouterr().out

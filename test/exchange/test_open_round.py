@@ -4,7 +4,9 @@ import dataclasses
 import math
 
 import numpy as np
+import pytest
 
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import TensorChunk
 from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
@@ -89,3 +91,64 @@ def test_repair_is_quick_again_after_progress():
     repair.progressed()
     assert repair.delay == 0.1
     assert repair.wanted((3, 4)) == (3,)
+
+
+class Picky(FakeMethod):
+    """Refuses every value."""
+
+    def check_values(self, tensors, round):
+        raise MessageError('out of range', f'{sorted(tensors)} of round {round}')
+
+
+def test_values_that_the_method_refuses_do_not_count():
+    open_round = OpenRound(1, 0, ['a'], 0.0)
+    open_round.add_status(STATUS, 0.0)
+    for chunk in CHUNKS:
+        open_round.add_chunk(chunk, Picky())
+    with pytest.raises(MessageError, match=r"\['state'\] of round 1"):
+        open_round.settle('a', Picky(), 1.0)
+    assert open_round.updates() == []
+    assert open_round.refused == {'a'}
+    assert open_round.complete(quorum=0), 'it is not waited for'
+
+
+@pytest.mark.parametrize('labels', [{'round': 2}, {'round': 0}, {'model_version': 1}], ids=str)
+def test_pieces_of_another_round_or_model_are_refused(labels):
+    parcel = Parcel.of({'state': VALUES}, **{'round': 1, 'model_version': 0, **labels})
+    chunks = parcel.chunks(TensorChunk, run_id='r', sender_id='a', stamp=0.0, first_sequence=0)
+    open_round = OpenRound(1, 0, ['a'], 0.0)
+    open_round.add_status(STATUS, 0.0)
+    for chunk in chunks:
+        with pytest.raises(MessageError, match='open is') as refused:
+            open_round.add_chunk(chunk, METHOD)
+        assert refused.value.reason == 'wrong round'
+    assert not open_round.settle('a', METHOD, 1.0)
+
+
+@pytest.mark.parametrize('number', [0, 2])
+def test_an_announcement_for_another_round_is_none(number):
+    open_round = OpenRound(1, 0, ['a'], 0.0)
+    open_round.add_status(dataclasses.replace(STATUS, round=number), 0.0)
+    for chunk in CHUNKS:
+        open_round.add_chunk(chunk, METHOD)
+    assert not open_round.settle('a', METHOD, 1.0)
+    failed = dataclasses.replace(STATUS, round=number, update_digest=b'')
+    open_round.add_status(failed, 1.0)
+    assert not open_round.complete(quorum=0), 'it is still waited for'
+
+
+def test_what_is_not_asked_for_or_here_already_is_refused():
+    open_round = OpenRound(1, 0, ['a'], 0.0)
+    stranger = dataclasses.replace(CHUNKS[0], sender_id='z')
+    with pytest.raises(MessageError) as refused:
+        open_round.add_chunk(stranger, METHOD)
+    assert refused.value.reason == 'not asked'
+    open_round.add_status(STATUS, 0.0)
+    for chunk in CHUNKS:
+        open_round.add_chunk(chunk, METHOD)
+    assert open_round.settle('a', METHOD, 1.0)
+    with pytest.raises(MessageError) as refused:
+        open_round.add_chunk(CHUNKS[0], METHOD)
+    assert refused.value.reason == 'duplicate'
+    (update,) = open_round.updates()
+    assert (update.robot_id, update.samples) == ('a', 9)

@@ -18,6 +18,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import HELD, Place
 
 SCHEDULES = 1_000
+QUICK = 400  # of them in `make test`; all in `make bench`
 LEASE = 4.0
 STORM_ENDS = 40.0
 TIME_LIMIT = 1_000.0
@@ -171,7 +172,13 @@ class Schedule:
         return 'stuck:\n' + '\n'.join(lines)
 
 
-@pytest.mark.parametrize('block', range(SCHEDULES // 50), ids=lambda block: f'block{block}-')
+BLOCKS = [
+    pytest.param(block, id=f'block{block}-', marks=[pytest.mark.slow] * (block >= QUICK // 50))
+    for block in range(SCHEDULES // 50)
+]
+
+
+@pytest.mark.parametrize('block', BLOCKS)
 def test_a_token_survives_its_schedules(block):
     for seed in range(block * 50, (block + 1) * 50):
         schedule = Schedule(seed)

@@ -105,6 +105,29 @@ def test_elementwise_ucb_is_optimistic_about_each_time():
         assert ask('naive_ucb', known, 1, order, exploration=1.0)[0] == order[0]
 
 
+def test_each_bandit_of_elementwise_ucb_has_a_unit_of_its_own():
+    # 95th percentiles, n = 2 each, c w = 0.5887: training 9.6, cut 5.65; uploads 102.85, cut 60.5.
+    known = {'a': seen(*[(10, 100)] * 2), 'b': seen(*[(2, 103)] * 2)}
+    settings = {'exploration': 1.0, 'normaliser': 'percentile'}
+    # a: 4.35 + 39.45 = 43.8; b: 0 + 42.45. Cut by the larger unit, both train in no time: 39.45.
+    assert ask('elementwise_ucb', known, 1, **settings) == ['b']
+    # The same with uploads and training exchanged.
+    known = {'a': seen(*[(100, 10)] * 2), 'b': seen(*[(103, 2)] * 2)}
+    assert ask('elementwise_ucb', known, 1, **settings) == ['b']
+
+
+@pytest.mark.parametrize('timing', ['serial', 'parallel'])
+def test_no_time_is_believed_to_be_below_zero(timing):
+    settings = {'exploration': 1.0, 'normaliser': 'percentile', 'timing': timing}
+    # Training 10.55, cut 6.21; uploads 19.6, cut 11.54.
+    known = {'a': seen(*[(2, 20)] * 2), 'b': seen(*[(11, 12)] * 2)}
+    # a: 0 (not -4.21) + 8.46; b: 4.79 + 0.46 = 5.25, and 8.46 - 4.21 would be less.
+    assert ask('elementwise_ucb', known, 1, **settings) == ['b']
+    # The same with uploads and training exchanged.
+    known = {'a': seen(*[(20, 2)] * 2), 'b': seen(*[(12, 11)] * 2)}
+    assert ask('elementwise_ucb', known, 1, **settings) == ['b']
+
+
 def test_the_relative_unit_is_the_pooled_variation():
     # Relative squared differences: a (1 + 1)/100, b (4 + 4)/400; 2 degrees of freedom: v = 0.1414.
     known = {'a': seen((9, 0), (11, 0)), 'b': seen((18, 0), (22, 0))}

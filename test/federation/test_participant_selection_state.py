@@ -209,3 +209,12 @@ def test_an_update_from_before_the_round_says_nothing_of_its_upload():
     selector = ParticipantSelector(SelectSettings(policy='naive_ucb', count=1), 0, 0)
     selector.observe({'a': observation})
     assert selector.ask(['a', 'b'], 2) == ['b'], 'a has been seen'
+
+
+def test_the_quickest_time_is_that_of_all_rounds_not_of_the_last():
+    selector = ParticipantSelector(SelectSettings(policy='bsfl', count=1), 0, 1)
+    for round, (robot_id, train) in enumerate((('a', 4.0), ('b', 2.0), ('a', 7.0)), start=1):
+        selector.observe({robot_id: Observation(round, train, 1.0)})
+    assert selector.state()['quickest'] == 3.0
+    selector.observe({'b': Observation(4, 0.5, math.nan, False, True)})
+    assert selector.state()['quickest'] == 3.0, 'a time whose end was not seen is no time'

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-import os
 import time
 
 import numpy as np
 import rclpy
+from domains import next_domain
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CompressedImage, Image
@@ -24,20 +23,13 @@ from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb, to_rgb
 from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.srv import SwitchSplit
 
-_domains = itertools.count(101 + os.getpid() % 50)
-
-
-def next_domain():
-    """Return a domain that no other test of this process has."""
-    return next(_domains)
-
 
 class InProcessFleet:
     """Aggregator and robots on one executor; `spin_until` drives them."""
 
     def __init__(self, settings, robots, output=None):
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=next(_domains))
+        rclpy.init(context=self.context, domain_id=next_domain())
         self.executor = SingleThreadedExecutor(context=self.context)
         self.threads = Threads()
         self.settings = dict(settings)
@@ -125,7 +117,7 @@ class InProcessSplit:
 
     def __init__(self, bundle_dir, executor=SingleThreadedExecutor):
         self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=next(_domains))
+        rclpy.init(context=self.context, domain_id=next_domain())
         self.executor = executor(context=self.context)
         self.threads = Threads()
         self.bundle_dir = str(bundle_dir)

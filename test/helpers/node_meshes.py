@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import rclpy
-from node_fleets import InProcessFleet, next_domain, parameters
+from domains import next_domain
+from node_fleets import InProcessFleet, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.names import robot_ids

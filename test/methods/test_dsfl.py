@@ -133,6 +133,15 @@ def test_the_density_ratio_knows_its_own_kind():
     assert chosen[100:].mean() < 0.05
 
 
+def test_the_density_ratio_by_hand():
+    # One sample x = 0 of its own, one other y = 1, lambda = 1: the closed form is
+    # ratio(z) = k(z, x) - k(z, y) k(x, y) / 2, with k(x, y) = exp(-1/2).
+    x, y = np.zeros((1, 1), np.float32), np.ones((1, 1), np.float32)
+    ratio = selection._kulsif(x, y, width=1.0)
+    k = np.exp(-0.5)
+    np.testing.assert_allclose(ratio(np.concatenate([x, y])), [1 - k * k / 2, k / 2], rtol=1e-5)
+
+
 def test_confidence_separates_certain_from_guessed():
     own = np.array([[0.9, 0.1], [0.95, 0.05], [0.2, 0.8], [0.8, 0.2]], np.float32)
     others = np.array([[0.5, 0.5], [0.85, 0.15], [0.6, 0.4]], np.float32)

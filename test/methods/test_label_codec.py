@@ -91,3 +91,9 @@ def test_a_bomb_is_refused():
     assert bomb.nbytes < 20_000
     with pytest.raises(MessageError):
         LabelCodec('uint8', 10, packed=True).decode(bomb, 101)
+
+
+def test_eight_bits_are_rounded_to_the_nearest():
+    # 0.499 * 255 = 127.2, 0.501 * 255 = 127.8.
+    labels = np.array([[0.499, 0.501], [0.11, 0.89]], np.float32)
+    assert LabelCodec('uint8', 2).symbols(labels).tolist() == [[127, 128], [28, 227]]

@@ -103,6 +103,25 @@ def test_fedprox_adds_the_gradient_of_the_proximal_term():
     assert near < far / 2
 
 
+def test_fedprox_takes_the_steps_of_its_paper():
+    # gradient of CE(w) + mu/2 |w - w_0|^2, one step a round of all samples, three rounds deep.
+    fed = method('fedprox', mu=0.5, local_epochs=3, batch_size=20, learning_rate=0.1)
+    participant, twin = robot(), model()
+    twin.load_state_dict(participant.trainer._model.state_dict())
+    start = [p.detach().clone() for p in twin.parameters()]
+    values, labels = torch.from_numpy(PRIVATE.values), torch.from_numpy(PRIVATE.labels)
+    fed.train(participant, 1)
+    optimizer = torch.optim.SGD(twin.parameters(), lr=0.1)
+    for _ in range(3):
+        far = sum(((p - s) ** 2).sum() for p, s in zip(twin.parameters(), start, strict=True))
+        loss = torch.nn.functional.cross_entropy(twin(values), labels) + 0.5 / 2 * far
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    for one, other in zip(participant.trainer._model.parameters(), twin.parameters(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize(('name', 'spread'), [('fedadam', 0.0199), ('fedyogi', 0.02)])
 def test_adaptive_aggregation_by_hand(name, spread):
     # w = 0, v_0 = tau^2 = 0.01, change = 1, beta_1 = 0.9, beta_2 = 0.99, eta = 0.1, tau = 0.1:
@@ -117,6 +136,22 @@ def test_adaptive_aggregation_by_hand(name, spread):
     np.testing.assert_allclose(new[trained], 0.1 * 0.1 / (spread**0.5 + 0.1), rtol=1e-5)
     np.testing.assert_array_equal(new[~trained], 1.0)  # statistics of BatchNorm: plain mean
     assert set(participant.memory) == {'moment', 'spread'}
+
+
+def test_moments_go_on_from_round_to_round():
+    # As above with changes of 0.5 and 0.25 and w left at 0:
+    # m = 0.05, then 0.9 * 0.05 + 0.1 * 0.25 = 0.07;
+    # Adam: v = 0.99 * 0.01 + 0.01 * 0.25 = 0.0124, then 0.99 * 0.0124 + 0.01 * 0.0625 = 0.012901.
+    fed = method('fedadam', server_learning_rate=0.1, tau=0.1)
+    participant = aggregator()
+    size = participant.trainer.state_size
+    participant.trainer.set_state(np.zeros(size, np.float32))
+    object.__setattr__(fed.info, 'state_size', size)
+    trained = participant.trainer.trained_values()
+    for number, change, moment, spread in ((1, 0.5, 0.05, 0.0124), (2, 0.25, 0.07, 0.012901)):
+        state = np.full(size, change, np.float32)
+        new = fed.aggregate(participant, [update('a', state=state)], number)['state']
+        np.testing.assert_allclose(new[trained], 0.1 * moment / (spread**0.5 + 0.1), rtol=1e-5)
 
 
 def test_fd_averages_the_outputs_of_the_others():
@@ -136,6 +171,8 @@ def test_fd_averages_the_outputs_of_the_others():
     # CE(y) + gamma CE(teacher); the teacher of class 1 is this robot alone: only CE is left.
     targets = fd._targets(np.array([0, 1]), participant.memory['teacher'])
     np.testing.assert_allclose(targets, [[1.4, 0.6, 0], [0, 1, 0]], atol=1e-6)
+    half = method('fd', gamma=0.5)._targets(np.array([0, 1]), participant.memory['teacher'])
+    np.testing.assert_allclose(half, [[1.2, 0.3, 0], [0, 1, 0]], atol=1e-6)
 
 
 def test_fd_trains_and_reports_the_classes_it_has():

@@ -1,6 +1,7 @@
 """Whole fleets over a link on which the kernel drops packets."""
 
 import pytest
+from domains import next_domain
 from fleets import LABELS, WEIGHTS, echo_settings, environment, make_data, run_to_end
 from radio import Radio, why_not
 
@@ -17,7 +18,7 @@ def test_rounds_complete_with_the_wifi_profile(name, method, loss, tmp_path):
         'run.deadline': 120.0,
         'run.lease': 20.0,
     }
-    env = environment(77, 'wifi') | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+    env = environment(next_domain(), 'wifi') | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
     with Radio(loss) as radio:
         rows = run_to_end(settings, ROBOTS, tmp_path, env=env, timeout=240.0, prefix=radio.prefix)
         dropped = radio.dropped_packets()

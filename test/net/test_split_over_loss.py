@@ -1,9 +1,8 @@
 """Head and tail in two network namespaces; the kernel drops packets on their way to the edge."""
 
-import itertools
-
 import numpy as np
 import pytest
+from domains import next_domain
 from fleets import environment
 from radio import SPLIT, Radio, why_not
 from split_bundles import quick_bundle
@@ -18,7 +17,6 @@ RATE = 50.0
 DEADLINE = 0.2
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
-_domains = itertools.count(80)
 
 
 @pytest.fixture(scope='module')
@@ -39,7 +37,7 @@ def test_loss_accuracy_and_latency_are_those_of_the_link(bundles, in_memory, los
     expected = np.mean(
         [in_memory.accuracy(LinkSettings(loss=loss, seed=seed)) for seed in range(3)]
     )
-    env = environment(next(_domains), 'wifi') | {
+    env = environment(next_domain(), 'wifi') | {
         'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET',
         'FASTDDS_BUILTIN_TRANSPORTS': 'UDPv4',
     }

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
+from domains import next_domain
 from fleets import environment, make_data
 from radio import Radio, why_not
 
@@ -45,7 +46,7 @@ def test_the_side_of_most_goes_on_and_the_other_comes_back(tmp_path):
         'data.private_size': 0,
         'node.exit_when_finished': True,
     }
-    env = environment(78, 'wifi') | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+    env = environment(next_domain(), 'wifi') | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
     ends = {'few': FEW, 'most': MOST}
     folder = tmp_path / 'run'
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import rclpy
 from builtin_interfaces.msg import Time
+from domains import next_domain
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo
 
@@ -31,7 +32,7 @@ def collector(tmp_path):
 
     def make(**settings):
         context = rclpy.Context()
-        rclpy.init(context=context, domain_id=99)
+        rclpy.init(context=context, domain_id=next_domain())
         given = {'output': str(tmp_path / 'out'), 'pause': 0.0, **settings}
         overrides = [Parameter(name, value=value) for name, value in given.items()]
         made.append((context, None))

@@ -34,9 +34,7 @@ def start_mesh(toy_settings, tmp_path):
             'node.exit_when_finished': True,
             **settings,
         }
-        domain = str(151 + (os.getpid() + len(meshes)) % 50)
-        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-        mesh = MeshProcesses(flat, robot_ids(count), env=env)
+        mesh = MeshProcesses(flat, robot_ids(count))
         meshes.append(mesh)
         return mesh.__enter__()
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import random
 import signal
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from iot_fl_ros.core.run_files import read_events, read_summary
@@ -35,10 +35,8 @@ def start_fleet(toy_settings, tmp_path):
             'method.local_epochs': 60,
             **settings,
         }
-        domain = str(151 + (os.getpid() + len(fleets)) % 50)
-        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
         fleet = FleetProcesses(
-            flat, robots, tmp_path / 'run', robots_per_process=robots_per_process, env=env
+            flat, robots, tmp_path / 'run', robots_per_process=robots_per_process
         )
         fleets.append(fleet)
         return fleet.__enter__()
@@ -103,15 +101,17 @@ def test_several_robots_in_one_process(start_fleet, tmp_path):
 
 
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('moment', ['imports', 'random', 'training', 'after'])
+@pytest.mark.parametrize('moment', ['imports', 'torch', 'joining', 'training', 'after'])
 def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, number, moment):
     folder = tmp_path / 'run'
     fleet = start_fleet(robots=2, **{'method.local_epochs': 1 if moment == 'after' else 60})
     names = ['aggregator', 'robot_0', 'robot_1']
     for name in names:
         wait_for(lambda name=name: catches_sigterm(fleet.pid(name)))
-    if moment == 'random':
-        time.sleep(random.Random(int(number)).uniform(0.1, 6.0))
+    if moment == 'torch':
+        wait_for(lambda: all('libtorch' in maps_of(fleet.pid(name)) for name in names))
+    elif moment == 'joining':
+        wait_for(lambda: all(has_sockets(fleet.pid(name)) for name in names))
     elif moment == 'training':
         wait_for(in_the_middle_of(folder, 2))
     elif moment == 'after':
@@ -123,7 +123,7 @@ def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, nu
     for name in names:
         assert 'Traceback' not in fleet.log(name)
     kept = FolderStore(folder / 'checkpoints').read()
-    assert kept is not None or moment in ('imports', 'random')
+    assert kept is not None or moment not in ('training', 'after')
 
 
 def catches_sigterm(pid: int) -> bool:
@@ -131,6 +131,16 @@ def catches_sigterm(pid: int) -> bool:
     lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     caught = next(int(line.split()[1], 16) for line in lines if line.startswith('SigCgt'))
     return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def maps_of(pid: int) -> str:
+    """Return what a process has loaded."""
+    return Path(f'/proc/{pid}/maps').read_text()
+
+
+def has_sockets(pid: int) -> bool:
+    """Whether a process has a UDP socket: its DDS participant is there."""
+    return bool(psutil.Process(pid).net_connections('udp'))
 
 
 def test_a_wrong_parameter_ends_the_process_with_one_line(start_fleet, tmp_path):

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import rclpy
 import yaml
+from domains import next_domain
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
-from node_fleets import next_domain, parameters
+from node_fleets import parameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import os
 import random
 import time
 
@@ -40,9 +40,7 @@ def start_tram(toy_npz, tmp_path):
             'node.exit_when_finished': True,
             **changes,
         }
-        domain = str(151 + (os.getpid() + len(fleets)) % 50)
-        env = {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
-        fleets.append(TramProcesses(flat, env=env))
+        fleets.append(TramProcesses(flat))
         return fleets[-1].__enter__()
 
     yield start
@@ -76,6 +74,23 @@ def check_one_lineage(rows):
             assert started in [end for _, end in done[bases[fence]]], 'no mini-batch is lost'
 
 
+def wait_for_a_moment(folder, rng):
+    """Wait for a moment of a visit or a hand-over: someone's next promise, copy or row."""
+    pattern = rng.choice(['*/checkpoints/promises/*', '*/checkpoints/token_*/*', '*/events.jsonl'])
+
+    def newest():
+        times = [0]
+        for path in folder.glob(pattern):
+            with contextlib.suppress(FileNotFoundError):  # replaced by the next
+                times.append(path.stat().st_mtime_ns)
+        return max(times)
+
+    times = rng.randint(1, 4)
+    for _ in range(times):
+        before = newest()
+        wait_for(lambda before=before: newest() > before)
+
+
 @pytest.mark.parametrize(
     'kills', [3, pytest.param(20, marks=pytest.mark.slow)], ids=lambda kills: f'{kills} kills'
 )
@@ -91,7 +106,7 @@ def test_a_token_survives_kill_9(start_tram, tmp_path, kills):
     for _ in range(kills):
         seen = len(visits())
         wait_for(lambda seen=seen: len(visits()) >= seen + 4)
-        time.sleep(rng.uniform(0, 0.5))  # anywhere in a visit or a hand-over
+        wait_for_a_moment(folder, rng)
         newest = visits()[-1]
         victim = newest['robot'] if rng.random() < 0.7 else rng.choice(fleet.ids)
         fleet.kill(victim)

@@ -3,6 +3,7 @@
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from domains import next_domain
 from node_fleets import InProcessFleet, parameters
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import BatteryState
@@ -134,7 +135,7 @@ def test_deactivate_and_activate_resume_the_run(fleet):
 @pytest.fixture
 def context():
     context = rclpy.Context()
-    rclpy.init(context=context, domain_id=99)
+    rclpy.init(context=context, domain_id=next_domain())
     yield context
     rclpy.try_shutdown(context=context)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from node_fleets import InProcessFleet, next_domain, parameters
+from domains import next_domain
+from node_fleets import InProcessFleet, parameters
 from rclpy.executors import SingleThreadedExecutor
 
 from iot_fl_ros.core.errors import ConfigError

@@ -1,0 +1,75 @@
+"""Who is there, by the last status of each."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.exchange.presence import Presence
+
+LEASE = 3.0
+
+
+@dataclass(frozen=True)
+class Status:
+    """As much of a status as matters."""
+
+    robot_id: str
+    stamp: float
+    sequence: int = 1
+
+
+@pytest.fixture
+def presence():
+    return Presence(LEASE, most=2)
+
+
+def test_who_was_heard_within_a_lease_is_here(presence):
+    presence.hear(Status('a', 100.0), 10.0)
+    assert presence.here('a', 10.0 + LEASE)
+    assert not presence.here('a', 10.1 + LEASE)
+    assert not presence.here('b', 10.0)
+    assert presence.silence('a', 12.5) == 2.5
+    assert presence.get('b') is None
+
+
+def test_silence_of_more_than_a_lease_is_noticed_once(presence):
+    presence.hear(Status('b', 100.0), 10.0)
+    presence.hear(Status('a', 100.0), 10.0)
+    assert presence.drop_silent(10.0 + LEASE) == []
+    presence.hear(Status('a', 101.0), 11.0)
+    assert presence.drop_silent(10.1 + LEASE) == ['b']
+    assert presence.drop_silent(10.1 + LEASE) == []
+    assert list(presence.statuses()) == ['a']
+
+
+def test_an_older_status_is_refused_unless_its_sender_was_silent(presence):
+    presence.hear(Status('a', 100.0), 10.0)
+    with pytest.raises(MessageError) as refused:
+        presence.hear(Status('a', 99.9, sequence=2), 11.0)
+    assert refused.value.reason == 'old status'
+    assert presence.get('a').stamp == 100.0
+    assert presence.silence('a', 11.0) == 1.0, 'what is refused is no sign of life'
+    presence.hear(Status('a', 50.0), 10.1 + LEASE)
+    assert presence.get('a').stamp == 50.0, 'its clock was put right'
+
+
+def test_who_starts_again_may_count_from_one(presence):
+    presence.hear(Status('a', 100.0, sequence=900), 10.0)
+    presence.hear(Status('a', 101.0, sequence=1), 10.5)
+    assert presence.get('a').sequence == 1
+    presence.hear(Status('a', 101.0, sequence=2), 10.6)
+    assert presence.get('a').sequence == 2, 'two of one moment'
+
+
+def test_more_than_fit_are_refused_and_who_leaves_makes_room(presence):
+    presence.hear(Status('b', 1.0), 0.0)
+    presence.hear(Status('a', 1.0), 0.0)
+    with pytest.raises(MessageError) as refused:
+        presence.hear(Status('c', 1.0), 0.0)
+    assert refused.value.reason == 'too many'
+    presence.hear(Status('a', 2.0), 0.0)
+    presence.forget('b')
+    presence.forget('nobody')
+    presence.hear(Status('c', 1.0), 0.0)
+    assert list(presence.statuses()) == ['a', 'c']
