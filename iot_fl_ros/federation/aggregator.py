@@ -1,7 +1,7 @@
 """The aggregator of a federated run, as a state machine without I/O.
 
-States and transitions: `federation.states`. A round opens with the robots that are available, closes
-when the quorum is in or the deadline is over, and counts only after its result is on disk.
+States and transitions: `federation.states`. A round opens with the robots that are available,
+closes when the quorum is in or the deadline is over, and counts only after its result is on disk.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """DS-FL: robots exchange soft labels of an open set instead of weights.
 
 Itahara, Nishio, Koda, Morikura, Yamamoto, arXiv 2008.06180 (IEEE TMC 2023), algorithm 1; label
-cache and Enhanced ERA from SCARLET, arXiv 2504.19602; selections: see `methods.labels.sample_selection`;
-weighting by familiarity is ours.
+cache and Enhanced ERA from SCARLET, arXiv 2504.19602; selections: see
+`methods.labels.sample_selection`; weighting by familiarity is ours.
 """
 
 from __future__ import annotations
