@@ -1,7 +1,8 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from the state tables of the machines, the tables of parameters and
-topics from the settings classes and the messages. Needs the installed package.
+docs/state_machines.md comes from the state tables of the machines, docs/api.md from docstrings, the
+tables of parameters and topics from the settings classes and the messages. Needs the installed
+package.
 """
 
 from __future__ import annotations
@@ -38,7 +39,12 @@ from iot_fl_ros.token.states import PLACE_TABLE
 from iot_fl_ros.world.patrol import PatrolSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-README = 'README.md'
+sys.path.insert(0, str(ROOT / 'tools'))
+from generate_api import api_page  # noqa: E402  (a neighbour, wherever this is started from)
+
+PARAMETERS = 'docs/parameters.md'
+TOPICS = 'docs/topics.md'
+API = 'docs/api.md'
 STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
@@ -63,7 +69,7 @@ WORLD_NODES = {
 # Lifecycle nodes among them.
 MANAGED = ('head', 'tail', 'recorder')
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
-# Declared by the aggregator node itself, because they belong to no settings class.
+# Declared by the nodes themselves, because they belong to no settings class.
 METHOD_NAME = Setting(
     'method.name',
     str,
@@ -118,9 +124,9 @@ def stale_files(root: Path) -> dict[str, str]:
     """Return what should be in each file of `root` that does not say what the code says."""
     wanted = {
         STATES: states_page(),
-        README: with_regions(
-            _text_of(root / README), {'parameters': parameters(), 'topics': topics()}
-        ),
+        API: api_page(ROOT),
+        PARAMETERS: with_regions(_text_of(root / PARAMETERS), {'parameters': parameters()}),
+        TOPICS: with_regions(_text_of(root / TOPICS), {'topics': topics()}),
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),
         MESH: with_regions(_text_of(root / MESH), {'parameters': mesh_parameters()}),
         TRAM: with_regions(_text_of(root / TRAM), {'parameters': tram_parameters()}),
@@ -137,7 +143,7 @@ def with_regions(text: str, regions: Mapping[str, str]) -> str:
     for name, content in regions.items():
         begin, end = f'<!-- {name}:begin -->', f'<!-- {name}:end -->'
         if text.count(begin) != 1 or text.count(end) != 1:
-            raise SystemExit(f'README.md and pages in docs/ need one {begin} and one {end} each')
+            raise SystemExit(f'pages in docs/ need one {begin} and one {end} each')
         before, rest = text.split(begin)
         after = rest.split(end)[1]
         text = f'{before}{begin}\n\n{content}\n{end}{after}'
@@ -198,12 +204,12 @@ def diagram(table: Table) -> Iterator[str]:
 
 def parameters() -> str:
     """Return the parameter tables of both nodes and of each method of this package."""
-    lines = ['### Parameters of the aggregator\n']
+    lines = ['## Parameters of the aggregator\n']
     lines += parameter_table([*settings_of(AggregatorSettings), METHOD_NAME, AUTOSTART])
     for name, settings in own_methods(StarMethod):
         lines += [f'\nWith `method.name: {name}`:\n']
         lines += parameter_table(settings_of(settings, 'method.'))
-    lines += ['\n### Parameters of the learner\n']
+    lines += ['\n## Parameters of the learner\n']
     lines += parameter_table([*settings_of(LearnerSettings), AUTOSTART])
     return '\n'.join([*lines, ''])
 

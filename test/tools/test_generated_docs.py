@@ -25,8 +25,8 @@ def generator() -> ModuleType:
 @pytest.fixture
 def copy(generator: ModuleType, tmp_path: Path) -> Path:
     (tmp_path / 'docs').mkdir()
-    pages = (generator.SPLIT, generator.MESH, generator.TRAM, generator.BAGS)
-    for name in (generator.README, generator.STATES, generator.SIMULATION, *pages):
+    pages = (generator.SPLIT, generator.MESH, generator.TRAM, generator.BAGS, generator.SIMULATION)
+    for name in (generator.PARAMETERS, generator.TOPICS, generator.API, generator.STATES, *pages):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -46,8 +46,9 @@ def test_files_are_up_to_date(generator: ModuleType) -> None:
     ('file', 'old', 'new'),
     [
         ('docs/state_machines.md', 'enough robots', 'too few robots'),
-        ('README.md', '| `run.rounds` | integer | `10` |', '| `run.rounds` | integer | `11` |'),
-        ('README.md', '| `robot_status` |', '| `robot_state` |'),
+        ('docs/parameters.md', '`run.rounds` | integer | `10` |', '`run.rounds` | integer | `11` |'),
+        ('docs/topics.md', '| `robot_status` |', '| `robot_state` |'),
+        ('docs/api.md', '#### `StarMethod`', '#### `Star`'),
         ('docs/split.md', '| `max_batch` |', '| `batch` |'),
         ('docs/mesh.md', '| `mesh.graph` |', '| `mesh.shape` |'),
     ],
@@ -76,7 +77,7 @@ def test_missing_page_is_found(generator: ModuleType, copy: Path) -> None:
 
 
 def test_missing_markers_are_refused(generator: ModuleType, copy: Path) -> None:
-    replace(copy / generator.README, '<!-- topics:end -->', '')
+    replace(copy / generator.TOPICS, '<!-- topics:end -->', '')
     with pytest.raises(SystemExit, match='topics:end'):
         generator.stale_files(copy)
 
