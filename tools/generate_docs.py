@@ -1,7 +1,7 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
-docs/state_machines.md comes from the state tables of the machines, docs/api.md from docstrings, the
-tables of parameters and topics from the settings classes and the messages. Needs the installed
+docs/state_machines.md comes from the state tables of the machines, docs/api.md from docstrings,
+the tables of parameters and topics from the settings classes and the messages. Needs the installed
 package.
 """
 

@@ -46,7 +46,11 @@ def test_files_are_up_to_date(generator: ModuleType) -> None:
     ('file', 'old', 'new'),
     [
         ('docs/state_machines.md', 'enough robots', 'too few robots'),
-        ('docs/parameters.md', '`run.rounds` | integer | `10` |', '`run.rounds` | integer | `11` |'),
+        (
+            'docs/parameters.md',
+            '`run.rounds` | integer | `10` |',
+            '`run.rounds` | integer | `11` |',
+        ),
         ('docs/topics.md', '| `robot_status` |', '| `robot_state` |'),
         ('docs/api.md', '#### `StarMethod`', '#### `Star`'),
         ('docs/split.md', '| `max_batch` |', '| `batch` |'),

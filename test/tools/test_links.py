@@ -12,7 +12,7 @@ PAGES = sorted([*ROOT.glob('*.md'), *ROOT.glob('docs/**/*.md')])
 _FENCED = re.compile(r'^```.*?^```$', re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r'\]\(([^)\s]+)\)')
 _HEADING = re.compile(r'^#+ (.+)$', re.MULTILINE)
-# `methods/fedavg.py`, `test/net/test_packet_loss.py`, `config/demo.yaml`; not `my_fleet/models.py`.
+# `methods/fedavg.py`, `test/net/test_packet_loss.py`, `config/demo.yaml`.
 _PATH = re.compile(r'`([\w.-]+(?:/[\w.-]+)+\.(?:py|yaml|msg|srv|sdf|md|toml|sh))`')
 _MODULE = re.compile(r'\biot_fl_ros(?:\.[a-z_]+)+')
 _GROUPS = ('models', 'data_sets', 'methods', 'peer_methods')  # of entry points; see extending.md
@@ -27,7 +27,9 @@ def text_of(page: Path) -> str:
 
 def anchors(page: Path) -> set[str]:
     """Return the anchors of a page's headings, as GitHub makes them."""
-    titles = (re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', one) for one in _HEADING.findall(text_of(page)))
+    titles = (
+        re.sub(r'\[([^]]*)\]\([^)]*\)', r'\1', one) for one in _HEADING.findall(text_of(page))
+    )
     return {re.sub(r'[^\w\- ]', '', one.strip().lower()).replace(' ', '-') for one in titles}
 
 

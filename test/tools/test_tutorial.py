@@ -1,4 +1,4 @@
-"""docs/tutorial_method.md is run as it is printed: its files are written, its commands carried out."""
+"""docs/tutorial_method.md is run as it is printed: files are written, commands carried out."""
 
 from __future__ import annotations
 
