@@ -1,8 +1,8 @@
 """Write the parts of the documentation that the code knows best; `--check` only compares.
 
 docs/state_machines.md comes from the state tables of the machines, docs/api.md from docstrings,
-the tables of parameters and topics from the settings classes and the messages. Needs the installed
-package.
+the command line from its parsers, the tables of parameters and topics from the settings classes
+and the messages. Needs the installed package.
 """
 
 from __future__ import annotations
@@ -41,10 +41,12 @@ from iot_fl_ros.world.patrol import PatrolSettings
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / 'tools'))
 from generate_api import api_page  # noqa: E402  (a neighbour, wherever this is started from)
+from generate_cli import verbs  # noqa: E402
 
 PARAMETERS = 'docs/parameters.md'
 TOPICS = 'docs/topics.md'
 API = 'docs/api.md'
+COMMANDS = 'docs/command_line.md'
 STATES = 'docs/state_machines.md'
 SPLIT = 'docs/split.md'
 MESH = 'docs/mesh.md'
@@ -125,6 +127,7 @@ def stale_files(root: Path) -> dict[str, str]:
     wanted = {
         STATES: states_page(),
         API: api_page(ROOT),
+        COMMANDS: with_regions(_text_of(root / COMMANDS), {'verbs': verbs()}),
         PARAMETERS: with_regions(_text_of(root / PARAMETERS), {'parameters': parameters()}),
         TOPICS: with_regions(_text_of(root / TOPICS), {'topics': topics()}),
         SPLIT: with_regions(_text_of(root / SPLIT), {'parameters': split_parameters()}),

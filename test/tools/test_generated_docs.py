@@ -26,7 +26,8 @@ def generator() -> ModuleType:
 def copy(generator: ModuleType, tmp_path: Path) -> Path:
     (tmp_path / 'docs').mkdir()
     pages = (generator.SPLIT, generator.MESH, generator.TRAM, generator.BAGS, generator.SIMULATION)
-    for name in (generator.PARAMETERS, generator.TOPICS, generator.API, generator.STATES, *pages):
+    tables = (generator.PARAMETERS, generator.TOPICS, generator.COMMANDS)
+    for name in (generator.API, generator.STATES, *tables, *pages):
         shutil.copy(ROOT / name, tmp_path / name)
     return tmp_path
 
@@ -53,6 +54,7 @@ def test_files_are_up_to_date(generator: ModuleType) -> None:
         ),
         ('docs/topics.md', '| `robot_status` |', '| `robot_state` |'),
         ('docs/api.md', '#### `StarMethod`', '#### `Star`'),
+        ('docs/command_line.md', '| `--robots ROBOTS` |', '| `--bots ROBOTS` |'),
         ('docs/split.md', '| `max_batch` |', '| `batch` |'),
         ('docs/mesh.md', '| `mesh.graph` |', '| `mesh.shape` |'),
     ],
