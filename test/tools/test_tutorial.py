@@ -1,4 +1,4 @@
-"""docs/tutorial_method.md is run as it is printed: files are written, commands carried out."""
+"""docs/tutorial_method.md and extending.md are run as printed: files written, commands done."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import pytest
 
 pytest.importorskip('rclpy')
 
-PAGE = Path(__file__).resolve().parents[2] / 'docs' / 'tutorial_method.md'
+DOCS = Path(__file__).resolve().parents[2] / 'docs'
 _BLOCK = re.compile(r'^```(\w+)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r'# (\S+\.(?:py|yaml))\n')
+_MODULE = re.compile(r'"""(my_fleet/\w+\.py)"""')
 _ACCURACY = re.compile(r'(\d\d\.\d)%')
 
 
@@ -35,7 +36,7 @@ def run(command: str, folder: Path) -> str:
 
 def test_every_block_runs_and_learns_what_the_page_says(tmp_path: Path) -> None:
     printed, compared, commands = '', 0, 0
-    for kind, content in blocks(PAGE.read_text()):
+    for kind, content in blocks((DOCS / 'tutorial_method.md').read_text()):
         if kind in ('python', 'yaml'):
             name = _FILE.match(content)
             assert name, f'a block of {kind} does not name its file'
@@ -54,3 +55,20 @@ def test_every_block_runs_and_learns_what_the_page_says(tmp_path: Path) -> None:
             compared += len(found)
     assert commands == 5
     assert compared == 4
+
+
+def test_the_package_of_the_page_about_extending_runs(tmp_path: Path) -> None:
+    (tmp_path / 'my_fleet').mkdir()
+    (tmp_path / 'my_fleet' / '__init__.py').touch()
+    for kind, content in blocks((DOCS / 'extending.md').read_text()):
+        name = _MODULE.match(content) or _FILE.match(content)
+        if name:
+            (tmp_path / name[1]).write_text(content)
+        elif kind == 'python':
+            (tmp_path / 'test_my_fleet.py').write_text(content)
+    run('python -m pytest -q test_my_fleet.py', tmp_path)
+    run('PYTHONPATH=. iot-fl simulate --robots 3 --params params.yaml --output run', tmp_path)
+    command = (
+        'PYTHONPATH=. iot-fl models --shape 3 32 32 --split-points my_fleet.resnet:tiny_resnet'
+    )
+    assert '16x32x32 + 16x32x32' in run(command, tmp_path)
