@@ -32,7 +32,8 @@ def in_memory(bundles):
     return LossEvaluation(quick_bundle(bundles / 'quick'), samples)
 
 
-@pytest.mark.parametrize('loss', [0.3, 0.6])
+# Each takes a minute, and trains a bundle for as long before.
+@pytest.mark.parametrize('loss', [pytest.param(0.3, marks=pytest.mark.slow), 0.6])
 def test_loss_accuracy_and_latency_are_those_of_the_link(bundles, in_memory, loss, tmp_path):
     expected = np.mean(
         [in_memory.accuracy(LinkSettings(loss=loss, seed=seed)) for seed in range(3)]
