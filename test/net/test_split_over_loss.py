@@ -16,7 +16,8 @@ PICTURES = 2_000
 RATE = 50.0
 DEADLINE = 0.2
 REASON = why_not()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+# Slow: two minutes each with the training before, and a machine with nothing else to do is needed.
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 
 
 @pytest.fixture(scope='module')
@@ -32,8 +33,7 @@ def in_memory(bundles):
     return LossEvaluation(quick_bundle(bundles / 'quick'), samples)
 
 
-# Each takes a minute, and trains a bundle for as long before.
-@pytest.mark.parametrize('loss', [pytest.param(0.3, marks=pytest.mark.slow), 0.6])
+@pytest.mark.parametrize('loss', [0.3, 0.6])
 def test_loss_accuracy_and_latency_are_those_of_the_link(bundles, in_memory, loss, tmp_path):
     expected = np.mean(
         [in_memory.accuracy(LinkSettings(loss=loss, seed=seed)) for seed in range(3)]
