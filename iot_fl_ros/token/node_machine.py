@@ -34,7 +34,6 @@ from iot_fl_ros.core.messages.token import (
     TokenChunk,
     TokenClaim,
     TokenOffer,
-    TokenPhase,
     TokenVote,
     TramState,
     TramStatus,
@@ -43,6 +42,7 @@ from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
 from iot_fl_ros.token.context import NodeContext
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
+from iot_fl_ros.token.meeting import Meeting
 from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
@@ -71,6 +71,7 @@ class NodeMachine:
         )
         self.reason = ''
         self.tokens: list[TokenMachine] = []
+        self._meeting = Meeting(self.context, self.tokens)
         self._settings = settings
         self._refused = False
         self._elapsed = 0.0
@@ -211,6 +212,7 @@ class NodeMachine:
             TokenMachine(token, node, robots[token.token_id * len(robots) // tokens])
             for token in result.tokens
         ]
+        self._meeting = Meeting(node, self.tokens)
         return [Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
 
     def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
@@ -230,7 +232,7 @@ class NodeMachine:
             case Visit(token):
                 return self._visited(self.tokens[token.token_id], result, now)
             case Merge():
-                return self._merged(job, result, now)
+                return self._meeting.done(job, result, now)
         return []
 
     def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
@@ -242,9 +244,9 @@ class NodeMachine:
                 return self.tokens[token.token_id].not_kept(token, error, now)
             case Visit(token):
                 return self.tokens[token.token_id].failed(job, error, now)
-            case Merge(first):
+            case Merge():
                 warn = Warn('merge', f'tokens were not merged: {error}')
-                return [warn, *self._save(self.tokens[first.token_id])]
+                return [warn, *self._meeting.failed(job)]
         return []
 
     def _visited(self, machine: TokenMachine, result: Visited, now: float) -> list[Effect]:
@@ -258,30 +260,15 @@ class NodeMachine:
         if result.accuracy == result.accuracy:
             node.accuracy = result.accuracy
         effects = machine.visited(result, now)
-        waiting = next((s for s in self.tokens if s.place is Place.WAITING), None)
-        both = [machine, waiting] if machine.place is Place.SAVING and waiting else []
-        if both and self._merging and all(s.token.log.phase == TokenPhase.TRAINING for s in both):
-            assert waiting is not None
-            return [*effects, StartJob(Merge(machine.token, waiting.token))]
-        return effects + self._save(machine)
-
-    def _save(self, machine: TokenMachine) -> list[Effect]:
-        return [machine.keep()] if machine.place is Place.SAVING else []
-
-    def _merged(self, job: Merge, result: Any, now: float) -> list[Effect]:
-        first, second = (self.tokens[token.token_id] for token in (job.first, job.second))
-        met = first.place is Place.SAVING and first.token is job.first
-        waits = second.place is Place.WAITING and second.token is job.second
-        if met and waits:
-            first.token, second.token = result
-            row = self.context.row('merged', first.token_id, now, other=second.token_id)
-            return [row, *self._save(first)]
-        return self._save(first)
+        return effects + self._meeting.begin(machine)
 
     def _use_worker(self, now: float) -> list[Effect]:
         """Let a token that waits be trained, one at a time."""
         effects: list[Effect] = []
-        if any(machine.place is Place.TRAINING for machine in self.tokens) or self._merging:
+        if (
+            any(machine.place is Place.TRAINING for machine in self.tokens)
+            or self._meeting.possible
+        ):
             return effects
         for machine in self.tokens:
             if machine.place is Place.WAITING:
@@ -289,11 +276,6 @@ class NodeMachine:
                 if machine.place is Place.TRAINING:
                     break
         return effects
-
-    @property
-    def _merging(self) -> bool:
-        """A trained token may be merged with one that waits: that one has to wait on."""
-        return self._settings.tram.merge and any(s.place is Place.SAVING for s in self.tokens)
 
     # --- timers and statuses --------------------------------------------------------------------
 

@@ -155,14 +155,18 @@ def test_topics_are_recorded_with_the_qos_that_is_offered(tmp_path, node):
         # A late publisher that offers less: the recorder has to ask for less too.
         meek = node.create_publisher(String, '/loud', shy)
         until(meek.get_subscription_count, node)
-        meek.publish(String(data='meek'))
-        until(lambda: holds(tmp_path / 'bag' / 'bag_0.mcap', b'meek'), node)
+
+        def heard():  # what is sent best effort may be lost
+            meek.publish(String(data='meek'))
+            return holds(tmp_path / 'bag' / 'bag_0.mcap', b'meek')
+
+        until(heard, node)
     assert processes.codes() == {'recorder': 0}
     assert 'dropped 0' in processes.log('recorder')
     with Reader(tmp_path / 'bag') as reader:
-        assert {t: info.msgcount for t, info in reader.topics.items()} == {
-            '/loud': 51, '/map': 1, '/shy': 1,
-        }  # fmt: skip
+        counts = {t: info.msgcount for t, info in reader.topics.items()}
+        assert counts.pop('/loud') > 50
+        assert counts == {'/map': 1, '/shy': 1}
         profiles = {c.topic: c.ext.offered_qos_profiles[0] for c in reader.connections}
     assert profiles['/map'].durability.name == 'TRANSIENT_LOCAL'
     assert profiles['/shy'].reliability.name == 'BEST_EFFORT'
@@ -208,8 +212,8 @@ def test_a_signal_finishes_the_bag(tmp_path, node):
     with NodeProcesses(tmp_path) as processes:
         recorder(processes, tmp_path, 'all:=true', 'storage:=sqlite3')
         until(publisher.get_subscription_count, node)
-        publisher.publish(String(data='one'))
-        until(lambda: holds(tmp_path / 'bag' / 'bag_0.db3', b'one'), node)
+        publisher.publish(String(data='unmistakable'))  # definitions hold `one` too
+        until(lambda: holds(tmp_path / 'bag' / 'bag_0.db3', b'unmistakable'), node)
         os.kill(processes.pid('recorder'), signal.SIGTERM)
         until(lambda: not processes.running('recorder'), node)
     assert processes.codes() == {'recorder': 0}

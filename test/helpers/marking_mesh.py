@@ -9,11 +9,11 @@ import numpy as np
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.events import GraphChanged
+from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.memory.mesh import MeshSimulation
 from iot_fl_ros.mesh.graph import LinkSource, links_of
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer
-from iot_fl_ros.mesh.worker import run_info
 from iot_fl_ros.methods.method import MeshMethod
 
 SIZE = 40
@@ -48,6 +48,26 @@ def mark(robot_id, round):
     return np.full(SIZE, round * 1_000_000 + sum(map(ord, robot_id)), np.int64)
 
 
+def marking_run(run):
+    """The constants on which all peers of a marking mesh agree."""
+    return RunInfo(
+        stamp=0.0,
+        run_id=f'{run.name}-marking',
+        epoch=0,
+        method='marking',
+        method_settings='',
+        model='none',
+        seed=run.seed,
+        class_names=('a', 'b'),
+        input_shape=(4,),
+        state_size=7,
+        open_set_size=0,
+        open_set_digest=b'',
+        rounds=run.rounds,
+        heartbeat_period=run.heartbeat,
+    )
+
+
 class MarkingWorker:
     """A peer that trains on nothing, fails now and then, and checks what it is given to mix."""
 
@@ -71,8 +91,8 @@ class MarkingWorker:
         self._store.write(effect.manifest, effect.tensors)
 
     def _prepare(self):
-        info = run_info(self._settings, ('a', 'b'), (4,), 7, None)
         peer = self._settings.peer
+        info = marking_run(peer.run)
         links = LinkSource(peer.mesh, self._robot_id, peer.run.seed).read()
         manifest, update = self._store.read() or (None, {})
         return PeerReady(info, Marking(None, info), 10, links, manifest, update)

@@ -16,7 +16,8 @@ PICTURES = 2_000
 RATE = 50.0
 DEADLINE = 0.2
 REASON = why_not()
-pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
+# Slow: two minutes each with the training before, and a machine with nothing else to do is needed.
+pytestmark = [pytest.mark.skipif(bool(REASON), reason=REASON), pytest.mark.slow]
 
 
 @pytest.fixture(scope='module')

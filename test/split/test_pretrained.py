@@ -201,7 +201,8 @@ def test_the_classifier_is_fed_as_it_was_trained(monkeypatch):
     assert (trained.task, trained.class_names) == ('classification', names)
     assert not trained.model.training
     # TensorFlow's (value - 127) / 128, of the largest square in the middle.
-    values = trained.input.prepare(picture((255, 127, 0), (0, 255, 127)))
+    wide = np.pad(picture((255, 127, 0), (0, 255, 127))[:, 15:45], ((0, 0), (20, 20), (0, 0)))
+    values = trained.input.prepare(wide)
     assert values.shape == (3, 224, 224)
     np.testing.assert_allclose(values[:, 100, 3], [1.0, 0.0, -127 / 128], atol=1e-6)
     np.testing.assert_allclose(values[:, 100, 220], [-127 / 128, 1.0, 0.0], atol=1e-6)
@@ -218,6 +219,8 @@ def test_the_detector_is_fed_as_it_was_trained(monkeypatch):
     assert (trained.task, len(trained.class_names)) == ('detection', 80)
     assert trained.class_names[::79] == ('person', 'toothbrush')
     assert not trained.model.training
+    first = next(m for m in trained.model.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    np.testing.assert_array_equal(first.bias.detach(), values[:16])
     # RGB / 255, all of the picture, grey above and below.
     fed = trained.input.prepare(picture((255, 51, 0), (0, 255, 102)))
     assert fed.shape == (3, 416, 416)
