@@ -14,6 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from generate_api import api_page
+from generate_cli import verbs
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.core.config import Setting, settings_of
@@ -39,9 +41,6 @@ from iot_fl_ros.token.states import PLACE_TABLE
 from iot_fl_ros.world.patrol import PatrolSettings
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / 'tools'))
-from generate_api import api_page  # noqa: E402  (a neighbour, wherever this is started from)
-from generate_cli import verbs  # noqa: E402
 
 PARAMETERS = 'docs/parameters.md'
 TOPICS = 'docs/topics.md'

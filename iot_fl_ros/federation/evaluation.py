@@ -22,7 +22,7 @@ class Evaluations:
 
     @property
     def pending(self) -> bool:
-        """Whether a measurement is not over yet."""
+        """True while a measurement is not over."""
         return bool(self._pending)
 
     def hold(self, number: int, row: Mapping[str, Any]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,6 @@ from iot_fl_ros.split.tail import TailMachine
 
 Picture = NDArray[np.uint8]
 _START = 1.0  # s; a stamp of zero would mean no time at all in ROS
-_NANO = 1_000_000_000
 _TAIL, _READER = 'edge', 'reader'
 
 
@@ -158,18 +156,6 @@ class SplitSimulation(MemoryFleet[Any]):
         """The edge's machine, for its statistics and refusals."""
         machine: TailMachine = self.machine(_TAIL)
         return machine
-
-    def show(self, pictures: Sequence[Picture], rate: float) -> list[Inference]:
-        """Show every picture to every robot, `rate` a second; return the answers to them."""
-        before = len(self.answers)
-        start = self.now
-        for number, picture in enumerate(pictures):
-            at = start + number / rate
-            event = PictureArrived(SourceHeader(round(at * _NANO), 'camera'), picture)
-            for robot_id in self._robots:
-                self.clock.at(at, partial(self.hosts[robot_id].tell, event))
-        self._run_until(start + len(pictures) / rate + self._deadline)
-        return self.answers[before:]
 
     @property
     def now(self) -> float:

@@ -8,10 +8,7 @@ from typing import Any
 
 from iot_fl_ros.core.machine import Stateless, Worker
 from iot_fl_ros.core.messages.delivery import Role
-from iot_fl_ros.core.messages.token import (
-    TokenState,
-    TramState,
-)
+from iot_fl_ros.core.messages.token import TramState
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.memory.clock import VirtualClock
@@ -103,14 +100,6 @@ class TramSimulation(MemoryFleet[NodeMachine]):
     def machines(self) -> dict[str, NodeMachine]:
         """The machines of the robots that live."""
         return {name: self.machine(name) for name, host in self.hosts.items() if host.alive}
-
-    def holders(self, token_id: int) -> list[str]:
-        """Return the robots that believe to hold a token."""
-        return [
-            robot_id
-            for robot_id, machine in self.machines.items()
-            if machine.tokens and machine.tokens[token_id].state == TokenState.HELD
-        ]
 
     def totals(self) -> dict[str, float]:
         """Return bytes and joules of all robots that live, so far."""

@@ -9,7 +9,7 @@ from iot_fl_ros.core.config import setting
 
 @dataclass(frozen=True)
 class RunBasics:
-    """What every run has."""
+    """Settings that every run has."""
 
     name: str = setting('run', 'Name of the run; names its output folder and its messages.')
     seed: int = setting(0, 'Seed of every random choice; the same on every robot.', minimum=0)
@@ -34,7 +34,7 @@ class ModelSettings:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """How a process uses its machine."""
+    """Use of the machine by a process."""
 
     device: str = setting('auto', 'Torch device.', choices=('cpu', 'cuda', 'auto'))
     threads: int = setting(1, 'Torch threads of the process.', minimum=1)
@@ -47,7 +47,7 @@ class NodeSettings:
 
 @dataclass(frozen=True)
 class RobotIdSettings:
-    """Who the robots of a process are."""
+    """The robots of a process."""
 
     id: str = setting('', 'Robot id; empty = its namespace.')
     ids: list = setting([], 'Robots in this process, each in a namespace of its own; empty = one.')
@@ -55,7 +55,7 @@ class RobotIdSettings:
 
 @dataclass(frozen=True)
 class RobotSettings(RobotIdSettings):
-    """What is a robot's own."""
+    """Settings that each robot has of its own."""
 
     trusted: list = setting(
         [], 'Methods and models by dotted path that the aggregator may name; registered ones may.'

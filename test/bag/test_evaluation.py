@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from rclpy.serialization import serialize_message
+from shown_pictures import show
 from tiny_split import CLASSES, tiny_bundle
 
 from iot_fl_ros.bag.definitions import canonical
@@ -50,7 +51,7 @@ def test_answers_are_those_of_the_simulated_nodes(shoot, bundle, tmp_path, pictu
     simulation = SplitSimulation(
         tmp_path / 'bundles', ['robot_0'], 'tiny', LinkSettings(loss=0.4), bits=2
     )
-    nodes = simulation.show(shown, 10.0)
+    nodes = show(simulation, shown, 10.0)
     answers = [found.runs[0].answers[n] for n in range(len(shown))]
     assert [a.scores for a in answers] == [a.scores for a in nodes]
     assert [a.received for a in answers] == [a.received for a in nodes]

@@ -11,7 +11,7 @@ NAMES = ('clock', 'Wi-Fi', 'packet size', 'discovery server')
 
 @pytest.fixture
 def findings(monkeypatch):
-    """What the checks find, by name; all are well until a test changes one."""
+    """Findings of the checks by name; all are well until a test changes one."""
     found = {name: Finding(name, True, 'fine', 'nothing') for name in ('ROS 2', *NAMES)}
     monkeypatch.setattr(checks, 'all_checks', lambda: [lambda: found['ROS 2']])
     functions = ('system_clock', 'wifi', 'packet_size', 'discovery_server')

@@ -1,4 +1,4 @@
-"""How robots learn from what they collected, over DDS; the samples are made up."""
+"""Robots learn from what they collected, over DDS; the samples are made up."""
 
 import shutil
 from pathlib import Path

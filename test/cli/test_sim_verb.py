@@ -1,4 +1,4 @@
-"""What `iot-fl demo-sim` does around its processes."""
+"""`iot-fl demo-sim` around its processes."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Who is there, by the last status of each."""
+"""Presence: who is there, by the last status of each."""
 
 from dataclasses import dataclass
 

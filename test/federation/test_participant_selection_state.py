@@ -1,4 +1,4 @@
-"""What the aggregator remembers of robots: filters, observations of a round, checkpoints."""
+"""The aggregator's memory of robots: filters, observations of a round, checkpoints."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""What real SDFormat parsers say of a file."""
+"""Files are given to real SDFormat parsers."""
 
 from __future__ import annotations
 

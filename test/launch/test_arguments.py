@@ -1,4 +1,4 @@
-"""What every launch file offers, as `ros2 launch -s` shows it. Needs launch (no wheel)."""
+"""Arguments of every launch file, as `ros2 launch -s` shows it. Needs launch (no wheel)."""
 
 import importlib.util
 from pathlib import Path

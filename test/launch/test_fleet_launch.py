@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 
-launch_pytest = pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
+pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
 
-from ament_index_python.packages import get_package_share_directory  # noqa: E402
-from launch import LaunchDescription  # noqa: E402
-from launch.actions import IncludeLaunchDescription  # noqa: E402
-from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+import launch_pytest
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 
-from iot_fl_ros.core.run_files import read_events  # noqa: E402
+from iot_fl_ros.core.run_files import read_events
 
 PARAMS = """
 /**:

@@ -10,25 +10,26 @@ from pathlib import Path
 
 import pytest
 
-launch_pytest = pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
+pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
 
-import rclpy  # noqa: E402
-import yaml  # noqa: E402
-from ament_index_python.packages import get_package_share_directory  # noqa: E402
-from launch import LaunchDescription, LaunchService  # noqa: E402
-from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, Shutdown  # noqa: E402
-from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
-from nav_msgs.msg import Odometry  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
-from sensor_msgs.msg import Image  # noqa: E402
-from std_msgs.msg import Bool  # noqa: E402
+import launch_pytest
+import rclpy
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription, LaunchService
+from launch.actions import GroupAction, IncludeLaunchDescription, LogInfo, Shutdown
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from nav_msgs.msg import Odometry
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image
+from std_msgs.msg import Bool
 
-from iot_fl_ros.core.run_files import read_events  # noqa: E402
-from iot_fl_ros.data.registry import load_samples  # noqa: E402
-from iot_fl_ros.world.collection import OWN  # noqa: E402
-from iot_fl_ros.world.plan import ROOM_KINDS  # noqa: E402
-from iot_fl_ros.world.robot import start_pose  # noqa: E402
-from iot_fl_ros.world.sdf import read_model  # noqa: E402
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.data.registry import load_samples
+from iot_fl_ros.world.collection import OWN
+from iot_fl_ros.world.plan import ROOM_KINDS
+from iot_fl_ros.world.robot import start_pose
+from iot_fl_ros.world.sdf import read_model
 
 needs_mujoco = pytest.mark.skipif(
     importlib.util.find_spec('mujoco') is None, reason="pip install 'iot_fl_ros[sim]'"

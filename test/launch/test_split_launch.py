@@ -1,26 +1,25 @@
 """The real launch file of split inference: two robots with pictures of a folder, one edge."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
-launch_pytest = pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
+pytest.importorskip('launch_pytest', reason='launch has no wheels; use apt ROS 2')
 
-import cv2  # noqa: E402
-import numpy as np  # noqa: E402
-import rclpy  # noqa: E402
-from ament_index_python.packages import get_package_share_directory  # noqa: E402
-from launch import LaunchDescription  # noqa: E402
-from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable  # noqa: E402
-from launch.launch_description_sources import PythonLaunchDescriptionSource  # noqa: E402
+import cv2
+import launch_pytest
+import numpy as np
+import rclpy
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchDescription
+from launch.actions import IncludeLaunchDescription, SetEnvironmentVariable
+from launch.launch_description_sources import PythonLaunchDescriptionSource
+from tiny_split import tiny_bundle
 
-from iot_fl_ros.msg import Inference  # noqa: E402
+from iot_fl_ros.msg import Inference
 
-TESTS = Path(__file__).parents[1] / 'helpers'
-sys.path.insert(0, str(TESTS))
-from tiny_split import tiny_bundle  # noqa: E402
+HELPERS = Path(__file__).parents[1] / 'helpers'
 
 ROBOTS = ('cart_0', 'cart_1')
 
@@ -49,7 +48,7 @@ def split(folder):
     return LaunchDescription(
         [
             # The bundle's model is in tiny_split.py.
-            SetEnvironmentVariable('PYTHONPATH', str(TESTS)),
+            SetEnvironmentVariable('PYTHONPATH', str(HELPERS)),
             IncludeLaunchDescription(
                 PythonLaunchDescriptionSource(str(source)), launch_arguments=arguments.items()
             ),

@@ -1,4 +1,4 @@
-"""What a method remembers survives the death of a process, and reaches who was away."""
+"""The memory of a method survives the death of a process, and reaches who was away."""
 
 import numpy as np
 import pytest

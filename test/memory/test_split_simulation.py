@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from shown_pictures import show
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.link.settings import LinkSettings
@@ -20,7 +21,7 @@ def bundles(tmp_path_factory):
 
 def simulate(bundles, link=LinkSettings(), robots=('robot_0',), rate=20.0, **options):  # noqa: B008
     simulation = SplitSimulation(bundles, robots, 'tiny', link, **options)
-    answers = simulation.show(PICTURES, rate)
+    answers = show(simulation, PICTURES, rate)
     # A complete frame overtakes one that waits for its deadline.
     return simulation, sorted(answers, key=lambda a: (a.robot_id, a.frame))
 

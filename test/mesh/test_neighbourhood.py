@@ -1,4 +1,4 @@
-"""What a peer knows of its neighbours, and which of their rounds it takes."""
+"""Neighbours of a peer: who is known, and which of their rounds are taken."""
 
 import dataclasses
 import math

@@ -1,4 +1,4 @@
-"""How far samples are from a robot's own, on points whose distances are plain to see."""
+"""Distances of samples from a robot's own, on points whose distances are plain to see."""
 
 import numpy as np
 import pytest

@@ -1,18 +1,14 @@
 """A Tram-FL fleet whose network is cut in two by the kernel, and healed."""
 
-import sys
 import time
-from pathlib import Path
 
 import pytest
 from domains import next_domain
 from fleets import environment, make_data
 from radio import Radio, why_not
+from token_lineage import check_one_lineage
 
 from iot_fl_ros.processes.token import TramProcesses, tram_rows
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / 'nodes'))
-from test_tram_processes import check_one_lineage
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)

@@ -1,4 +1,4 @@
-"""How a process spins its nodes, and how it ends."""
+"""A process spins its nodes, and ends."""
 
 import subprocess
 import sys

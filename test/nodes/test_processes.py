@@ -127,7 +127,7 @@ def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, nu
 
 
 def catches_sigterm(pid: int) -> bool:
-    """Whether the process has a handler for SIGTERM: it is past the start of Python itself."""
+    """Return whether it handles SIGTERM: it is past the start of Python itself."""
     lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     caught = next(int(line.split()[1], 16) for line in lines if line.startswith('SigCgt'))
     return bool(caught >> (signal.SIGTERM - 1) & 1)
@@ -139,7 +139,7 @@ def maps_of(pid: int) -> str:
 
 
 def has_sockets(pid: int) -> bool:
-    """Whether a process has a UDP socket: its DDS participant is there."""
+    """Return whether a process has a UDP socket: its DDS participant is there."""
     return bool(psutil.Process(pid).net_connections('udp'))
 
 

@@ -1,4 +1,4 @@
-"""What `iot-fl doctor` says of ROS 2 and the network: each check where all is well, and not."""
+"""Checks of `iot-fl doctor` of ROS 2 and the network: each where all is well, and where not."""
 
 import socket as sockets
 import sys

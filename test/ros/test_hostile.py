@@ -191,7 +191,7 @@ class Hostile:
 
     @property
     def volleys(self):
-        """How often everything was sent."""
+        """Return how often everything was sent."""
         return self.sent // len(self._arsenal)
 
 

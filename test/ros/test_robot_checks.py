@@ -1,4 +1,4 @@
-"""What `iot-fl doctor` says of a robot's clock, network and camera."""
+"""Checks of `iot-fl doctor` of a robot's clock, network and camera."""
 
 import os
 import threading

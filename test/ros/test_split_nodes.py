@@ -41,7 +41,7 @@ def split(bundles):
 
 
 def expected(bundle, rgb, bits):
-    """What head and tail should say about a picture of which nothing is lost."""
+    """Return what head and tail should say about a picture of which nothing is lost."""
     codec = bundle.with_bits(bits).codec
     inputs = torch.from_numpy(bundle.input.prepare(rgb)[None])
     with torch.inference_mode():

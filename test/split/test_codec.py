@@ -26,7 +26,7 @@ def codec(shapes=SHAPES, frames=60, relu=False, **spec):
 
 
 def everything(coder, z):
-    """What is decoded when nothing is lost."""
+    """Return what is decoded when nothing is lost."""
     payload, ranges = coder.encode(z)
     return coder.decode(payload, np.ones(payload.shape[:-1], bool), ranges)
 

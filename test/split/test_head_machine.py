@@ -305,6 +305,18 @@ def test_an_edge_that_is_ready_for_the_first_bundle_does_not_answer_for_the_seco
     assert head.machine.info.bundle == 'two'
 
 
+def test_an_edge_that_refuses_the_first_bundle_does_not_answer_for_the_second(head):
+    head.switch('one')
+    head.work()
+    head.switch('two')
+    head.edge(1, TailState.REFUSED, 'no such bundle')
+    assert 'no such bundle' in head.warnings[-1]
+    assert head.outcomes == [(False, 0, 'replaced by another request')]
+    head.work()
+    head.edge(2)
+    assert head.outcomes[1:] == [(True, 2, '')]
+
+
 def test_only_the_last_of_two_first_bundles_is_offered(head):
     head.switch('one')
     head.switch('two')

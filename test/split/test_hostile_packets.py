@@ -110,7 +110,7 @@ OTHER_FIELDS = {'stamp', 'frame_id', 'image_width', 'image_height', 'ranges'}
 
 
 def far(change):
-    """Whether a change is wrong at any time although it is of what may be wrong later only."""
+    """Return whether a change is wrong at any time, and not only later."""
     stamp = change.get('stamp', 1_000 * NANO)
     return abs(stamp - 1_000 * NANO) > NANO // 2 or len(change.get('ranges', (0, 0))) != 2
 

@@ -1,4 +1,4 @@
-"""What heads and tails count and measure."""
+"""Counts and measures of heads and tails."""
 
 import math
 

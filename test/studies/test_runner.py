@@ -1,4 +1,4 @@
-"""What is to do of any study: done at once or several at a time, kept, and told if it failed."""
+"""Runs of any study: done at once or several at a time, kept, and told if it failed."""
 
 import sys
 from dataclasses import dataclass

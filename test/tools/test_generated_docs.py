@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -16,10 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture(scope='module')
 def generator() -> ModuleType:
-    spec = importlib.util.spec_from_file_location('generate_docs', ROOT / 'tools/generate_docs.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return importlib.import_module('generate_docs')
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What the pages of the documentation name exists: links, headings, files."""
+"""Everything that the pages of the documentation name exists: links, headings, files."""
 
 from __future__ import annotations
 

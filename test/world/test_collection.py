@@ -1,4 +1,4 @@
-"""What a robot keeps of what it sees."""
+"""Samples that a robot keeps of what it sees."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""What Gazebo and its bridge are told."""
+"""Gazebo and its bridge are told of every robot and topic."""
 
 import pytest
 import yaml

@@ -1,4 +1,4 @@
-"""What wheels turned becomes a way: an arc, not a straight line after a turn."""
+"""Turned wheels make a way: an arc, not a straight line after a turn."""
 
 import math
 from types import SimpleNamespace

@@ -92,7 +92,7 @@ def test_on_a_tour_every_board_of_the_room_is_seen_well(hall):
 
 
 def _sees(pose, board, solid):
-    """Whether a camera there has the board whole, at most 60 degrees aslant, within 3 m."""
+    """Return whether a camera there has the board whole, at most 60 degrees aslant, within 3 m."""
     _, x, y, yaw = pose
     eye, normal = np.array([x, y]), board.pose[:2, 0]
     away = board.pose[:2, 3] - eye

@@ -11,7 +11,7 @@ from iot_fl_ros.methods.labels.sample_selection import SELECTIONS
 
 @dataclass(frozen=True)
 class LabelSettings:
-    """What every method that exchanges labels can be told."""
+    """Settings of every method that exchanges labels."""
 
     open_samples: int = setting(2_000, 'Open samples used in a round.', minimum=1)
     label_dtype: str = setting(
