@@ -173,7 +173,7 @@ class AggregatorMachine:
             case PeersChanged():
                 return self._check_roster(now)
             case JobDone(Aggregate() as job, result):
-                return self._aggregated(job, result, now)
+                return self._aggregated(job, result)
             case JobFailed(Aggregate(), error):
                 self._states.go('aggregation failed')
                 return [Warn('aggregate', f'aggregation failed: {error}'), self._save()]
@@ -365,7 +365,7 @@ class AggregatorMachine:
         job = Aggregate(closed.number, closed.updates())
         return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), StartJob(job)]
 
-    def _aggregated(self, job: Aggregate, tensors: Tensors, now: float) -> list[Effect]:
+    def _aggregated(self, job: Aggregate, tensors: Tensors) -> list[Effect]:
         self._states.go('aggregated')
         self.version += 1
         self._history.add(tensors, round=job.round, model_version=self.version)

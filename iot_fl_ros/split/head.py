@@ -114,10 +114,10 @@ class HeadMachine:
             case JobFailed(LoadBundle() as job, error) if job is self._loading:
                 return self._not_loaded(error)
             case MessageArrived():
-                return self.endpoint.take(event, lambda message: self._status(message, now))
+                return self.endpoint.take(event, self._status)
             case TimerFired(name) if name == _SWITCH:
                 return self._withdraw(
-                    now, f'no edge was ready within {self._switch_timeout:g} s: is the tail '
+                    f'no edge was ready within {self._switch_timeout:g} s: is the tail '
                     'running, with the same fleet_namespace and the same bundle?'
                 )  # fmt: skip
             case TimerFired(name) if name == _ANNOUNCE:
@@ -237,7 +237,7 @@ class HeadMachine:
             deadline=self._deadline,
         )
 
-    def _status(self, status: SplitStatus, now: float) -> list[Effect]:
+    def _status(self, status: SplitStatus) -> list[Effect]:
         offered = self._offered
         if (status.robot_id, status.session) != (self.robot_id, self.session):
             return []
@@ -248,7 +248,7 @@ class HeadMachine:
         if status.state == TailState.REFUSED:
             reason = f'{status.edge_id} refuses: {status.reason}'
             if self._active:
-                return self._withdraw(now, reason)
+                return self._withdraw(reason)
             # It stays on offer: another edge, or this one with the bundle, may yet take it.
             retry = SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)
             effects: list[Effect] = [Warn('refused', reason), retry]
@@ -276,7 +276,7 @@ class HeadMachine:
         retry = SetTimer(_ANNOUNCE, _ANNOUNCE_PERIOD)
         return [Publish(replace(epoch.info, stamp=now)), retry]
 
-    def _withdraw(self, now: float, reason: str) -> list[Effect]:
+    def _withdraw(self, reason: str) -> list[Effect]:
         """Give up the offered epoch; the latched info is again that of the one in use."""
         if self._offered is None or self._active is None:
             return []

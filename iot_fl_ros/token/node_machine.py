@@ -172,7 +172,7 @@ class NodeMachine:
             case TokenOffer() if message.receiver_id == self.robot_id:
                 return self._token(message.token_id).offered(message, now)
             case TokenChunk():
-                return self._token(message.token_id).chunk(message, now)
+                return self._token(message.token_id).chunk(message)
             case TokenClaim():
                 return self._token(message.token_id).claimed(message, now)
             case TokenVote():
@@ -243,7 +243,7 @@ class NodeMachine:
             case KeepToken(token):
                 return self.tokens[token.token_id].not_kept(token, error, now)
             case Visit(token):
-                return self.tokens[token.token_id].failed(job, error, now)
+                return self.tokens[token.token_id].failed(job, error)
             case Merge():
                 warn = Warn('merge', f'tokens were not merged: {error}')
                 return [warn, *self._meeting.failed(job)]

@@ -100,7 +100,7 @@ class TokenMachine:
         self._inbox.expect_offer(offer)
         timers: list[Effect] = [] if repeated else [self._repair_timer()]
         try:
-            return timers + self._keep_if_whole(now)
+            return timers + self._keep_if_whole()
         except MessageError as error:  # pieces that came before their offer; ask for right ones
             return [*timers, self._node.endpoint.refuse(offer.sender_id, error.reason, str(error))]
 
@@ -115,18 +115,18 @@ class TokenMachine:
         if offer.shares[offer.position] > most:
             raise MessageError('out of range', f'more than {most} mini-batches for one visit')
 
-    def chunk(self, chunk: TokenChunk, now: float) -> list[Effect]:
+    def chunk(self, chunk: TokenChunk) -> list[Effect]:
         """Take a piece of the token."""
         if self.place not in (Place.ELSEWHERE, Place.RECEIVING):
             raise MessageError('late', f'token {self.token_id} is not on its way here')
         self._inbox.add_piece(chunk, self._node.specs)
-        return self._keep_if_whole(now)
+        return self._keep_if_whole()
 
     def _has(self, offer: TokenOffer) -> bool:
         mine = self.token
         return (mine.base, mine.trained, mine.log) == (offer.fence, False, Log.of_offer(offer))
 
-    def _keep_if_whole(self, now: float) -> list[Effect]:
+    def _keep_if_whole(self) -> list[Effect]:
         offer = self._inbox.offer
         tensors = self._inbox.take_offered() if self.place is Place.RECEIVING else None
         if tensors is None or offer is None:
@@ -301,7 +301,7 @@ class TokenMachine:
         """Make the trained token durable; the place is SAVING."""
         return StartJob(KeepToken(self.token))
 
-    def failed(self, visit: Visit, error: str, now: float) -> list[Effect]:
+    def failed(self, visit: Visit, error: str) -> list[Effect]:
         """Training raised: pass the token on as it came."""
         if self.place is not Place.TRAINING or visit.fence != self.fence:
             return []

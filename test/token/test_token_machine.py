@@ -99,7 +99,7 @@ def test_a_holder_lets_go_when_another_one_holds_a_newer_fence(machine, state):
     assert machine.place is (Place.ELSEWHERE if goes else Place.TRAINING)
     assert bool(machine.visited(visited, 3.0)) != goes, 'what it still makes of it is nothing'
     visit = Visit(machine.token, FENCE, 3, False)
-    failed = machine.failed(visit, 'late', 3.0)
+    failed = machine.failed(visit, 'late')
     assert not [effect for effect in failed if isinstance(effect, StartJob)]
 
 
