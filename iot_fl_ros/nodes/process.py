@@ -1,6 +1,6 @@
 """The life of a node's process: it starts quietly, spins, and ends with code 0 when asked to.
 
-Imported first, before anything slow, so that a signal during the imports is also obeyed.
+Nothing slow is imported at its top: `launcher` imports it to take the signals before all else.
 """
 
 from __future__ import annotations
