@@ -15,7 +15,7 @@ from iot_fl_ros.federation.traffic import Traffic
 def row_of(
     closed: OpenRound, observations: Mapping[str, Observation], traffic: Traffic, now: float
 ) -> dict[str, Any]:
-    """Return the `round` row, without accuracy and version, which come with the assessment.
+    """Return the `round` row, without accuracy and version, which come with the evaluation.
 
     Its entry `robots` holds the `robot` rows; byte counts of robots are totals so far.
     """
