@@ -12,9 +12,24 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from typing_extensions import assert_never
+
 from iot_fl_ros.bag.federation import Federation, RecordedRound
 from iot_fl_ros.bag.replay_worker import ReplayWorker
-from iot_fl_ros.core.effects import Effect, Record, SaveCheckpoint, StartJob, Warn
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Effect,
+    PreparePublisher,
+    Publish,
+    PublishPackets,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Subscribe,
+    Warn,
+)
 from iot_fl_ros.core.errors import DataError, IotFlError
 from iot_fl_ros.core.events import (
     CheckpointSaved,
@@ -173,6 +188,12 @@ class Replay:
                     self._warnings.append(text)
                 case Record(row) if row['kind'] == 'update':
                     self._accepted.append(str(row['robot']))
+                case Warn() | Record() | Publish() | PublishPackets() | Subscribe():
+                    pass  # nobody listens, and rows are those of the bag
+                case PreparePublisher() | SetTimer() | CancelTimer() | RunEnded():
+                    pass  # time passes with the rounds of the bag
+                case _:
+                    assert_never(effect)
 
     def _run(self, job: Aggregate | Evaluate) -> Event:
         try:

@@ -19,11 +19,15 @@ class Endpoint:
     """Counts bytes as the receiver sees them, turns refusals into one warning each.
 
     id: of the participant; run_id: of the run that its messages belong to, empty = none yet.
+    hears_itself: it subscribes to topics on which it publishes, so a message with its own id is
+    its own, or that of somebody of the same name. Head and tail do not: a robot may be called as
+    the edge is.
     """
 
-    def __init__(self, own_id: str) -> None:
+    def __init__(self, own_id: str, *, hears_itself: bool = True) -> None:
         self.id = own_id
         self.run_id = ''
+        self._hears_itself = hears_itself
         self.refusals = Refusals()
         self.bytes_received = 0
         self.bytes_sent = 0
@@ -38,7 +42,7 @@ class Endpoint:
         What this participant published for all and the transport hands back is left alone.
         """
         message = arrived.message
-        if message.sender == self.id:
+        if self._hears_itself and message.sender == self.id:
             return self._from_itself(message)
         self.bytes_received += arrived.wire_bytes
         return self.guard(message, handle)

@@ -247,7 +247,8 @@ class AggregatorMachine:
             if not self._open.settle(robot_id, self._method, now):
                 return []
         except MessageError as error:  # the round does not wait for it any more
-            return [self.endpoint.refuse(robot_id, error.reason, str(error))]
+            reason = f'{TensorChunk.TOPIC}: {error.reason}'
+            return [self.endpoint.refuse(robot_id, reason, str(error))]
         self.roster.missed[robot_id] = 0
         # Time-based selection: confirm at once so that upload time is exact.
         told: list[Effect] = [self._plan(now)] if self._selector.chooses else []

@@ -1,4 +1,4 @@
-"""Which run a robot takes part in, which plan is in force, and which run waits."""
+"""The run that a robot takes part in, the plan in force, and the run that waits."""
 
 from __future__ import annotations
 

@@ -17,6 +17,18 @@ class Roster(Presence[RobotStatus]):
         super().__init__(lease)
         self.missed: Counter[str] = Counter()
 
+    def forget(self, robot_id: str) -> None:
+        """Forget a robot, and what it missed."""
+        super().forget(robot_id)
+        self.missed.pop(robot_id, None)
+
+    def drop_silent(self, now: float) -> list[str]:
+        """Forget who was not heard for a lease, and what it missed; return their ids, sorted."""
+        silent = super().drop_silent(now)
+        for robot_id in silent:
+            self.missed.pop(robot_id, None)
+        return silent
+
     def available(self) -> list[str]:
         """Return the ids of the robots that can be asked now, sorted.
 

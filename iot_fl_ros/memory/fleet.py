@@ -72,12 +72,12 @@ class MemoryFleet(Generic[M]):
     def run(self, until: float = 1e9) -> list[Any]:
         """Run until all is over; return the rows.
 
-        IotFlError if nobody can take part, or virtual time `until` comes first.
+        IotFlError if robots cannot take part, or virtual time `until` comes first.
         """
         while not self.clock.run(self.clock.now + _CHECK_PERIOD, self.over):
             reasons = sorted(set(self.refusals()))
             if reasons:
-                raise IotFlError(f'nobody can take part: {"; ".join(reasons)}')
+                raise IotFlError(f'robots cannot take part: {"; ".join(reasons)}')
             if self.clock.now >= until:
                 raise IotFlError(f'not over by virtual second {until:g}: {self.describe()}')
         if self._pool:

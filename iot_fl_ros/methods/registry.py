@@ -48,8 +48,8 @@ def method_settings(
     unknown names, bad values, or a method of another kind.
     """
     name = str(flat.get('name', default))
-    cls = METHODS.get(name)
-    if not issubclass(cls, kind):
+    cls: Any = METHODS.get(name)  # a dotted path may lead to anything
+    if not isinstance(cls, type) or not issubclass(cls, kind):
         where = 'with an aggregator' if kind is StarMethod else 'in a mesh'
         raise ConfigError(
             f'method {name!r} does not run {where}: choose one of {", ".join(methods_of(kind))}'

@@ -22,6 +22,7 @@ from iot_fl_ros.core.events import (
     Event,
     JobDone,
     JobFailed,
+    Leave,
     MessageArrived,
     PictureArrived,
     SwitchRequested,
@@ -58,7 +59,7 @@ class HeadMachine:
     def __init__(
         self, robot_id: str, session: int, deadline: float, switch_timeout: float
     ) -> None:
-        self.endpoint = Endpoint(robot_id)
+        self.endpoint = Endpoint(robot_id, hears_itself=False)
         self.session = session
         self._deadline = deadline
         self._switch_timeout = switch_timeout
@@ -124,6 +125,8 @@ class HeadMachine:
                 return self._announce_again(now)
             case BadMessage():
                 return self.endpoint.bad(event)
+            case Leave():
+                return self._switch_over(False, 'the head leaves') if self._request else []
         return []
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:

@@ -17,6 +17,7 @@ from iot_fl_ros.core.events import (
     Event,
     JobDone,
     JobFailed,
+    Leave,
     MessageArrived,
     TimerFired,
 )
@@ -83,7 +84,7 @@ class TailMachine:
     def __init__(
         self, edge_id: str, max_robots: int, max_batch: int, quiet_time: float = 0.0
     ) -> None:
-        self.endpoint = Endpoint(edge_id)
+        self.endpoint = Endpoint(edge_id, hears_itself=False)
         self._max_robots = max_robots
         self._max_batch = max_batch
         self._quiet_time = quiet_time
@@ -131,7 +132,17 @@ class TailMachine:
                 return self._refuse(info, error, now)
             case BadMessage():
                 return self.endpoint.bad(event)
+            case Leave():
+                return self._leave(now)
         return []
+
+    def _leave(self, now: float) -> list[Effect]:
+        """Tell every head that it is served no more; it asks again until an edge is there."""
+        reason = 'the edge leaves'
+        return [
+            Publish(self._status(robot.info, TailState.REFUSED, reason, now))
+            for robot in self._robots.values()
+        ]
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)

@@ -2,11 +2,11 @@
 
 They are those of Paxos (Lamport, 2001), with a majority of all robots of the fleet.
 
-To hold a token with a fencing number a robot first *asks* for it: each robot promises a number to
-one robot only, and takes part in no lower one afterwards. Who has the promises of more than half
-then *takes* the token: each robot accepts that unless it has promised a higher number, and who is
-accepted by more than half acts. Two majorities share a robot, so nobody else can act with the same
-number, and who held with a lower one cannot pass its token on any more.
+To hold a token with a fencing number a robot first asks for it (PREPARE): each robot promises a
+number to one robot only, and takes part in no lower one afterwards. Who has the promises of more
+than half then takes the token (ACCEPT): each robot accepts that unless it has promised a higher
+number, and who is accepted by more than half acts. Two majorities share a robot, so nobody else
+can act with the same number, and who held with a lower one cannot pass its token on any more.
 
 A copy of a token is the result of the holder with fencing number `base` (0 = the initial model).
 Having accepted (fence, base) a robot takes two kinds of copies only: the same result again (the

@@ -167,8 +167,8 @@ class Proposer:
             return False, Step([])
         if node.acceptor.refusal(claim, now):
             return False, Step([self._vote(claim, False, now)])
-        takes = claim.phase == ClaimPhase.ACCEPT
-        node.acceptor.grant(claim, now, (1.0 if takes else _PATIENCE) * node.settings.run.lease)
+        accepted = claim.phase == ClaimPhase.ACCEPT
+        node.acceptor.grant(claim, now, (1.0 if accepted else _PATIENCE) * node.settings.run.lease)
         own = self._give_way(now) if self._ballot else Step([])
         return True, dataclasses.replace(own, effects=[*own.effects, self._keep(claim)])
 

@@ -27,7 +27,7 @@ class RunBasics:
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """Which model the run trains."""
+    """The model that the run trains."""
 
     name: str = setting('dsfl_mnist_cnn', 'Model registry name or `module:factory`.')
 

@@ -60,7 +60,7 @@ def test_a_fleet_that_cannot_start_says_why(arguments, toy_npz, tmp_path, capsys
     with np.load(toy_npz) as archive:
         np.savez(tmp_path / 'other.npz', x=archive['x_train'], y=archive['y_train'] + 5)
     assert main([*arguments, f'--set=data.private={tmp_path / "other.npz"}']) == 2
-    assert 'nobody can take part' in capsys.readouterr().err
+    assert 'robots cannot take part' in capsys.readouterr().err
 
 
 def test_data_and_models_list_and_show(toy_npz, capsys):

@@ -52,4 +52,4 @@ def test_a_mistake_costs_one_line(arguments, capsys):
     assert main([*arguments, '--set=mesh.graph=file', '--set=mesh.file=/nowhere']) == 2
     assert "mesh.file '/nowhere' cannot be read" in capsys.readouterr().err
     assert main([*arguments, '--memory', '--set=data.private=/nowhere.npz']) == 2
-    assert 'nobody can take part' in capsys.readouterr().err
+    assert 'robots cannot take part' in capsys.readouterr().err

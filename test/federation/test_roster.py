@@ -24,6 +24,18 @@ def test_who_is_idle_or_done_with_its_round_can_be_asked(state):
     assert roster.available() == (['a'] if can else [])
 
 
+@pytest.mark.parametrize('how', ['leaves', 'falls silent'])
+def test_who_comes_back_has_missed_nothing(how):
+    roster = Roster(3.0)
+    roster.hear(STATUS, 0.0)
+    roster.missed['a'] += 3
+    if how == 'leaves':
+        roster.forget('a')
+    else:
+        assert roster.drop_silent(3.1) == ['a']
+    assert not roster.missed
+
+
 def test_available_robots_are_sorted_and_those_that_left_are_not_among_them():
     roster = Roster(3.0)
     for robot_id in ('c', 'a', 'b'):

@@ -226,7 +226,7 @@ def test_weights_need_one_architecture(mesh_settings):
 def test_a_mesh_that_cannot_work_says_why(mesh_settings):
     simulation = simulation_of({**mesh_settings, 'data.private': '/nowhere.npz'})
     simulation.start_all()
-    with pytest.raises(IotFlError, match='nobody can take part'):
+    with pytest.raises(IotFlError, match='robots cannot take part'):
         simulation.run()
 
 

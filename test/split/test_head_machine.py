@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from fake_driver import FakeDriver
 
-from iot_fl_ros.core.events import JobDone, PictureArrived, SwitchRequested
+from iot_fl_ros.core.events import JobDone, Leave, PictureArrived, SwitchRequested
 from iot_fl_ros.core.messages.feature_packet import FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
@@ -22,9 +22,9 @@ DEADLINE, TIMEOUT = 0.2, 10.0
 class Head(FakeDriver):
     """A head with its outcomes of switches; `READY` and the like are said by `edge`."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, robot_id='robot_1'):
         worker = HeadWorker(folder, lambda image: image)
-        super().__init__(HeadMachine('robot_1', 7, DEADLINE, TIMEOUT), worker)
+        super().__init__(HeadMachine(robot_id, 7, DEADLINE, TIMEOUT), worker)
         self.outcomes = []
 
     def switch(self, bundle='one', bits=0):
@@ -391,6 +391,23 @@ def test_refused_at_first_the_head_asks_again(head):
     head.edge(1)
     head.advance(20.0)
     assert not head.take(SplitInfo)
+
+
+def test_a_head_that_leaves_answers_the_switch_under_way(head):
+    head.ready()
+    head.switch('two')
+    head.tell(Leave())
+    assert head.outcomes[-1] == (False, 1, 'the head leaves')
+    head.tell(Leave())
+    assert len(head.outcomes) == 2, 'and only once'
+
+
+def test_a_robot_may_be_called_as_the_edge_is(bundles):
+    head = Head(bundles, 'edge')
+    head.switch()
+    head.work()
+    head.edge(1, robot_id='edge')
+    assert head.outcomes == [(True, 1, '')]
 
 
 def test_bundles_are_loaded_beside_the_pictures(head):

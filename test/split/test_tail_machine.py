@@ -6,7 +6,7 @@ import pytest
 from fake_driver import FakeDriver
 from tiny_split import Sender
 
-from iot_fl_ros.core.events import JobDone, JobFailed
+from iot_fl_ros.core.events import JobDone, JobFailed, Leave
 from iot_fl_ros.core.messages.split import Inference, SplitStatus, TailState
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
@@ -375,3 +375,19 @@ def test_a_frame_that_waited_past_its_deadline_is_dropped(tail, sender):
     driver.tell(JobDone(busy, driver.worker.run(busy)))
     assert not driver.jobs
     assert driver.machine.statistics['robot_1'].frames['expired'] == 1
+
+
+def test_a_tail_that_leaves_tells_every_head(tail, sender):
+    driver = tail(sender, sender.other(robot_id='robot_2'))
+    driver.take()
+    driver.tell(Leave())
+    told = driver.take(SplitStatus)
+    assert [status.robot_id for status in told] == ['robot_1', 'robot_2']
+    assert {(status.state, status.reason) for status in told} == {
+        (TailState.REFUSED, 'the edge leaves')
+    }
+
+
+def test_a_robot_may_be_called_as_the_edge_is(tail, sender):
+    driver = tail()
+    assert announce(driver, sender.other(robot_id='edge')) == [TailState.READY]

@@ -134,7 +134,7 @@ class ObservationHistory:
     observations: list[Observation] = field(default_factory=list)
 
     def see(self, observation: Observation, discount: float, window: int) -> None:
-        """Take a observation of the newest round."""
+        """Take an observation of the newest round."""
         if window:
             self.observations = [
                 *_within(self.observations, observation.round, window),
@@ -184,7 +184,7 @@ def _within(observations: Iterable[Observation], round: int, window: int) -> lis
 
 
 def _plain(observation: Observation) -> list[Any]:
-    """Return a observation for a checkpoint, whose JSON knows no NaN."""
+    """Return an observation for a checkpoint, whose JSON knows no NaN."""
     return [None if value != value else value for value in astuple(observation)]
 
 

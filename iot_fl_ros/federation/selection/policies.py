@@ -25,7 +25,7 @@ _FAIRNESS_POWER = 5
 
 @dataclass(frozen=True)
 class SelectionInput:
-    """Whom to ask? `robots` come in random order, so that ties are broken fairly.
+    """The input of a policy. `robots` come in random order, so that ties are broken fairly.
 
     known: robots that have been asked before. rounds: rounds seen so far, weighted like `known`.
     quickest: shortest whole time ever seen, s.

@@ -55,6 +55,7 @@ class ParticipantSelector:
 
     def ask(self, robot_ids: Sequence[str], round: int) -> list[str]:
         """Return whom to ask in `round` of those who may be, sorted."""
+        # The label is a part of the seed: another word would be other choices.
         rng = generator(self._seed, 'asking', round)
         robots = sorted(robot_ids)
         shuffled = tuple(robots[i] for i in rng.permutation(len(robots)))
