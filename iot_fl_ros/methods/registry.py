@@ -49,7 +49,8 @@ def method_settings(
     """
     name = str(flat.get('name', default))
     cls: Any = METHODS.get(name)  # a dotted path may lead to anything
-    if not isinstance(cls, type) or not issubclass(cls, kind):
+    fits = isinstance(cls, type) and issubclass(cls, kind)
+    if not fits:
         where = 'with an aggregator' if kind is StarMethod else 'in a mesh'
         raise ConfigError(
             f'method {name!r} does not run {where}: choose one of {", ".join(methods_of(kind))}'
