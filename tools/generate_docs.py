@@ -68,7 +68,7 @@ WORLD_NODES = {
     'collector': CollectorSettings,
 }
 # Lifecycle nodes among them.
-MANAGED = ('head', 'tail', 'recorder')
+MANAGED = ('head', 'tail', 'recorder', 'image_source', 'simulator', 'collector')
 ROS_KINDS = {bool: 'bool', int: 'integer', float: 'double', str: 'string', list: 'string array'}
 # Declared by the nodes themselves, because they belong to no settings class.
 METHOD_NAME = Setting(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol
@@ -28,15 +29,24 @@ class ProcessNode(Protocol):
 
 
 class Threads:
-    """The worker of a process, and one beside it for jobs that must not wait."""
+    """The worker of a process, and those beside it for jobs that must not wait for it."""
 
     def __init__(self) -> None:
-        self.worker, self.background = WorkerThread(), WorkerThread()
+        self.worker = WorkerThread()
+        self._all = [self.worker]
+
+    def beside(self) -> WorkerThread:
+        """Return another thread, which ends with the process too."""
+        self._all.append(WorkerThread())
+        return self._all[-1]
 
     def stop(self, timeout: float = WORKER_TIMEOUT) -> None:
-        """Wait up to `timeout` s for the jobs at hand of each."""
-        self.background.stop(timeout)
-        self.worker.stop(timeout)
+        """Begin no more jobs; wait up to `timeout` s, for all together, for those at hand."""
+        end = time.monotonic() + timeout
+        for thread in self._all:
+            thread.ask_to_stop()
+        for thread in self._all:
+            thread.join(max(0.0, end - time.monotonic()))
 
 
 class Application:

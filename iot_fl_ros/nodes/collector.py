@@ -16,8 +16,9 @@ from typing import Any
 
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 
@@ -25,6 +26,7 @@ from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.parameters import declared
@@ -57,8 +59,8 @@ class CollectorSettings:
     views: int = setting(12, 'Samples of one board, at most.', minimum=1)
 
 
-class CollectorNode(Node):
-    """One robot's collector; its namespace is the robot."""
+class CollectorNode(ManagedNode):
+    """One robot's collector; its namespace is the robot. Deactivated, it looks away."""
 
     finished = False
 
@@ -78,20 +80,36 @@ class CollectorNode(Node):
         self._looking = False
         self._announcement = self.create_publisher(Bool, LOOKING, LATCHED)
         self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
+        self._sources: list[Subscription] = []
+        self._timer: Timer | None = None
 
-    def start(self) -> None:
-        """Begin to look."""
+    def begin(self) -> None:
+        """Begin to look, or go on."""
         best_effort = qos_profile_sensor_data  # matches whatever the camera's driver offers
-        self.create_subscription(Image, 'camera/image', self._image, best_effort)
-        self.create_subscription(CameraInfo, 'camera/camera_info', self._info, best_effort)
-        self.create_subscription(Odometry, 'ground_truth', self._pose, best_effort)
+        self._sources = [
+            self.create_subscription(Image, 'camera/image', self._image, best_effort),
+            self.create_subscription(CameraInfo, 'camera/camera_info', self._info, best_effort),
+            self.create_subscription(Odometry, 'ground_truth', self._pose, best_effort),
+        ]
         # By real time: whoever waits for a simulator has no /clock either.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(_REPORT_PERIOD, self._report, clock=steady)
-        self.get_logger().info(f'waiting for {self.lacks()}')
+        self._timer = self.create_timer(_REPORT_PERIOD, self._report, clock=steady)
+        if lacks := self.lacks():
+            self.get_logger().info(f'waiting for {lacks}')
+
+    def pause(self) -> None:
+        """Look at nothing until the next activation."""
+        if self._timer:
+            self.destroy_timer(self._timer)
+            self._timer = None
+        for source in self._sources:
+            self.destroy_subscription(source)
+        self._sources.clear()
+        self._waiting.clear()
 
     def close(self) -> None:
         """Write what was collected; DataError if there is nothing, or it cannot be written."""
+        self.pause()
         try:
             self.collection.save(self._folder, self._names)
         except (DataError, OSError) as error:

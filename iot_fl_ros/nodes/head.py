@@ -41,6 +41,7 @@ class HeadNode(ParticipantNode):
         self.process_settings = self.settings
         remedy = 'set robot_id, or start the head in a namespace'
         self._robot_id = own_robot_id(self, self.settings.robot_id, remedy)
+        self._background = threads.beside()
         self.machine = self._new_machine()
         compressed = self.settings.image_transport == 'compressed'
         self.create_subscription(
@@ -61,13 +62,14 @@ class HeadNode(ParticipantNode):
             self.machine,
             HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
             self.threads.worker,
-            background=self.threads.background,
+            background=self._background,
             namespace=self.settings.fleet_namespace,
             deadline=self.settings.deadline,
         )
 
     def begin(self) -> None:
-        """Announce the first bundle."""
+        """Begin, and announce the first bundle."""
+        super().begin()
         settings = self.settings
         self._tell(SwitchRequested(settings.bundle, settings.bits, self._first_switch))
 
@@ -94,7 +96,7 @@ class HeadNode(ParticipantNode):
                 f'an edge is ready: epoch {epoch}, {self.settings.bundle}; answers come on '
                 f'/{self.machine.robot_id}/inference'
             )
-        else:
+        elif self.driver:  # otherwise the head leaves before an edge came
             self.get_logger().error(f'cannot start with {self.settings.bundle!r}: {reason}')
 
     def _switch(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb
 from iot_fl_ros.ros.parameters import declared
@@ -29,7 +30,7 @@ class ImageSourceSettings:
     quality: int = setting(90, 'Quality of the JPEGs.', minimum=1, maximum=100)
 
 
-class ImageSourceNode(Node):
+class ImageSourceNode(ManagedNode):
     """Publishes `image` or `image/compressed`, as a driver of a camera does."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -37,6 +38,7 @@ class ImageSourceNode(Node):
         self.settings = declared(self, ImageSourceSettings)
         self._stream = open_stream(self.settings.source)
         self.finished = False
+        self._timer: Timer | None = None
         compressed = self.settings.compressed
         self._publisher = self.create_publisher(
             CompressedImage if compressed else Image,
@@ -44,9 +46,15 @@ class ImageSourceNode(Node):
             qos_profile_sensor_data,
         )
 
-    def start(self) -> None:
-        """Begin to publish."""
-        self.create_timer(1 / self.settings.rate, self._publish)
+    def begin(self) -> None:
+        """Begin to publish, or go on."""
+        self._timer = self.create_timer(1 / self.settings.rate, self._publish)
+
+    def pause(self) -> None:
+        """Publish nothing until the next activation."""
+        if self._timer:
+            self.destroy_timer(self._timer)
+            self._timer = None
 
     def _publish(self) -> None:
         picture = next(self._stream, None)
@@ -64,9 +72,6 @@ class ImageSourceNode(Node):
         else:
             message = from_rgb(picture.rgb, stamp, self.settings.frame_id)
         self._publisher.publish(message)
-
-    def close(self) -> None:
-        """Nothing is left to do."""
 
 
 def main(args: list[str] | None = None) -> int:

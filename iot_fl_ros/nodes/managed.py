@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from iot_fl_ros.core.errors import IotFlError
 
@@ -12,11 +12,22 @@ AUTOSTART = 'autostart'
 
 
 class ManagedNode(LifecycleNode):
-    """Configures and activates itself at the start of its process, if `autostart` is true."""
+    """Configures and activates itself at the start of its process, if `autostart` is true.
+
+    Subclasses say what it is to `begin` and to `pause`; activate, deactivate and shutdown follow.
+    """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self.autostart = bool(self.declare_parameter(AUTOSTART, True).value)
+
+    def begin(self) -> None:
+        """Begin to work, or go on; an exception says why that cannot be."""
+        raise NotImplementedError
+
+    def pause(self) -> None:
+        """Stop working until the next `begin`; nothing if it does not work."""
+        raise NotImplementedError
 
     def start(self) -> None:
         """Configure and activate; IotFlError if it cannot. Nothing without autostart."""
@@ -26,3 +37,26 @@ class ManagedNode(LifecycleNode):
             if step() is not TransitionCallbackReturn.SUCCESS:
                 name = self.get_fully_qualified_name()
                 raise IotFlError(f'{name} could not be activated, see its log')
+
+    def close(self) -> None:
+        """Stop, at the end of the process."""
+        self.pause()
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Begin to work."""
+        try:
+            self.begin()
+        except Exception as error:  # rclpy would drop it without a word
+            self.get_logger().error(f'cannot be activated: {error}')
+            return TransitionCallbackReturn.FAILURE
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop until the next activation."""
+        self.pause()
+        return super().on_deactivate(state)
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Stop for ever."""
+        self.pause()
+        return super().on_shutdown(state)

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
 from iot_fl_ros.core.config import refuse_unknown
@@ -61,9 +60,6 @@ class ParticipantNode(ManagedNode):
         """Return a driver around a new machine; IotFlError or OSError if that cannot be."""
         raise NotImplementedError
 
-    def begin(self) -> None:
-        """Do what is to be done once the driver runs; default nothing."""
-
     def describe(self, now: float) -> Iterable[DiagnosticStatus]:
         """Yield what the node says of itself."""
         raise NotImplementedError
@@ -109,43 +105,24 @@ class ParticipantNode(ManagedNode):
         """The driver while the node is active."""
         return self._driver
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+    def begin(self) -> None:
         """Begin to take part."""
-        driver = None
+        driver = self.make_driver()
         try:
-            driver = self.make_driver()
             driver.start()
-        except Exception as error:  # rclpy would drop it without a word
-            self.get_logger().error(f'cannot take part: {error}')
-            if driver:
-                driver.stop()
-            return TransitionCallbackReturn.FAILURE
+        except Exception:
+            driver.stop()
+            raise
         self._driver = driver
         self._diagnostics.start(lambda: self.describe(driver.now()))
-        self.begin()
-        return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Leave; the next activation begins anew."""
-        self.leave()
-        return super().on_deactivate(state)
-
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Leave for ever."""
-        self.leave()
-        return super().on_shutdown(state)
-
-    def leave(self) -> None:
-        """Say goodbye and stop."""
-        if self._driver:
+    def pause(self) -> None:
+        """Say goodbye and stop; `begin` begins anew."""
+        driver, self._driver = self._driver, None
+        if driver:
             self._diagnostics.stop()
-            self._driver.tell(Leave())
-            self._driver.stop()
-            self._driver = None
-
-    def close(self) -> None:
-        """Leave, at the end of the process."""
-        self.leave()
+            driver.tell(Leave())
+            driver.stop()
 
 
 def own_robot_id(node: Node, wanted: str, remedy: str, *, in_topics: bool = True) -> str:

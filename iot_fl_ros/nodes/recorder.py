@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,12 +12,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
-from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
-from rclpy.qos import (
-    DurabilityPolicy,
-    QoSProfile,
-    ReliabilityPolicy,
-)
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 from rclpy.timer import Timer
 
@@ -30,7 +26,7 @@ from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import single
-from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
+from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.diagnostics import Diagnostics, status
@@ -40,6 +36,8 @@ from iot_fl_ros.ros.topics import subscription_qos
 _MEGA = 1_000_000
 _LEASE = 5.0
 _DISCOVERY_PERIOD = 0.2
+# Latched messages of a topic that a pause keeps: DDS does not tell how many its publishers keep.
+_LATCHED_DEPTH = 256
 
 
 @dataclass(frozen=True)
@@ -70,11 +68,16 @@ class RecorderSettings:
 
 @dataclass
 class _Source:
-    """A topic that is recorded. introduced: the bag knows it; publishers: when last counted."""
+    """A topic that is recorded.
+
+    latched: came during a pause, and a late subscriber would be given it. introduced: the bag
+    knows the topic; publishers: when last counted.
+    """
 
     ros_type: str
     qos: QoSProfile
     subscription: Subscription
+    latched: collections.deque[bytes]
     introduced: bool = False
     publishers: int = 0
 
@@ -89,7 +92,7 @@ class RecorderNode(ManagedNode):
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('recorder', **kwargs)
-        settings = self.settings = declared(self, RecorderSettings, [AUTOSTART])
+        settings = self.settings = declared(self, RecorderSettings)
         self.process_settings = settings
         # An empty list of strings cannot be written on the command line.
         self._wanted = {self.resolve_topic_name(name) for name in settings.topics if name}
@@ -109,50 +112,41 @@ class RecorderNode(ManagedNode):
         )
         self.lost: dict[str, int] = {}
         self._sources: dict[str, _Source] = {}
-        self._introduced: set[str] = set()  # before a pause
         self._unusable: set[str] = set()
         self._discovery: Timer | None = None
         self._said_dropped = 0
         self._diagnostics = Diagnostics(self)
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Begin to record, or go on."""
+    def begin(self) -> None:
+        """Begin to record, or go on with what is latched now."""
         if self.settings.fleet:
             self._expect_fleet()
         self._discover()
         self._discovery = self.create_timer(_DISCOVERY_PERIOD, self._discover)
+        for name, source in self._sources.items():
+            while source.latched:
+                self._record(name, source.latched.popleft())
         self._diagnostics.start(self._describe)
         self.get_logger().info(f'recording into {self.settings.bag}')
-        return super().on_activate(state)
 
-    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Record nothing until the next activation."""
-        self._pause()
-        return super().on_deactivate(state)
+    def pause(self) -> None:
+        """Record nothing until the next activation.
 
-    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Record nothing any more."""
-        self._pause()
-        return super().on_shutdown(state)
-
-    def _pause(self) -> None:
-        if self._discovery is None:
-            return
-        self._diagnostics.stop()
-        self.destroy_timer(self._discovery)
-        self._discovery = None
-        for source in self._sources.values():
-            self.destroy_subscription(source.subscription)
-        self._introduced |= {name for name, one in self._sources.items() if one.introduced}
-        self._sources.clear()
+        The subscriptions stay: a new one would be given again what is latched already.
+        """
+        if self._discovery:
+            self._diagnostics.stop()
+            self.destroy_timer(self._discovery)
+            self._discovery = None
 
     def close(self) -> None:
         """Finish the bag and say what is in it; IotFlError if it is not all that came."""
+        self.pause()
         self.recording.close()
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{len({*self._sources, *self._introduced})} topics; dropped '
+            f'{sum(source.introduced for source in self._sources.values())} topics; dropped '
             f'{recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
@@ -192,9 +186,8 @@ class RecorderNode(ManagedNode):
             self._subscribe(name, ros_type, qos)
         elif _asks_more(source.qos, qos):
             self.destroy_subscription(source.subscription)
-            introduced = source.introduced
             self._subscribe(name, ros_type, qos)
-            self._sources[name].introduced = introduced
+            self._sources[name].introduced = source.introduced
 
     def _tell_publishers(self, name: str) -> None:
         source, count = self._sources.get(name), self.count_publishers(name)
@@ -214,9 +207,17 @@ class RecorderNode(ManagedNode):
         subscription = self.create_subscription(
             message, name, partial(self._arrived, name), qos, raw=True, event_callbacks=events
         )
-        self._sources[name] = _Source(ros_type, qos, subscription, name in self._introduced)
+        kept = _LATCHED_DEPTH if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else 0
+        latched: collections.deque[bytes] = collections.deque(maxlen=kept)
+        self._sources[name] = _Source(ros_type, qos, subscription, latched)
 
     def _arrived(self, name: str, raw: bytes) -> None:
+        if self._discovery:
+            self._record(name, raw)
+        else:
+            self._sources[name].latched.append(raw)
+
+    def _record(self, name: str, raw: bytes) -> None:
         source = self._sources[name]
         if not source.introduced:
             source.introduced = True

@@ -17,13 +17,14 @@ from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.node import Node
+from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.nodes.application import single
+from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.images import from_rgb
 from iot_fl_ros.ros.parameters import declared
@@ -60,8 +61,8 @@ class SimulatorSettings:
     duration: float = setting(0.0, 'Simulated s after which it ends; 0 = never.', minimum=0)
 
 
-class SimulatorNode(Node):
-    """Owns /clock, so its own timers follow real time."""
+class SimulatorNode(ManagedNode):
+    """Owns /clock, so its own timers follow real time. Deactivated, the world stands still."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__('simulator', **kwargs)
@@ -79,12 +80,21 @@ class SimulatorNode(Node):
         self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
         self._broken: SimulatorError | None = None
-        self._started = time.monotonic()
+        self._timer: Timer | None = None
+        self._real_time, self._began = 0.0, 0.0  # of all activations, start of this one; s
 
-    def start(self) -> None:
-        """Begin to simulate."""
-        self._started = time.monotonic()
-        self.create_timer(_TICK, self._advance, clock=RosClock(clock_type=ClockType.STEADY_TIME))
+    def begin(self) -> None:
+        """Begin to simulate, or go on."""
+        self._began = time.monotonic()
+        steady = RosClock(clock_type=ClockType.STEADY_TIME)
+        self._timer = self.create_timer(_TICK, self._advance, clock=steady)
+
+    def pause(self) -> None:
+        """Let the world stand still until the next activation."""
+        if self._timer:
+            self.destroy_timer(self._timer)
+            self._timer = None
+            self._real_time += time.monotonic() - self._began
 
     @property
     def finished(self) -> bool:
@@ -93,10 +103,11 @@ class SimulatorNode(Node):
 
     def close(self) -> None:
         """Say how fast it was and free the graphics; SimulatorError if it broke down."""
-        real = time.monotonic() - self._started
+        self.pause()
+        simulated, real = self.simulation.time, self._real_time
         self.get_logger().info(
-            f'simulated {self.simulation.time:.1f} s in {real:.1f} s (real time factor '
-            f'{self.simulation.time / real:.2f}), {self.pictures} pictures'
+            f'simulated {simulated:.1f} s in {real:.1f} s (real time factor '
+            f'{simulated / real if real else 0.0:.2f}), {self.pictures} pictures'
         )
         self.simulation.close()
         if self._broken:

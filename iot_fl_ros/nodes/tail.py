@@ -35,6 +35,7 @@ class TailNode(ParticipantNode):
         self.process_settings = self.settings
         if not self.settings.link.ideal:
             self.get_logger().warning(f'packets go over an emulated link: {self.settings.link}')
+        self._background = threads.beside()
         self.machine = self._new_machine()
 
     def make_driver(self) -> MachineDriver:
@@ -48,7 +49,7 @@ class TailNode(ParticipantNode):
             self.machine,
             TailWorker(Path(settings.bundle_dir).expanduser(), wanted),
             self.threads.worker,
-            background=self.threads.background,
+            background=self._background,
             namespace=settings.fleet_namespace,
             emulated=None if settings.link.ideal else EmulatedLinks(settings.link),
         )

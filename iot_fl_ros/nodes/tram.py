@@ -15,11 +15,10 @@ from iot_fl_ros.core.run_files import RunWriter
 from iot_fl_ros.core.store import FolderStore, Store
 from iot_fl_ros.nodes.application import Threads, robots
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
-from iot_fl_ros.nodes.process import WORKER_TIMEOUT, run
+from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare
 from iot_fl_ros.ros.tram_diagnostics import describe_tram
-from iot_fl_ros.ros.worker import WorkerThread
 from iot_fl_ros.token.node_machine import NodeMachine
 from iot_fl_ros.token.settings import TramNodeSettings, tram_setting_names
 from iot_fl_ros.token.worker import Stores, TramWorker
@@ -50,7 +49,7 @@ class TramNode(ParticipantNode):
             )
         self.machine = NodeMachine(self.robot_id, self.settings)
         # Its own: promises must not wait for a training, nor for those of another robot.
-        self._background = WorkerThread()
+        self._background = threads.beside()
 
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its promises and copies."""
@@ -72,11 +71,6 @@ class TramNode(ParticipantNode):
     def describe(self, now: float) -> Iterable[DiagnosticStatus]:
         """Yield the robot's status."""
         yield describe_tram(self.machine)
-
-    def close(self) -> None:
-        """Leave, at the end of the process."""
-        super().close()
-        self._background.stop(WORKER_TIMEOUT)
 
     def _folder(self) -> Path | None:
         output = self.settings.run.output

@@ -51,13 +51,13 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
     return settings
 
 
-def declared(node: Node, cls: type[T], others: Iterable[str] = ()) -> T:
-    """Declare every setting of `cls`, all that the node has but `others`; return the settings.
+def declared(node: Node, cls: type[T]) -> T:
+    """Declare every setting of `cls`, all that the node has yet to declare; return the settings.
 
     ConfigError if a parameter was set that is unknown or has a bad value.
     """
     given = overrides_of(node)
-    refuse_unknown(given, {*setting_names(cls), *others})
+    refuse_unknown(given, {*setting_names(cls), *filter(node.has_parameter, given)})
     return declare(node, cls, given)
 
 

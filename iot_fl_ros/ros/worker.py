@@ -9,24 +9,32 @@ from typing import Any
 
 
 class WorkerThread:
-    """Runs functions one at a time, in order. Several robots of a process may share it."""
+    """Runs functions one at a time, in order. Several robots of a process may share it.
+
+    The thread begins with the first function: many a process needs none.
+    """
 
     def __init__(self) -> None:
         self._queue: queue.Queue[Callable[[], Any] | None] = queue.Queue()
         self._stopping = False
         # A daemon: a training step that takes long must not keep the process from ending.
         self._thread = threading.Thread(target=self._loop, name='worker', daemon=True)
-        self._thread.start()
 
     def submit(self, function: Callable[[], Any]) -> None:
         """Run `function` after those before it; it handles its own errors."""
         self._queue.put(function)
+        if self._thread.ident is None:
+            self._thread.start()
 
-    def stop(self, timeout: float) -> bool:
-        """Drop what has not begun, wait up to `timeout` s for the rest; return if it ended."""
+    def ask_to_stop(self) -> None:
+        """Drop what has not begun."""
         self._stopping = True
         self._queue.put(None)
-        self._thread.join(timeout)
+
+    def join(self, timeout: float) -> bool:
+        """Wait up to `timeout` s for the job at hand; return whether the thread ended."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def _loop(self) -> None:

@@ -12,7 +12,11 @@ class RunBasics:
     """Settings that every run has."""
 
     name: str = setting('run', 'Name of the run; names its output folder and its messages.')
-    seed: int = setting(0, 'Seed of every random choice; the same on every robot.', minimum=0)
+    seed: int = setting(
+        0,
+        'Seed of every random choice; without an aggregator, the same on every robot.',
+        minimum=0,
+    )
     start_timeout: float = setting(
         60.0, 'Time after which the run starts with the robots that are there, s.', minimum=0.0
     )

@@ -6,13 +6,10 @@ import time
 
 import numpy as np
 import pytest
-import rclpy
 import yaml
-from domains import next_domain
 from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
-from node_fleets import parameters
-from rclpy.executors import SingleThreadedExecutor
+from node_fleets import InProcess
 from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
@@ -44,39 +41,24 @@ def world():
     return prepare_world()
 
 
-class InProcess:
-    """A simulator and a listener on one executor, as fast as they can."""
+class Simulated(InProcess):
+    """A simulator and a listener, as fast as they can."""
 
     def __init__(self, world, **settings):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=next_domain())
+        super().__init__()
         overrides = {'world': str(world), 'robots': 2, 'real_time_factor': 0.0, **settings}
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.simulator = SimulatorNode(
-            context=self.context, parameter_overrides=parameters(overrides)
-        )
-        self.listener = rclpy.create_node('listener', context=self.context)
+        self.simulator = self.make(SimulatorNode, overrides)
+        self.listener = self.node('listener')
         self.heard = {}
-        for node in (self.simulator, self.listener):
-            self.executor.add_node(node)
 
     def listen(self, kind, topic):
         got = self.heard.setdefault(topic, [])
         self.listener.create_subscription(kind, topic, got.append, 10)
         return got
 
-    def spin_until(self, condition, timeout=30.0):
-        end = time.monotonic() + timeout
-        while not condition():
-            assert time.monotonic() < end, {topic: len(got) for topic, got in self.heard.items()}
-            self.executor.spin_once(timeout_sec=0.05)
-
     def close(self):
         self.simulator.close()
-        for node in (self.simulator, self.listener):
-            node.destroy_node()
-        self.executor.shutdown()
-        rclpy.try_shutdown(context=self.context)
+        super().close()
 
 
 @pytest.fixture
@@ -84,7 +66,7 @@ def fleet(world):
     made = []
 
     def make(**settings):
-        made.append(InProcess(world, **settings))
+        made.append(Simulated(world, **settings))
         return made[-1]
 
     yield make

@@ -53,7 +53,7 @@ def test_a_robot_that_leaves_is_not_waited_for(fleet):
     run = fleet(robots=3, **{'run.rounds': 3, 'run.deadline': 1000.0})
     run.start_all()
     run.spin_until(lambda: run.aggregator.machine.version >= 1)
-    run.learners['robot_0'].leave()
+    run.learners['robot_0'].close()
     run.run()
     assert 'robot_0' not in run.aggregator.machine.roster.statuses()
 
@@ -231,8 +231,9 @@ def test_a_robot_is_deactivated_and_activated_again_in_a_run(fleet):
 
 
 def test_a_robot_without_autostart_waits_for_its_life_cycle(fleet):
-    run = fleet(robots=1, autostart=False, **{'run.rounds': 1})
+    run = fleet(robots=1, **{'run.rounds': 1})
     run.start_aggregator()
+    run.settings['autostart'] = False
     run.start_learner('robot_0')
     robot = run.learners['robot_0']
     run.spin_until(lambda: robot.count_publishers('/fleet/run_info') == 1)
@@ -268,6 +269,6 @@ def test_an_activation_that_fails_says_why(fleet, capfd):
     with pytest.raises(IotFlError, match='robot_0'):
         run.start_learner('robot_0')
     assert 'no good' in capfd.readouterr().err
-    with pytest.raises(AssertionError):
+    with pytest.raises(IotFlError, match='aggregator'):
         run.start_aggregator()
     assert 'no good' in capfd.readouterr().err

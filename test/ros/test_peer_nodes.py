@@ -6,12 +6,13 @@ import math
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from node_meshes import InProcessMesh
+from node_fleets import InProcessRobots
 
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerStatus
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.memory.mesh import MeshSimulation
 from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.nodes.peer import PeerNode
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 from iot_fl_ros.ros.topics import publisher_qos, subscription_qos
 
@@ -39,12 +40,18 @@ def mesh(mesh_settings, tmp_path):
         settings = {**mesh_settings, **changes}
         if settings.get('method.name', 'cmfd') != 'cmfd':
             del settings['method.open_samples']
-        made.append(InProcessMesh(settings, count, tmp_path / 'run'))
+        settings['mesh.count'] = count
+        made.append(InProcessRobots(PeerNode, settings, count, tmp_path / 'run'))
         return made[-1]
 
     yield make
     for one in made:
         one.close()
+
+
+def run(mesh):
+    """Spin until all peers are done."""
+    mesh.spin_until(lambda: all(p.machine._ended for p in mesh.robots.values()), 120.0)
 
 
 def in_memory(mesh, **changes):
@@ -56,7 +63,10 @@ def in_memory(mesh, **changes):
     simulation.network.subscribe('listener', PeerChunk, tuple(simulation.ids))
     simulation.start_all()
     simulation.run()
-    return digests, {i: figures(rows) for i, rows in simulation.peer_rows.items()}
+    return digests, {
+        i: figures(row for row in rows if row['kind'] == 'round')
+        for i, rows in simulation.peer_rows.items()
+    }
 
 
 def keep(digests, chunk):
@@ -64,7 +74,7 @@ def keep(digests, chunk):
 
 
 def figures(rows):
-    return [[repr(row[f]) for f in FIGURES] for row in rows if row['kind'] == 'round']
+    return [[repr(row[f]) for f in FIGURES] for row in rows]
 
 
 def over_dds(mesh):
@@ -79,8 +89,8 @@ def over_dds(mesh):
             raw=True,
         )
     mesh.start_all()
-    mesh.run()
-    return digests, {i: figures(mesh.rounds(i)) for i in mesh.ids}
+    run(mesh)
+    return digests, {i: figures(mesh.rows(i, 'round')) for i in mesh.ids}
 
 
 @pytest.mark.parametrize('method', ['cmfd', 'gossip'])
@@ -96,24 +106,24 @@ def test_ten_peers_over_dds_do_what_they_do_in_memory(method, mesh):
 def test_a_late_neighbour_is_left_out_and_then_in_again(mesh):
     real = mesh(3, **{'run.rounds': 12, 'run.lease': 1.0, 'method.local_epochs': 30})
     real.start_all()
-    real.spin_until(lambda: real.peers['robot_2'].machine.round >= 2)
+    real.spin_until(lambda: real.robots['robot_2'].machine.round >= 2)
     real.crash('robot_2')
-    live = real.peers['robot_0'].machine
+    live = real.robots['robot_0'].machine
     real.spin_until(lambda: live.round >= 4)
     real.start('robot_2')
-    real.run()
-    rows = real.rounds('robot_0')
+    run(real)
+    rows = real.rows('robot_0', 'round')
     assert [row['round'] for row in rows] == list(range(1, 13))
     assert any('robot_2' in row['silent'] for row in rows)
     assert rows[-1]['participants'] == real.ids
-    assert real.rounds('robot_2')[-1]['round'] == 12
+    assert real.rows('robot_2', 'round')[-1]['round'] == 12
 
 
 def test_discovery_over_dds(mesh):
     real = mesh(3, **{'mesh.graph': 'discovery'})
     real.start_all()
-    real.run()
-    assert [row['participants'] for row in real.rounds('robot_1')] == [real.ids] * 3
+    run(real)
+    assert [row['participants'] for row in real.rows('robot_1', 'round')] == [real.ids] * 3
 
 
 def test_a_graph_file_changes_while_peers_run(mesh, tmp_path):
@@ -121,11 +131,11 @@ def test_a_graph_file_changes_while_peers_run(mesh, tmp_path):
     path.write_text('robot_0 robot_1\nrobot_1 robot_2\n')
     real = mesh(3, **{'mesh.graph': 'file', 'mesh.file': str(path), 'run.rounds': 10})
     real.start_all()
-    first = real.peers['robot_0'].machine
+    first = real.robots['robot_0'].machine
     real.spin_until(lambda: first.round >= 3)
     path.write_text('robot_0 robot_1\nrobot_1 robot_2\nrobot_2 robot_0\n')
-    real.run()
-    rows = real.rounds('robot_0')
+    run(real)
+    rows = real.rows('robot_0', 'round')
     assert rows[0]['participants'] == ['robot_0', 'robot_1']
     assert rows[-1]['participants'] == real.ids
 
@@ -140,7 +150,7 @@ def test_hostile_publishers_change_nothing(mesh):
         ROS_TYPES[PeerStatus], '/fleet/peer_status', publisher_qos(PeerStatus)
     )
     real.start_all()
-    victim = real.peers['robot_0'].machine
+    victim = real.robots['robot_0'].machine
     real.spin_until(lambda: victim.info is not None and chunks.get_subscription_count() >= 2)
     status = _status(victim)
     for message in (
@@ -160,10 +170,10 @@ def test_hostile_publishers_change_nothing(mesh):
             ):  # fmt: skip
                 chunks.publish(encode(chunk))
     chunks.publish(b'\x00\x01\x00\x00')
-    real.run()
+    run(real)
     assert sum(victim.endpoint.refusals.values()) > 0
     expected = in_memory(real)[1]
-    assert figures(real.rounds('robot_0')) == expected['robot_0']
+    assert figures(real.rows('robot_0', 'round')) == expected['robot_0']
 
 
 def _status(machine):
@@ -193,5 +203,5 @@ def test_a_peer_of_another_run_is_named_in_its_neighbours_diagnostics(mesh):
         )
     )
     assert {v.key: v.value for v in seen[name].values}['missing'] == 'robot_1'
-    real.run()
-    assert real.rounds('robot_0')[-1]['participants'] == ['robot_0']
+    run(real)
+    assert real.rows('robot_0', 'round')[-1]['participants'] == ['robot_0']

@@ -4,11 +4,8 @@ import dataclasses
 
 import numpy as np
 import pytest
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from domains import next_domain
-from node_fleets import InProcessFleet, parameters
-from rclpy.executors import SingleThreadedExecutor
+from node_fleets import InProcess, InProcessRobots
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.token import (
@@ -20,11 +17,8 @@ from iot_fl_ros.core.messages.token import (
     TokenVote,
     TramStatus,
 )
-from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.memory.token import TramSimulation
-from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.tram import TramNode
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import publisher_qos
@@ -33,74 +27,21 @@ from iot_fl_ros.token.settings import TramNodeSettings
 FIGURES = ('robot', 'batches', 'updates', 'cycle', 'loss', 'accuracy', 'class_counts')
 
 
-class InProcessTram:
-    """Robots on one executor; `spin_until` drives them."""
+def run(fleet):
+    """Spin until all tokens are finished everywhere."""
+    fleet.spin_until(
+        lambda: all(
+            robot.machine.tokens
+            and all(token.state == TokenState.FINISHED for token in robot.machine.tokens)
+            for robot in fleet.robots.values()
+        ),
+        120.0,
+    )
 
-    spin_until = InProcessFleet.spin_until
-    add = InProcessFleet.add
-    node = InProcessFleet.node
 
-    def __init__(self, settings, count, output):
-        self.context = rclpy.Context()
-        rclpy.init(context=self.context, domain_id=next_domain())
-        self.executor = SingleThreadedExecutor(context=self.context)
-        self.threads = Threads()
-        self.ids = robot_ids(count)
-        self.output = output
-        self.settings = {**settings, 'tram.count': count, 'run.output': str(output)}
-        self.robots, self._others = {}, []
-
-    def start(self, robot_id):
-        own = {
-            **self.settings,
-            'data.partition_index': self.ids.index(robot_id),
-            'data.partition_count': len(self.ids),
-        }
-        robot = TramNode(
-            self.threads,
-            context=self.context,
-            namespace=robot_id,
-            parameter_overrides=parameters(own),
-        )
-        self.robots[robot_id] = robot
-        self.executor.add_node(robot)
-        robot.start()
-
-    def crash(self, robot_id):
-        """Stop a robot without a word."""
-        robot = self.robots.pop(robot_id)
-        robot._driver.stop()
-        self.executor.remove_node(robot)
-        robot.destroy_node()
-
-    def start_all(self):
-        for robot_id in self.ids:
-            self.start(robot_id)
-
-    def run(self, timeout=120.0):
-        """Spin until all tokens are finished everywhere."""
-        self.spin_until(
-            lambda: all(
-                robot.machine.tokens
-                and all(token.state == TokenState.FINISHED for token in robot.machine.tokens)
-                for robot in self.robots.values()
-            ),
-            timeout,
-        )
-
-    def visits(self):
-        rows = [row for robot_id in self.ids for row in read_events(self.output / robot_id)]
-        return sorted((r for r in rows if r['kind'] == 'visit'), key=lambda row: row['time'])
-
-    def close(self):
-        for robot in self.robots.values():
-            robot.leave()
-        self.threads.stop(10.0)
-        for node in [*self.robots.values(), *self._others]:
-            self.executor.remove_node(node)
-            node.destroy_node()
-        self.executor.shutdown()
-        rclpy.try_shutdown(context=self.context)
+def visits(fleet):
+    rows = [row for robot_id in fleet.ids for row in fleet.rows(robot_id, 'visit')]
+    return sorted(rows, key=lambda row: row['time'])
 
 
 @pytest.fixture
@@ -128,7 +69,8 @@ def tram(flat, tmp_path):
     made = []
 
     def make(count=3, **changes):
-        made.append(InProcessTram({**flat, **changes}, count, tmp_path / 'run'))
+        settings = {**flat, 'tram.count': count, **changes}
+        made.append(InProcessRobots(TramNode, settings, count, tmp_path / 'run'))
         return made[-1]
 
     yield make
@@ -155,9 +97,9 @@ def final_models(machines):
 def test_over_dds_as_in_memory_bit_for_bit(tram):
     fleet = tram()
     fleet.start_all()
-    fleet.run()
+    run(fleet)
     simulation = in_memory(fleet)
-    assert figures(fleet.visits()) == figures(simulation.rows)
+    assert figures(visits(fleet)) == figures(simulation.rows)
     models = final_models(robot.machine for robot in fleet.robots.values())
     assert len(models) == 1
     assert models == final_models(simulation.machines.values())
@@ -166,14 +108,14 @@ def test_over_dds_as_in_memory_bit_for_bit(tram):
 def test_a_robot_that_dies_with_the_token_and_comes_back(tram):
     fleet = tram(count=4, **{'run.updates': 200, 'tram.cycle_batches': 12})
     fleet.start_all()
-    fleet.spin_until(lambda: len(fleet.visits()) > 5)
-    victim = fleet.visits()[-1]['robot']
+    fleet.spin_until(lambda: len(visits(fleet)) > 5)
+    victim = visits(fleet)[-1]['robot']
     fleet.crash(victim)
-    seen = len(fleet.visits())
-    fleet.spin_until(lambda: len(fleet.visits()) > seen + 3)
+    seen = len(visits(fleet))
+    fleet.spin_until(lambda: len(visits(fleet)) > seen + 3)
     fleet.start(victim)
-    fleet.run()
-    fences = [row['fence'] for row in fleet.visits()]
+    run(fleet)
+    fences = [row['fence'] for row in visits(fleet)]
     assert fences == sorted(fences)
     assert len(final_models(robot.machine for robot in fleet.robots.values())) == 1
 
@@ -265,7 +207,7 @@ def hostile_messages(fleet):
 def test_strangers_change_nothing(tram):
     fleet = tram(**{'run.updates': 120})
     fleet.start_all()
-    fleet.spin_until(lambda: len(fleet.visits()) > 2)
+    fleet.spin_until(lambda: len(visits(fleet)) > 2)
     stranger = fleet.node('stranger')
     publishers = {}
     for message in hostile_messages(fleet):
@@ -282,8 +224,8 @@ def test_strangers_change_nothing(tram):
         publisher.publish(b'\x00\x01\x00\x00rubbish')
     refusals = fleet.robots['robot_0'].machine.endpoint.refusals
     fleet.spin_until(lambda: len(refusals) >= 5)
-    fleet.run()
-    assert figures(fleet.visits()) == figures(in_memory(fleet).rows)
+    run(fleet)
+    assert figures(visits(fleet)) == figures(in_memory(fleet).rows)
     assert refusals['stranger', 'tram_status: not of the fleet'] > 0
     assert refusals['stranger', 'token_claims: not of the fleet'] > 0
     assert refusals['stranger', 'token_votes: not of the fleet'] > 0
@@ -315,17 +257,9 @@ def test_diagnostics_tell_where_the_token_is(tram):
 
 
 def test_a_robot_that_is_not_of_the_fleet_is_told(flat):
-    context = rclpy.Context()
-    rclpy.init(context=context, domain_id=next_domain())
-    threads = Threads()
+    one = InProcess()
     try:
         with pytest.raises(ConfigError, match='does not name'):
-            TramNode(
-                threads,
-                context=context,
-                namespace='robot_9',
-                parameter_overrides=parameters({**flat, 'tram.count': 3}),
-            )
+            one.make(TramNode, {**flat, 'tram.count': 3}, threads=one.threads, namespace='robot_9')
     finally:
-        threads.stop(1.0)
-        rclpy.try_shutdown(context=context)
+        one.close()
