@@ -1,0 +1,196 @@
+"""The ROS driver: every effect of a machine, done on a real node, and its answer."""
+
+import threading
+
+import pytest
+from message_examples import PLAN, STATUS
+from node_fleets import InProcess
+
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    PreparePublisher,
+    Publish,
+    Record,
+    RunEnded,
+    SaveCheckpoint,
+    SetTimer,
+    StartJob,
+    Subscribe,
+    Warn,
+)
+from iot_fl_ros.core.events import CheckpointSaved, JobDone, JobFailed, MessageArrived, TimerFired
+from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.federation import RoundPlan
+from iot_fl_ros.core.messages.mesh import PeerChunk
+from iot_fl_ros.ros.convert import ROS_TYPES, encode
+from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.topics import publisher_qos
+
+
+class Told:
+    """A machine that wants what it is given at its start and keeps what it is told."""
+
+    def __init__(self, *effects):
+        self.effects, self.events = effects, []
+
+    def start(self, now):
+        return list(self.effects)
+
+    def handle(self, event, now):
+        self.events.append(event)
+        return []
+
+
+class Works:
+    """A worker: `fail` is raised by its jobs, `full` by its saving."""
+
+    def __init__(self, keeps=True):
+        self.keeps, self.saved, self.threads = keeps, [], []
+
+    def run(self, job):
+        self.threads.append(threading.current_thread())
+        if job == 'fail':
+            raise ValueError('no data')
+        return f'{job} done'
+
+    def save(self, effect):
+        if effect.manifest.get('full'):
+            raise OSError('no space left')
+        self.saved.append(effect.round)
+
+
+@pytest.fixture
+def process():
+    one = InProcess()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def drive(process):
+    """Return a starter of drivers: (driver, machine)."""
+    made = []
+
+    def drive(*effects, worker=None, role=Role.ROBOT, **more):
+        machine = Told(*effects)
+        driver = MachineDriver(
+            process.node('machine'), role, machine, worker or Works(), process.threads.worker,
+            namespace='/fleet', **more,
+        )  # fmt: skip
+        made.append(driver)
+        driver.start()
+        return driver, machine
+
+    yield drive
+    for driver in made:
+        driver.stop()
+
+
+def test_jobs_run_elsewhere_and_come_back_as_events(process, drive):
+    worker, beside = Works(), process.threads.beside()
+    _, machine = drive(
+        StartJob('train'), StartJob('fail'), StartJob('vote', background=True),
+        worker=worker, background=beside,
+    )  # fmt: skip
+    process.spin_until(lambda: len(machine.events) == 3)
+    assert sorted(map(str, machine.events)) == sorted(
+        map(str, [JobDone('train', 'train done'), JobFailed('fail', 'ValueError: no data'),
+                  JobDone('vote', 'vote done')])
+    )  # fmt: skip
+    assert threading.main_thread() not in worker.threads
+    assert len(set(worker.threads)) == 2, 'the vote does not wait for the training'
+
+
+def test_a_save_is_answered_later_whatever_becomes_of_it(process, drive):
+    worker = Works()
+    full = SaveCheckpoint(2, {'full': True})
+    _, machine = drive(SaveCheckpoint(1), full, SaveCheckpoint(3), worker=worker)
+    assert machine.events == [], 'not during the call'
+    process.spin_until(lambda: len(machine.events) == 3)
+    assert machine.events == [
+        CheckpointSaved(1), JobFailed(full, 'OSError: no space left'), CheckpointSaved(3),
+    ]  # fmt: skip
+    assert worker.saved == [1, 3]
+
+
+def test_a_worker_that_keeps_nothing_is_not_asked_to_save(process, drive):
+    worker = Works(keeps=False)
+    _, machine = drive(SaveCheckpoint(1), worker=worker)
+    assert machine.events == [], 'not during the call'
+    process.spin_until(lambda: machine.events)
+    assert machine.events == [CheckpointSaved(1)]
+    assert worker.saved == []
+
+
+def test_timers_fire_once_and_can_be_replaced_and_cancelled(process, drive):
+    _, machine = drive(
+        SetTimer('once', 0.01), SetTimer('never', 0.01), CancelTimer('never'),
+        CancelTimer('nobody knows it'), SetTimer('moved', 1000.0), SetTimer('moved', 0.02),
+        SetTimer('last', 0.2),
+    )  # fmt: skip
+    process.spin_until(lambda: TimerFired('last') in machine.events)
+    assert [event.name for event in machine.events] == ['once', 'moved', 'last']
+
+
+def test_rows_warnings_and_the_end_reach_whoever_wants_them(process, drive, capfd):
+    rows, ends = [], []
+    drive(
+        Record({'kind': 'round'}), RunEnded(), Warn('disk', 'the disk is full'),
+        Warn('disk', 'the disk is full still'), Warn('radio', 'nobody hears'),
+        record=rows.append, ended=lambda: ends.append(1),
+    )  # fmt: skip
+    assert rows == [{'kind': 'round'}]
+    assert ends == [1]
+    said = capfd.readouterr().err
+    assert 'the disk is full' in said
+    assert 'still' not in said, 'one key is told once in a while'
+    assert 'nobody hears' in said
+
+
+def test_messages_go_out_counted_and_come_in_until_the_end(process, drive):
+    sizes = []
+    driver, machine = drive(Publish(STATUS), sent=sizes.append)
+    assert sizes == [len(encode(STATUS))]
+    speaker = process.node('speaker').create_publisher(
+        ROS_TYPES[RoundPlan], '/fleet/round_plan', publisher_qos(RoundPlan)
+    )
+    speaker.publish(encode(PLAN))
+    process.spin_until(lambda: machine.events)
+    assert machine.events == [MessageArrived(PLAN, len(encode(PLAN)))]
+    driver.stop()
+    driver.tell(TimerFired('late'))
+    assert len(machine.events) == 1, 'a stopped machine is told nothing'
+
+
+def test_a_job_that_ends_after_the_end_is_forgotten(process, drive):
+    worker, begun, go = Works(), threading.Event(), threading.Event()
+    worker.run = lambda job: (begun.set(), go.wait(30))
+    driver, machine = drive(StartJob('long'), worker=worker)
+    assert begun.wait(10)
+    driver.stop()
+    go.set()
+    process.threads.stop(10.0)
+    process.executor.spin_once(timeout_sec=0.05)
+    assert machine.events == []
+
+
+def test_topics_of_robots_come_and_go(process, drive):
+    driver, _ = drive(
+        PreparePublisher(PeerChunk, ('r1',)), Subscribe(PeerChunk, ('r2', 'r3')), role=Role.PEER
+    )
+    node = driver._node
+    watch = process.node('watch')
+
+    def heard():
+        return {
+            name for name, _ in watch.get_topic_names_and_types()
+            if name.endswith(PeerChunk.TOPIC) and watch.count_subscribers(name)
+        }  # fmt: skip
+
+    process.spin_until(lambda: heard() == {'/r2/peer_updates', '/r3/peer_updates'})
+    assert watch.count_publishers('/r1/peer_updates') == 1
+    driver._do([Subscribe(PeerChunk, ('r3', 'r4'))])
+    process.spin_until(lambda: heard() == {'/r3/peer_updates', '/r4/peer_updates'})
+    driver.stop()
+    process.spin_until(lambda: heard() == set())
+    assert not [p for p in node.publishers if p.topic_name.endswith(PeerChunk.TOPIC)]
