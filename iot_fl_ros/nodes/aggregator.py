@@ -73,13 +73,10 @@ class AggregatorNode(ParticipantNode):
             restored,
             self.settings.select,
         )
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.AGGREGATOR,
             self.machine,
             self._worker,
-            self.threads.worker,
-            namespace=self.settings.node.fleet_namespace,
             lease=self.settings.run.lease,
             chunk_count=self.machine.global_chunk_count,
             record=writer.record if writer else None,
@@ -96,8 +93,7 @@ class AggregatorNode(ParticipantNode):
         return super().on_cleanup(state)
 
     def _ended(self) -> None:
-        text = f'run {self.settings.run.name!r} is over'
-        self.ended(self.settings.node.exit_when_finished, text)
+        self.ended(f'run {self.settings.run.name!r} is over')
 
     def _folder(self) -> Path | None:
         output = self.settings.run.output

@@ -17,8 +17,6 @@ from typing import Any
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Bool
 
@@ -80,31 +78,25 @@ class CollectorNode(ManagedNode):
         self._looking = False
         self._announcement = self.create_publisher(Bool, LOOKING, LATCHED)
         self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
-        self._sources: list[Subscription] = []
-        self._timer: Timer | None = None
 
     def begin(self) -> None:
         """Begin to look, or go on."""
         best_effort = qos_profile_sensor_data  # matches whatever the camera's driver offers
-        self._sources = [
-            self.create_subscription(Image, 'camera/image', self._image, best_effort),
-            self.create_subscription(CameraInfo, 'camera/camera_info', self._info, best_effort),
-            self.create_subscription(Odometry, 'ground_truth', self._pose, best_effort),
-        ]
+        for kind, topic, callback in (
+            (Image, 'camera/image', self._image),
+            (CameraInfo, 'camera/camera_info', self._info),
+            (Odometry, 'ground_truth', self._pose),
+        ):
+            self.until_pause(self.create_subscription(kind, topic, callback, best_effort))
         # By real time: whoever waits for a simulator has no /clock either.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(_REPORT_PERIOD, self._report, clock=steady)
+        self.until_pause(self.create_timer(_REPORT_PERIOD, self._report, clock=steady))
         if lacks := self.lacks():
             self.get_logger().info(f'waiting for {lacks}')
 
     def pause(self) -> None:
         """Look at nothing until the next activation."""
-        if self._timer:
-            self.destroy_timer(self._timer)
-            self._timer = None
-        for source in self._sources:
-            self.destroy_subscription(source)
-        self._sources.clear()
+        super().pause()
         self._waiting.clear()
 
     def close(self) -> None:

@@ -19,11 +19,11 @@ from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.convert import source_header
+from iot_fl_ros.ros.diagnostics import describe_head
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.late_service import LateService
 from iot_fl_ros.ros.parameters import declare
-from iot_fl_ros.ros.split_diagnostics import describe_head
 from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.jobs import HeadWorker
 from iot_fl_ros.split.settings import HeadNodeSettings
@@ -56,14 +56,11 @@ class HeadNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine in a session of its own."""
         self.machine = self._new_machine()
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.HEAD,
             self.machine,
             HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
-            self.threads.worker,
             background=self._background,
-            namespace=self.settings.fleet_namespace,
             deadline=self.settings.deadline,
         )
 

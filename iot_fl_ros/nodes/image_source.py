@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.timer import Timer
 from sensor_msgs.msg import CompressedImage, Image
 
 from iot_fl_ros.core.config import setting
@@ -38,7 +37,6 @@ class ImageSourceNode(ManagedNode):
         self.settings = declared(self, ImageSourceSettings)
         self._stream = open_stream(self.settings.source)
         self.finished = False
-        self._timer: Timer | None = None
         compressed = self.settings.compressed
         self._publisher = self.create_publisher(
             CompressedImage if compressed else Image,
@@ -48,13 +46,7 @@ class ImageSourceNode(ManagedNode):
 
     def begin(self) -> None:
         """Begin to publish, or go on."""
-        self._timer = self.create_timer(1 / self.settings.rate, self._publish)
-
-    def pause(self) -> None:
-        """Publish nothing until the next activation."""
-        if self._timer:
-            self.destroy_timer(self._timer)
-            self._timer = None
+        self.until_pause(self.create_timer(1 / self.settings.rate, self._publish))
 
     def _publish(self) -> None:
         picture = next(self._stream, None)

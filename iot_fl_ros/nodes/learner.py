@@ -59,13 +59,10 @@ class LearnerNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that knows of no run yet."""
         self.machine = self._new_machine()
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.ROBOT,
             self.machine,
             self._worker,
-            self.threads.worker,
-            namespace=self.settings.node.fleet_namespace,
             ended=self._ended,
             sent=self.machine.endpoint.note_sent,
         )
@@ -91,8 +88,7 @@ class LearnerNode(ParticipantNode):
         self.machine.note_battery(charge)
 
     def _ended(self) -> None:
-        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(self.settings.node.exit_when_finished, text)
+        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
 
 
 def main(args: list[str] | None = None) -> int:

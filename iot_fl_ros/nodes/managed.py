@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.subscription import Subscription
+from rclpy.timer import Timer
 
 from iot_fl_ros.core.errors import IotFlError
 
@@ -14,12 +16,23 @@ AUTOSTART = 'autostart'
 class ManagedNode(LifecycleNode):
     """Configures and activates itself at the start of its process, if `autostart` is true.
 
-    Subclasses say what it is to `begin` and to `pause`; activate, deactivate and shutdown follow.
+    Subclasses say what it is to `begin` and, if it is more than to destroy what lives until then,
+    to `pause`; activate, deactivate and shutdown follow.
     """
 
     def __init__(self, name: str, **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         self.autostart = bool(self.declare_parameter(AUTOSTART, True).value)
+        self._until_pause: list[Timer | Subscription] = []
+
+    def until_pause(self, entity: Timer | Subscription) -> None:
+        """Destroy a timer or a subscription at the next pause."""
+        self._until_pause.append(entity)
+
+    @property
+    def works(self) -> bool:
+        """True if something is to be destroyed at the next pause."""
+        return bool(self._until_pause)
 
     def begin(self) -> None:
         """Begin to work, or go on; an exception says why that cannot be."""
@@ -27,7 +40,12 @@ class ManagedNode(LifecycleNode):
 
     def pause(self) -> None:
         """Stop working until the next `begin`; nothing if it does not work."""
-        raise NotImplementedError
+        for entity in self._until_pause:
+            if isinstance(entity, Timer):
+                self.destroy_timer(entity)
+            else:
+                self.destroy_subscription(entity)
+        self._until_pause.clear()
 
     def start(self) -> None:
         """Configure and activate; IotFlError if it cannot. Nothing without autostart."""

@@ -16,6 +16,8 @@ from rclpy.node import Node
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError, MessageError
 from iot_fl_ros.core.events import Leave
+from iot_fl_ros.core.machine import Machine, Worker
+from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.names import check_robot_id
 from iot_fl_ros.methods.registry import METHODS, method_settings
 from iot_fl_ros.nodes.application import Threads
@@ -29,6 +31,10 @@ METHOD_PREFIX = 'method.'
 
 class ProcessSettings(Protocol):
     """Settings of a process on its computer."""
+
+    @property
+    def fleet_namespace(self) -> str:
+        """Namespace of the topics that the fleet shares."""
 
     @property
     def threads(self) -> int:
@@ -88,10 +94,20 @@ class ParticipantNode(ManagedNode):
         declare(self, METHODS.get(name).Settings, given, METHOD_PREFIX)
         return name, settings
 
-    def ended(self, exit_when_finished: bool, text: str) -> None:
-        """Note that the run is over."""
+    def drive(self, role: Role, machine: Machine, worker: Worker, **more: Any) -> MachineDriver:
+        """Return a driver on the worker thread and the topics of this process.
+
+        more: further arguments of MachineDriver.
+        """
+        return MachineDriver(
+            self, role, machine, worker, self.threads.worker,
+            namespace=self.process_settings.fleet_namespace, **more,
+        )  # fmt: skip
+
+    def ended(self, text: str) -> None:
+        """Note that the run is over; the process ends then if it was started for this run."""
         self.get_logger().info(text)
-        self.finished = exit_when_finished
+        self.finished = getattr(self.process_settings, 'exit_when_finished', False)
 
     # --- life cycle -----------------------------------------------------------------------------
 

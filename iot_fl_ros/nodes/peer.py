@@ -53,13 +53,10 @@ class PeerNode(ParticipantNode):
         peer = self.settings.peer
         self.machine = self._new_machine()
         store = FolderStore(self.folder / 'checkpoints') if self.folder else None
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.PEER,
             self.machine,
             PeerWorker(self.robot_id, self.settings, store),
-            self.threads.worker,
-            namespace=peer.node.fleet_namespace,
             lease=peer.run.lease,
             record=self._record if self.folder else None,
             ended=self._ended,
@@ -83,8 +80,7 @@ class PeerNode(ParticipantNode):
         self._writer.record(row)
 
     def _ended(self) -> None:
-        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(self.settings.peer.node.exit_when_finished, text)
+        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
 
 
 def main(args: list[str] | None = None) -> int:

@@ -14,7 +14,6 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
-from rclpy.timer import Timer
 
 from iot_fl_ros.bag.definitions import OWN
 from iot_fl_ros.bag.qos import subscription_for
@@ -113,7 +112,6 @@ class RecorderNode(ManagedNode):
         self.lost: dict[str, int] = {}
         self._sources: dict[str, _Source] = {}
         self._unusable: set[str] = set()
-        self._discovery: Timer | None = None
         self._said_dropped = 0
         self._diagnostics = Diagnostics(self)
 
@@ -122,7 +120,7 @@ class RecorderNode(ManagedNode):
         if self.settings.fleet:
             self._expect_fleet()
         self._discover()
-        self._discovery = self.create_timer(_DISCOVERY_PERIOD, self._discover)
+        self.until_pause(self.create_timer(_DISCOVERY_PERIOD, self._discover))
         for name, source in self._sources.items():
             while source.latched:
                 self._record(name, source.latched.popleft())
@@ -134,10 +132,9 @@ class RecorderNode(ManagedNode):
 
         The subscriptions stay: a new one would be given again what is latched already.
         """
-        if self._discovery:
+        if self.works:
             self._diagnostics.stop()
-            self.destroy_timer(self._discovery)
-            self._discovery = None
+        super().pause()
 
     def close(self) -> None:
         """Finish the bag and say what is in it; IotFlError if it is not all that came."""
@@ -212,7 +209,7 @@ class RecorderNode(ManagedNode):
         self._sources[name] = _Source(ros_type, qos, subscription, latched)
 
     def _arrived(self, name: str, raw: bytes) -> None:
-        if self._discovery:
+        if self.works:
             self._record(name, raw)
         else:
             self._sources[name].latched.append(raw)

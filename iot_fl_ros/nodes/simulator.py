@@ -17,7 +17,6 @@ from geometry_msgs.msg import Twist
 from nav_msgs.msg import Odometry
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType
-from rclpy.timer import Timer
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -80,21 +79,19 @@ class SimulatorNode(ManagedNode):
         self._steps = max(1, round(self._slice * 1e9 / self.simulation.step_ns))
         self.pictures = 0
         self._broken: SimulatorError | None = None
-        self._timer: Timer | None = None
         self._real_time, self._began = 0.0, 0.0  # of all activations, start of this one; s
 
     def begin(self) -> None:
         """Begin to simulate, or go on."""
         self._began = time.monotonic()
         steady = RosClock(clock_type=ClockType.STEADY_TIME)
-        self._timer = self.create_timer(_TICK, self._advance, clock=steady)
+        self.until_pause(self.create_timer(_TICK, self._advance, clock=steady))
 
     def pause(self) -> None:
         """Let the world stand still until the next activation."""
-        if self._timer:
-            self.destroy_timer(self._timer)
-            self._timer = None
+        if self.works:
             self._real_time += time.monotonic() - self._began
+        super().pause()
 
     @property
     def finished(self) -> bool:

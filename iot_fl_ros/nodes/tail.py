@@ -13,9 +13,9 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.diagnostics import describe_tail
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare
-from iot_fl_ros.ros.split_diagnostics import describe_tail
 from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.emulated_links import EmulatedLinks
 from iot_fl_ros.split.jobs import TailWorker
@@ -43,14 +43,11 @@ class TailNode(ParticipantNode):
         settings = self.settings
         self.machine = self._new_machine()
         wanted = AnswerSettings(settings.max_answers, settings.score_threshold)
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.TAIL,
             self.machine,
             TailWorker(Path(settings.bundle_dir).expanduser(), wanted),
-            self.threads.worker,
             background=self._background,
-            namespace=settings.fleet_namespace,
             emulated=None if settings.link.ideal else EmulatedLinks(settings.link),
         )
 

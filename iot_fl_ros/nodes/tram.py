@@ -16,9 +16,9 @@ from iot_fl_ros.core.store import FolderStore, Store
 from iot_fl_ros.nodes.application import Threads, robots
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.diagnostics import describe_tram
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare
-from iot_fl_ros.ros.tram_diagnostics import describe_tram
 from iot_fl_ros.token.node_machine import NodeMachine
 from iot_fl_ros.token.settings import TramNodeSettings, tram_setting_names
 from iot_fl_ros.token.worker import Stores, TramWorker
@@ -54,13 +54,10 @@ class TramNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its promises and copies."""
         self.machine = NodeMachine(self.robot_id, self.settings)
-        return MachineDriver(
-            self,
+        return self.drive(
             Role.TRAM,
             self.machine,
             TramWorker(self.robot_id, self.settings, self._stores()),
-            self.threads.worker,
-            namespace=self.settings.node.fleet_namespace,
             lease=self.settings.run.lease,
             record=self._recorder(),
             ended=self._ended,
@@ -92,8 +89,7 @@ class TramNode(ParticipantNode):
         return RunWriter(folder, self.settings.flat(), None).record if folder else None
 
     def _ended(self) -> None:
-        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(self.settings.node.exit_when_finished, text)
+        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
 
 
 def _store(folder: Path | None, name: str) -> Store | None:

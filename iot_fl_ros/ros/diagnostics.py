@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.core.messages.mesh import PeerState
-from iot_fl_ros.federation.aggregator import AggregatorMachine
-from iot_fl_ros.federation.robot import RobotMachine
-from iot_fl_ros.mesh.peer import PeerMachine
+from iot_fl_ros.core.messages.token import TramState
+
+if TYPE_CHECKING:  # machines may need torch, the recorder does not
+    from iot_fl_ros.federation.aggregator import AggregatorMachine
+    from iot_fl_ros.federation.robot import RobotMachine
+    from iot_fl_ros.mesh.peer import PeerMachine
+    from iot_fl_ros.split.head import HeadMachine
+    from iot_fl_ros.split.tail import TailMachine
+    from iot_fl_ros.token.node_machine import NodeMachine
 
 _PERIOD = 1.0
 Counts = Mapping[tuple[str, str], int]
@@ -110,6 +117,76 @@ def describe_peer(machine: PeerMachine) -> DiagnosticStatus:
     text = f'{machine.state.name.lower()}, {refused} messages refused'
     reason = f': {machine.reason}' if machine.reason else ''
     return status(f'iot_fl peer {machine.robot_id}', level, text + reason, values)
+
+
+def describe_tram(machine: NodeMachine) -> DiagnosticStatus:
+    """Return what a robot says of itself: where the tokens are, whom it does not hear."""
+    node = machine.context
+    missing = machine.missing()
+    level = DiagnosticStatus.WARN if missing else DiagnosticStatus.OK
+    if machine.state is TramState.REFUSED:
+        level = DiagnosticStatus.ERROR
+    values: dict[str, object] = {
+        'run': machine.endpoint.run_id,
+        'accuracy': f'{node.accuracy:.3f}',
+        'loss': f'{node.loss:.3f}',
+        'training': f'{node.train_seconds:.1f} s',
+        'missing': ' '.join(missing),
+    }
+    for token in machine.tokens:
+        promise = node.acceptor.promises[token.token_id]
+        values[f'token {token.token_id}'] = (
+            f'{token.place.value}; holder {promise.holder or "?"}, fence {promise.fence}'
+        )
+    values |= refusal_values(machine.endpoint.refusals)
+    refused = sum(machine.endpoint.refusals.values())
+    text = f'{machine.state.name.lower()}, {refused} messages refused'
+    reason = f': {machine.reason}' if machine.reason else ''
+    return status(f'iot_fl tram {machine.robot_id}', level, text + reason, values)
+
+
+def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
+    """Return the status of a robot's head."""
+    info = machine.info
+    values: dict[str, object] = {
+        'frames sent': machine.frames_sent,
+        'rate, 1/s': f'{machine.rate.per_second(now):.1f}',
+        'head p50, ms': f'{1e3 * machine.encode_seconds.quantile(0.5):.1f}',
+        'head p99, ms': f'{1e3 * machine.encode_seconds.quantile(0.99):.1f}',
+    }
+    values |= refusal_values(machine.endpoint.refusals)
+    name = f'iot_fl head {machine.robot_id}'
+    if info is None:
+        return status(name, DiagnosticStatus.WARN, 'no edge is ready for it', values)
+    values |= {'epoch': info.epoch, 'bundle': info.bundle, 'split point': info.split_point}
+    values |= {'bits': info.bits, 'packets a frame': info.packet_count}
+    if machine.refused:
+        return status(name, DiagnosticStatus.ERROR, f'not served: {machine.refused}', values)
+    return status(name, DiagnosticStatus.OK, f'epoch {info.epoch}', values)
+
+
+def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus]:
+    """Yield the status of the edge, then one for each robot that it serves."""
+    served = machine.statistics
+    values = refusal_values(machine.endpoint.refusals)
+    yield status(
+        f'iot_fl tail {machine.edge_id}', DiagnosticStatus.OK, f'{len(served)} robots', values
+    )
+    for robot_id, known in sorted(served.items()):
+        rate = known.rate.per_second(now)
+        numbers: dict[str, object] = {
+            'rate, 1/s': f'{rate:.1f}',
+            'latency p50, ms': f'{1e3 * known.latency.quantile(0.5):.1f}',
+            'latency p99, ms': f'{1e3 * known.latency.quantile(0.99):.1f}',
+            'packets received': known.loss.received,
+            'packets lost': known.loss.lost,
+            'packet loss': f'{known.loss.loss:.3f}',
+            'features received, mean': f'{known.received.mean:.3f}',
+            'features received, p10': f'{known.received.quantile(0.1):.3f}',
+        }
+        numbers |= {f'frames {what}': n for what, n in sorted(known.frames.items())}
+        text = f'{rate:.1f} frames/s, {100 * known.loss.loss:.0f} % of packets lost'
+        yield status(f'iot_fl tail of {robot_id}', DiagnosticStatus.OK, text, numbers)
 
 
 def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:

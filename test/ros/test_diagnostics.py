@@ -12,11 +12,12 @@ from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.ros.diagnostics import (
     Diagnostics,
     describe_aggregator,
+    describe_head,
     describe_peer,
     describe_robot,
+    describe_tail,
     status,
 )
-from iot_fl_ros.ros.split_diagnostics import describe_head, describe_tail
 from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.tail import TailMachine
 
