@@ -16,6 +16,9 @@ from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node, SetParameter
 from launch_ros.parameter_descriptions import ParameterFile, ParameterValue
 
+from iot_fl_ros.core.names import robot_ids
+from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
+
 SHARE = Path(get_package_share_directory('iot_fl_ros'))
 _YES = ('true', '1', 'yes', 'on')
 _NO = ('false', '0', 'no', 'off')
@@ -27,9 +30,9 @@ USUAL: dict[str, Argument] = {
     'log_level': ('info', 'Log level of the nodes.'),
     'use_respawn': ('false', 'Start nodes again when they die.'),
     'network_profile': (
-        'same-host',
+        DEFAULT,
         'Fast DDS settings of config/network, see docs/network.md.',
-        ('same-host', 'wifi', 'large-data', 'discovery-server', 'camera'),
+        PROFILES,
     ),
     'security_enclave': (
         '',
@@ -133,8 +136,7 @@ def given_numbers(**named: str) -> dict[str, int]:
 
 def robot_names(robots: int, robot: str = '') -> list[tuple[int, str]]:
     """Return index and name of `robots` robots, or of `robot` alone; ValueError if it is none."""
-    width = len(str(robots - 1))
-    names = [f'robot_{index:0{width}d}' for index in range(robots)]
+    names = robot_ids(robots)
     if robot and robot not in names:
         raise ValueError(f'robot is {robot!r}: choose one of {", ".join(names)}')
     return [(index, name) for index, name in enumerate(names) if robot in ('', name)]
