@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iot_fl_ros.bag.federation import ChunkSet, Federation, RecordedRound
-from iot_fl_ros.bag.replay import Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Replay, ReplayWorker
 from iot_fl_ros.core.errors import MessageError
 
 _NOT_HERE = 'is not in the bag'

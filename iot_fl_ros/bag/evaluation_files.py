@@ -27,7 +27,7 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.ros.convert import encode
 from iot_fl_ros.ros.topics import publisher_qos
-from iot_fl_ros.split.answers import Answer
+from iot_fl_ros.split.jobs import Answer
 
 _TYPE = 'iot_fl_ros/msg/Inference'
 _SUMMARY = 'summary.json'

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.bag.federation import Federation, RecordedRound
-from iot_fl_ros.bag.replay import Outcome, Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Outcome, Replay, ReplayWorker
 from iot_fl_ros.core.errors import ConfigError, MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.methods.dsfl import DsFl

@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the bundle and say what it sends."""
     from iot_fl_ros.split.bundle import save_bundle
     from iot_fl_ros.split.comtune import LossSettings
-    from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
-    from iot_fl_ros.split.recipe import CodecSettings
+    from iot_fl_ros.split.recipe import CodecSettings, imitate, pretrained_bundle
     from iot_fl_ros.split.training import TrainingSettings
 
     if min(arguments.pictures, arguments.stride) < 1 or arguments.skip < 0:

@@ -29,9 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle, then measure it beside the base model."""
-    from iot_fl_ros.reports.split_report import report_losses
+    from iot_fl_ros.reports.loss_report import report_losses
     from iot_fl_ros.split.recipe import RecipeSettings
-    from iot_fl_ros.studies.comtune import accuracies, make_bundle
+    from iot_fl_ros.studies.loss_measures import accuracies, make_bundle
 
     console = Console()
     flat = read_overrides(

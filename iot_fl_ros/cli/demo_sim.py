@@ -21,8 +21,7 @@ from rich.console import Console
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.processes.world import collect
-from iot_fl_ros.processes.world_learning import Learning
+from iot_fl_ros.processes.world import Learning, collect
 from iot_fl_ros.reports.run_tables import world_table
 from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world

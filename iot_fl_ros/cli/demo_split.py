@@ -35,14 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Build both bundles, run them over DDS and compare them."""
-    from iot_fl_ros.reports.split_report import (
+    from iot_fl_ros.reports.loss_report import (
         draw_accuracy_against_loss,
         over_dds_table,
         report_losses,
     )  # fmt: skip
     from iot_fl_ros.split.bundle import save_bundle
     from iot_fl_ros.split.recipe import Recipe, RecipeSettings
-    from iot_fl_ros.studies.comtune import accuracies, make_bundle
+    from iot_fl_ros.studies.loss_measures import accuracies, make_bundle
 
     console = Console()
     output = arguments.output.absolute()

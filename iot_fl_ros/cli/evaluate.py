@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.bag.evaluation_files import LIVE, check_output, write_evaluation
     from iot_fl_ros.bag.evaluation_files import table_of as figures_table
     from iot_fl_ros.bag.reader import open_bag
-    from iot_fl_ros.processes.evaluation import evaluate_live
+    from iot_fl_ros.processes.split import evaluate_live
 
     torch.set_num_threads(1)  # the order of additions decides about the last bits
     console = wide_console()

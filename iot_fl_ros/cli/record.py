@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bag."""
-    from iot_fl_ros.bag.making import Shooting, make_bag
+    from iot_fl_ros.bag.pictures import Shooting, make_bag
     from iot_fl_ros.bag.writer import BagSettings
 
     if not arguments.source:

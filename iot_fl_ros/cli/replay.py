@@ -17,7 +17,7 @@ from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.federation.settings import AggregatorSettings, FleetSettings
-from iot_fl_ros.reports.strict_json import write_strict_json
+from iot_fl_ros.reports.markdown import write_strict_json
 from iot_fl_ros.reports.tables import wide_console
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from iot_fl_ros.bag.audit import AuditedRound
     from iot_fl_ros.bag.federation import Federation
-    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.replay import ReplayWorker
     from iot_fl_ros.bag.what_if import Change
 
 _METHOD = 'method.'
@@ -68,9 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Audit, or compare."""
     import torch
 
-    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.replay import ReplayWorker
     from iot_fl_ros.bag.what_if import changed_info, compare
-    from iot_fl_ros.reports.replay_table import differences_table
+    from iot_fl_ros.reports.run_tables import differences_table
 
     torch.set_num_threads(1)
     console = wide_console()

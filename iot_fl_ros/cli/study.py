@@ -15,7 +15,6 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.reports.progress import TrainingProgress, bars
-from iot_fl_ros.studies.kinds import kind_of, read_file
 from iot_fl_ros.studies.runner import BACKENDS, Task, run_tasks
 
 
@@ -32,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the runs that are not done yet, then write the report; 1 if none of them went well."""
+    from iot_fl_ros.reports.kinds import kind_of, read_file
+
     console = Console()
     name, tree = read_file(arguments.study)
     kind = kind_of(tree)
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f'{"todo" if task in missing else "done"}  {task.path}')
         return 0
     errors = _do(missing, len(wanted), output, arguments, console)
-    console.print(f'wrote {kind.report(study, output, arguments.report or output)}')
+    report = arguments.report or output
+    report.mkdir(parents=True, exist_ok=True)
+    console.print(f'wrote {kind.report(study, output, report)}')
     for path, error in errors.items():
         console.print(f'[red]failed[/red] {path}: {error}', soft_wrap=True)
     return int(bool(errors) and len(errors) == len(wanted))

@@ -15,9 +15,13 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.federation.settings import dotted_paths
-from iot_fl_ros.processes.nodes import ros_arguments, terminate_as_interrupt
-from iot_fl_ros.processes.robots import NewLines, RobotProcesses
-from iot_fl_ros.reports.live_view import run_view
+from iot_fl_ros.processes.nodes import (
+    NewLines,
+    RobotProcesses,
+    ros_arguments,
+    terminate_as_interrupt,
+)
+from iot_fl_ros.reports.progress import run_view
 
 _RECORDER = 'recorder'
 _PATIENCE = 120.0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ from rich.console import Console
 from iot_fl_ros.core.run_files import read_events, summarize, write_json
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
-from iot_fl_ros.processes.nodes import terminate_as_interrupt
-from iot_fl_ros.processes.robots import NewLines, RobotProcesses
+from iot_fl_ros.processes.nodes import NewLines, RobotProcesses, terminate_as_interrupt
+from iot_fl_ros.token.settings import TramNodeSettings
 
 
 class MeshProcesses(RobotProcesses):
@@ -84,3 +84,71 @@ def _round_lines(title: str, folder: Path, ids: list[str]) -> list[str]:
             f'{row["bytes_total"]:,} bytes and {row["joules_active"]:,.0f} J so far'
         )
     return lines
+
+
+_JOULES = ('idle', 'compute', 'transmit', 'receive')
+Rows = list[dict[str, Any]]
+
+
+class TramProcesses(RobotProcesses):
+    """Robots that pass tokens on. settings: with run.output. options: of RobotProcesses."""
+
+    def __init__(self, settings: Mapping[str, Any], **options: Any) -> None:
+        ids = TramNodeSettings.from_flat(settings).tram.ids
+        super().__init__('tram', settings, ids, Path(settings['run.output']), **options)
+
+
+def run_tram(
+    title: str, settings: Mapping[str, Any], *, console: Console, env: Mapping[str, str]
+) -> Rows:
+    """Run a fleet in processes over DDS; return the rows of all robots, oldest first.
+
+    settings: dotted names, with run.output. IotFlError if a process fails.
+    """
+    settings = {**settings, 'node.exit_when_finished': True}
+    folder = Path(settings['run.output'])
+    with terminate_as_interrupt(), TramProcesses(settings, env=env) as fleet:
+        print_new = NewLines(console)
+        for _ in fleet.until_ended(*fleet.ids):
+            print_new(_test_lines(title, tram_rows(folder, fleet.ids)))
+    return tram_rows(folder, fleet.ids)
+
+
+def tram_rows(folder: Path, ids: Sequence[str]) -> Rows:
+    """Return the rows of all robots, read from their files, oldest first."""
+    rows = [row for robot_id in ids for row in read_events(folder / robot_id)]
+    return sorted(rows, key=lambda row: row['time'])
+
+
+def summarize_tram(rows: Rows, folder: Path) -> dict[str, Any]:
+    """Return the summary of a run from its rows, and write it into `folder`."""
+    visits = [row for row in rows if row['kind'] == 'visit']
+    totals = [row for row in rows if row['kind'] == 'totals']
+    tested = [row['accuracy'] for row in visits if not math.isnan(row['accuracy'])]
+    joules = {name: sum(row['joules'][name] for row in totals) for name in _JOULES}
+    summary = {
+        'accuracy': max(tested, default=None),
+        'final_accuracy': tested[-1] if tested else None,
+        'updates': sum(row['batches'] for row in visits),
+        'visits': len(visits),
+        'hops': sum(row['hop'] for row in visits),
+        'merged': sum(row['kind'] == 'merged' for row in rows),
+        'robots': len(totals),
+        'bytes': sum(row['bytes_sent'] + row['bytes_received'] for row in totals),
+        'train_seconds': sum(row['train_seconds'] for row in totals),
+        'seconds': rows[-1]['time'] - rows[0]['time'] if rows else 0.0,
+        'joules': joules,
+        'joules_active': sum(value for name, value in joules.items() if name != 'idle'),
+    }
+    write_json(folder / 'summary.json', summary)
+    return summary
+
+
+def _test_lines(title: str, rows: Rows) -> list[str]:
+    """Return one line for each test of a model."""
+    return [
+        f'{title}, token {row["token"]} at {row["robot"]}: {row["updates"]} mini-batches, '
+        f'cycle {row["cycle"]}, accuracy {row["accuracy"]:.3f}'
+        for row in rows
+        if row['kind'] == 'visit' and not math.isnan(row['accuracy'])
+    ]

@@ -23,9 +23,8 @@ from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.core.tensors import digest_of
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.models.registry import build_model
-from iot_fl_ros.split.bottleneck import with_bottleneck
 from iot_fl_ros.split.codec import CodecSpec, FeatureCodec
-from iot_fl_ros.split.cut import Cut, cut
+from iot_fl_ros.split.cut import Cut, cut, with_bottleneck
 
 FORMAT = 1
 TASKS = ('classification', 'detection')

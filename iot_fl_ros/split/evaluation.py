@@ -14,9 +14,8 @@ from PIL import Image
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.link.link import Link
-from iot_fl_ros.link.retransmission import delivery_rounds
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import Link, LinkSettings
+from iot_fl_ros.link.loss import delivery_rounds
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.codec import FeatureCodec
 from iot_fl_ros.split.recipe import features_of, normalised

@@ -26,7 +26,7 @@ class Pretrained:
     """A trained model in evaluation mode.
 
     input: how it wants its pictures; task: `classification` (logits [N, classes]) or `detection`
-    (maps for `iot_fl_ros.models.yolo_boxes.decode`); split_point: a sensible layer to cut behind.
+    (maps for `iot_fl_ros.models.yolo.decode`); split_point: a sensible layer to cut behind.
     """
 
     model: nn.Module

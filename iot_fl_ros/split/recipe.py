@@ -18,8 +18,7 @@ from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.link.settings import LinkSettings
-from iot_fl_ros.split.bottleneck import start_from_principal_channels, with_bottleneck
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.split.bundle import Architecture, Bundle, feature_shapes, load_bundle, save_bundle
 from iot_fl_ros.split.codec import FILLS, RANGES, CodecSpec, fit_codec
 from iot_fl_ros.split.comtune import (
@@ -29,7 +28,9 @@ from iot_fl_ros.split.comtune import (
     label_objective,
     tuning_objective,
 )
+from iot_fl_ros.split.cut import cut, start_from_principal_channels, with_bottleneck
 from iot_fl_ros.split.layout import ORDERS
+from iot_fl_ros.split.pretrained import load_pretrained
 from iot_fl_ros.split.training import Epoch, TrainingSettings, train
 
 _FIT_FRAMES = 1_000
@@ -233,3 +234,69 @@ def features_of(parts: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
             tensors = parts.features(torch.from_numpy(inputs[start : start + _BATCH]))
             batches.append(torch.cat([t.flatten(1) for t in tensors], dim=1).numpy())
     return np.concatenate(batches)
+
+
+# Frames on which the codec is fitted; features of large models take megabytes each.
+_FIT_FRAMES = 64
+
+
+def pretrained_bundle(
+    name: str,
+    pictures: NDArray[np.uint8] | list[NDArray[np.uint8]],
+    codec: CodecSettings,
+    split_point: str = '',
+    seed: int = 0,
+) -> tuple[Bundle, NDArray[np.float32]]:
+    """Return (untuned bundle, the pictures as the model's inputs [N, C, H, W]).
+
+    pictures: uint8 [height, width, 3] RGB each; the codec is fitted on up to 64 of them, evenly
+    chosen. split_point: '' = the model's own.
+    """
+    pretrained = load_pretrained(name)
+    point = split_point or pretrained.split_point
+    parts = cut(pretrained.model.requires_grad_(False), point)
+    inputs = np.stack([pretrained.input.prepare(picture) for picture in pictures])
+    few = inputs[np.linspace(0, len(inputs) - 1, min(_FIT_FRAMES, len(inputs))).astype(int)]
+    spec = CodecSpec(
+        feature_shapes(parts, pretrained.input.shape), codec.bits, codec.range, codec.components,
+        codec.fill, True, codec.order, seed, codec.min_packets,
+    )  # fmt: skip
+    bundle = Bundle(
+        name,
+        Architecture(name, len(pretrained.class_names), point),
+        pretrained.input,
+        pretrained.task,
+        pretrained.class_names,
+        parts,
+        fit_codec(spec, features_of(parts, few)),
+        {'pretrained': name},
+    )
+    return bundle, inputs
+
+
+def imitate(
+    bundle: Bundle,
+    inputs: NDArray[np.float32],
+    training: TrainingSettings,
+    loss: LossSettings,
+    seed: int = 0,
+    progress: Callable[[str, Epoch], None] | None = None,
+) -> Bundle:
+    """Tune head and tail so that they answer under losses as they do without.
+
+    Nobody labels pictures of a robot's surroundings; the untuned model on lossless features is
+    the teacher. Batch statistics stay those of the pretrained model: the pictures are few and
+    alike.
+    """
+    split = TunedSplit(bundle.cut, bundle.codec)
+    split.requires_grad_(True)
+    objective = tuning_objective(split, LossDraw(bundle.codec, loss, LinkSettings()), None, loss)
+    for epoch in train(
+        split, objective, lambda indices: inputs[indices], len(inputs), training, seed,
+        freeze_statistics=True,
+    ):  # fmt: skip
+        if progress:
+            progress('imitation', epoch)
+    split.requires_grad_(False)
+    tuning = {**bundle.tuning, 'imitation': repr(training), 'loss': repr(loss)}
+    return Bundle(**{**vars(bundle), 'tuning': tuning})

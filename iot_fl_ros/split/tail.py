@@ -26,8 +26,7 @@ from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
 from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.split.answers import Answer
-from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
+from iot_fl_ros.split.jobs import Answer, InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
 from iot_fl_ros.split.states import SERVICE_TABLE, ServiceState
 from iot_fl_ros.split.statistics import TailStatistics

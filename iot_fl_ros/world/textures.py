@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from PIL import Image
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.data.packages import cache_folder, make_folder
-from iot_fl_ros.world.boards import Board, boards_of
+from iot_fl_ros.data.packages import cache_folder, make_folder, replace_file
+from iot_fl_ros.world.elements import Board, boards_of
 from iot_fl_ros.world.robot import TEMPLATE
 from iot_fl_ros.world.sdf import read_world
 
@@ -51,8 +49,9 @@ def prepare_world(
     chosen = choose_pictures(boards, fashion_mnist.load('test').labels, seed)
     _write_textures(folder, boards, chosen)
     for name in (WORLD, TEMPLATE):
-        _replace(folder / name, (source / name).read_bytes())
-    _replace(folder / PICTURES, (json.dumps(chosen, indent=1) + '\n').encode())  # last: complete
+        replace_file(folder / name, (source / name).read_bytes())
+    content = (json.dumps(chosen, indent=1) + '\n').encode()
+    replace_file(folder / PICTURES, content)  # last: complete
     return folder / WORLD
 
 
@@ -95,14 +94,7 @@ def _write_textures(folder: Path, boards: Sequence[Board], chosen: dict[str, int
         picture = grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).convert('RGB')
         encoded = io.BytesIO()
         picture.save(encoded, 'PNG')
-        _replace(folder / board.texture, encoded.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
+        replace_file(folder / board.texture, encoded.getvalue())
 
 
 def _digest(source: Path, seed: int) -> str:

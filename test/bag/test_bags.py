@@ -8,8 +8,7 @@ from mcap.reader import make_reader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from iot_fl_ros.bag.definitions import definition_of, typestore
-from iot_fl_ros.bag.making import Shooting, make_bag
-from iot_fl_ros.bag.pictures import image_topic, pictures
+from iot_fl_ros.bag.pictures import Shooting, image_topic, make_bag, pictures
 from iot_fl_ros.bag.reader import check_own_types, open_bag
 from iot_fl_ros.bag.salvage import survey
 from iot_fl_ros.bag.storage import McapFile, SqliteFile

@@ -9,8 +9,7 @@ from recorded_federations import record
 from iot_fl_ros.bag.audit import audit
 from iot_fl_ros.bag.federation import read_federation
 from iot_fl_ros.bag.reader import open_bag
-from iot_fl_ros.bag.replay import Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Replay, ReplayWorker
 from iot_fl_ros.bag.what_if import Change, changed_info, compare
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main

@@ -12,8 +12,8 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.recipe import RecipeSettings
-from iot_fl_ros.studies.comtune import make_bundle
 from iot_fl_ros.studies.loss import read_loss_study
+from iot_fl_ros.studies.loss_measures import make_bundle
 
 SMALL = {
     'split.model': 'comtune_small',
