@@ -39,6 +39,12 @@ from iot_fl_ros.split.jobs import (
     run_tail,
 )
 
+ROBOT = 'robot_0'
+LABELS = '/labels'
+_START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
+_LEAST_GAP = 1_000_000  # ns
+_NANO = 1e-9
+
 
 @dataclass
 class Timing:
@@ -52,30 +58,26 @@ class Timing:
 class SharedHead(Stateless):
     """Does the work of all heads, once for a picture; also asks the unsplit model.
 
-    unsplit: its answers, by the stamp of the picture. error: why a picture could not be used.
+    bits: of a feature; 0 = those of the bundle. unsplit: its answers, by the stamp of the picture.
+    error: why a picture could not be used.
     """
 
-    def __init__(self, folder: Path, answer_settings: AnswerSettings, timing: Timing) -> None:
-        self._folder = folder
+    def __init__(
+        self, folder: Path, bits: int, answer_settings: AnswerSettings, timing: Timing
+    ) -> None:
+        bundle = load_bundle(folder)
+        self.bundle = bundle.with_bits(bits) if bits else bundle
         self._settings = answer_settings
         self._timing = timing
-        self._bundles: dict[int, Bundle] = {}
         self._number: int | None = None
         self._result: Encoded | Exception | None = None
         self.unsplit: dict[int, Answer] = {}
         self.error = ''
 
-    def bundle(self, bits: int) -> Bundle:
-        """Return the bundle with features of so many bits; 0 = its own."""
-        if bits not in self._bundles:
-            bundle = load_bundle(self._folder)
-            self._bundles[bits] = bundle.with_bits(bits) if bits else bundle
-        return self._bundles[bits]
-
     def run(self, job: Any) -> Any:
         """Do a job of a head."""
         if isinstance(job, LoadBundle):
-            return self.bundle(job.bits)
+            return self.bundle
         assert isinstance(job, EncodeFrame)
         if job.header.stamp != self._number:
             self._number = job.header.stamp
@@ -102,13 +104,6 @@ class SharedHead(Stateless):
         (answer,) = answers(job.bundle, outputs, [size], self._settings)
         self.unsplit[job.header.stamp] = answer
         return encoded
-
-
-ROBOT = 'robot_0'
-LABELS = '/labels'
-_START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
-_LEAST_GAP = 1_000_000  # ns
-_NANO = 1e-9
 
 
 @dataclass(frozen=True)
@@ -190,8 +185,7 @@ def evaluate(
     timing = Timing()
     start = time.perf_counter()
     answer_settings = AnswerSettings(settings.max_answers, settings.score_threshold)
-    head = SharedHead(folder, answer_settings, timing)
-    head.bundle(settings.bits)
+    head = SharedHead(folder, settings.bits, answer_settings, timing)
     simulations = [
         SplitSimulation(
             folder.parent, [ROBOT], folder.name, replace(settings.link, loss=loss),
@@ -206,8 +200,8 @@ def evaluate(
     gap = _LEAST_GAP + round((settings.head_seconds + settings.tail_seconds) / _NANO)
     for at, picture in _timed(pictures(bag, topic), gap):
         numbers[at] = len(shown)
+        header = SourceHeader(at, picture.header.frame_id)
         for simulation in simulations:
-            header = SourceHeader(at, picture.header.frame_id)
             simulation.picture(at * _NANO, header, picture.message)
         label = truth.get(picture.header.stamp, -1)
         shown.append(Shown(picture.stamp, picture.header, label))
@@ -223,7 +217,7 @@ def evaluate(
         raise DataError(f'no picture of {topic} can be used: {head.error or "frame_id too long"}')
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
-    return Evaluation(head.bundle(settings.bits), topic, shown, unsplit, runs, timing)
+    return Evaluation(head.bundle, topic, shown, unsplit, runs, timing)
 
 
 def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPicture]]:
@@ -242,8 +236,7 @@ def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPic
 def _labels(bag: Bag, topic: str, wanted: str) -> Mapping[int, int]:
     """Return stamp -> class of the pictures whose class is known."""
     name = wanted or topic.removesuffix('/compressed') + LABELS
-    there = name in bag.topics and bag.topics[name].ros_type == 'iot_fl_ros/msg/Inference'
-    if not there:
+    if name not in bag.topics or bag.topics[name].ros_type != 'iot_fl_ros/msg/Inference':
         if wanted:
             raise ConfigError(f'{bag.path} has no labels (iot_fl_ros/msg/Inference) on {wanted}')
         return {}

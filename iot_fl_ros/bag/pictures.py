@@ -1,4 +1,4 @@
-"""The pictures in a bag."""
+"""The pictures in a bag; and a bag made of a video, a folder or a data set, without any node."""
 
 from __future__ import annotations
 
@@ -26,6 +26,13 @@ from iot_fl_ros.ros.topics import publisher_qos
 
 # Who plays pictures begins so long before the first one: head and tail have to meet, s.
 LEAD = 30.0
+_NANO = 1_000_000_000
+# Stamps of a bag that is made begin here, ns: zero would mean no time at all in ROS.
+_START = _NANO
+FRAME_ID = 'camera'
+# Who knows the truth, as the sender of labels.
+TRUTH = 'truth'
+_LABEL_TYPE = 'iot_fl_ros/msg/Inference'
 IMAGE_TYPES: dict[str, Any] = {
     'sensor_msgs/msg/Image': Image,
     'sensor_msgs/msg/CompressedImage': CompressedImage,
@@ -48,17 +55,19 @@ def image_topic(bag: Bag, wanted: str = '') -> str:
     if not found:
         others = ', '.join(sorted({t.ros_type for t in bag.topics.values()})) or 'nothing'
         raise DataError(f'{bag.path} holds no pictures, only {others}')
-    if wanted in bag.topics and wanted not in found:
+    if wanted in found:
+        return wanted
+    if wanted in bag.topics:
         topic = bag.topics[wanted]
         raise ConfigError(
             f'{wanted} holds {topic.count:,} messages of {topic.ros_type}, no pictures: '
             f'--topic can be {listed}'
         )
-    if wanted and wanted not in found:
+    if wanted:
         raise ConfigError(f'{bag.path} has no topic {wanted}: --topic can be {listed}')
-    if not wanted and len(found) > 1:
+    if len(found) > 1:
         raise ConfigError(f'{bag.path} has several topics with pictures: choose --topic {listed}')
-    return wanted or next(iter(found))
+    return next(iter(found))
 
 
 def pictures(bag: Bag, topic: str) -> Iterator[BagPicture]:
@@ -71,15 +80,6 @@ def pictures(bag: Bag, topic: str) -> Iterator[BagPicture]:
         except Exception as error:  # whatever the middleware raises on bytes from a file
             raise DataError(f'{bag.path}: a message of {topic} is no {cls.__name__}') from error
         yield BagPicture(message.stamp, header, image)
-
-
-_NANO = 1_000_000_000
-# Stamps begin here, ns: zero would mean no time at all in ROS.
-_START = _NANO
-FRAME_ID = 'camera'
-# Who knows the truth, as the sender of labels.
-TRUTH = 'truth'
-_LABEL_TYPE = 'iot_fl_ros/msg/Inference'
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,10 @@ def make_bag(path: Path, shooting: Shooting, settings: BagSettings | None = None
 
 
 def _write_label(writer: BagWriter, topic: str, stamp: int, label: int) -> None:
-    if not writer.has_topic(topic):
-        writer.add_topic(topic, _LABEL_TYPE, [publisher_qos(Inference)])
-    header = SourceHeader(stamp, FRAME_ID)
+    writer.add_topic(topic, _LABEL_TYPE, [publisher_qos(Inference)])
     truth = Inference(
-        header=header, robot_id=TRUTH, session=0, epoch=0, frame=0, received=1.0, latency=0.0,
-        class_ids=(label,), class_names=(str(label),), scores=(1.0,), boxes=(),
+        header=SourceHeader(stamp, FRAME_ID), robot_id=TRUTH, session=0, epoch=0, frame=0,
+        received=1.0, latency=0.0, class_ids=(label,), class_names=(str(label),), scores=(1.0,),
+        boxes=(),
     )  # fmt: skip
     writer.write(topic, stamp, canonical(_LABEL_TYPE, encode(truth)))

@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import zstandard
 from rosbags.rosbag2 import Reader
@@ -59,12 +58,7 @@ class Bag:
     def __enter__(self) -> Bag:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -96,9 +90,7 @@ class Bag:
                     f'{self.path} is damaged ({error}): --salvage uses what can be read'
                 ) from error
         for path in self._files:
-            for message in salvage.messages(path):
-                if not topics or message.topic in topics:
-                    yield message
+            yield from (m for m in salvage.messages(path) if not topics or m.topic in topics)
 
     def _open_whole(self) -> bool:
         """Open a bag that is as it should be; return whether it is."""
@@ -132,8 +124,8 @@ class Bag:
             self._files.append(found.path)
             if not found.whole or found.bad_chunks or found.lost:
                 self.notes.append(found.describe())
-            for name, (kind, definition, count) in found.topics.items():
-                self._note_topic(name, kind, definition, count)
+            for name, (kind, definition) in found.topics.items():
+                self._note_topic(name, kind, definition, found.counts[name])
         if (self.path / 'metadata.yaml').is_file() and not (self.notes or self.salvaged):
             self.notes.append(f'{self.path.name}: metadata.yaml does not fit the files beside it')
         self.salvaged = True

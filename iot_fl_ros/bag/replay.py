@@ -1,7 +1,9 @@
 """A recorded federation played back through the aggregator's machine and worker.
 
 What depended on the moment (whom a round asked, who was accepted) is taken from the recorded plans
-and reports; what was computed is computed again by the method's own code.
+and reports; what was computed is computed again by the method's own code. To aggregate needs no
+data. Without any, the aggregator's model adopts what came out (methods that average weights need
+that), but neither learns from the open set nor is measured.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from iot_fl_ros.core.effects import (
     Subscribe,
     Warn,
 )
-from iot_fl_ros.core.errors import DataError, IotFlError
+from iot_fl_ros.core.errors import ConfigError, DataError, IotFlError
 from iot_fl_ros.core.events import (
     CheckpointSaved,
     Event,
@@ -54,8 +56,9 @@ from iot_fl_ros.models.registry import MODELS
 from iot_fl_ros.training.preparation import new_trainer
 from iot_fl_ros.training.settings import ModelSettings
 
-# Epochs on the open set, where a method has them.
-_LEARNING = 'aggregator_epochs'
+_DEADLINE = 'deadline'
+# What the machine warns of until all participants are there again.
+_WAITING = 'eligible'
 
 
 class ReplayWorker(AggregatorWorker):
@@ -68,6 +71,11 @@ class ReplayWorker(AggregatorWorker):
     def __init__(
         self, info: RunInfo, settings: AggregatorSettings | None, trusted: Sequence[str] = ()
     ) -> None:
+        if info.method == 'single':
+            raise ConfigError(
+                "the run's method 'single' is called 'alone' today, and its bags cannot be played "
+                'back any more: use the release that recorded this one'
+            )
         METHODS.check_remote(info.method, trusted)
         MODELS.check_remote(info.model, trusted)
         method = method_of(info)
@@ -93,9 +101,8 @@ class ReplayWorker(AggregatorWorker):
         return self._method
 
     def _without_data(self, info: RunInfo, method: StarMethod) -> None:
-        names = {field.name for field in dataclasses.fields(method.settings)}
-        if _LEARNING in names:
-            method.settings = dataclasses.replace(method.settings, **{_LEARNING: 0})
+        if hasattr(method.settings, 'aggregator_epochs'):  # on the open set
+            method.settings = dataclasses.replace(method.settings, aggregator_epochs=0)
         classes, shape = len(info.class_names), tuple(info.input_shape)
         trainer = new_trainer(info.model, shape, classes, run_seed=info.seed, device='cpu')
         # As large as that of the run, and takes no memory.
@@ -106,11 +113,6 @@ class ReplayWorker(AggregatorWorker):
         self.participant = Participant(AGGREGATOR, trainer, open_set)
         self._method = method
         self.info = info
-
-
-_DEADLINE = 'deadline'
-# What the machine warns of until all participants are there again.
-_WAITING = 'eligible'
 
 
 @dataclass(frozen=True)
@@ -220,8 +222,7 @@ class Replay:
         if update is None or status is None:
             return
         self._hear(status)
-        found = update.sets.get(status.update_digest)
-        for chunk in found.chunks.values() if found else ():
+        for chunk in update.found.chunks.values() if update.found else ():
             if not self._open:
                 return
             if not self._exact:  # with updates left out, earlier rounds may have had no result

@@ -24,14 +24,11 @@ from iot_fl_ros.ros.share import share_folder
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--output', type=Path, default=Path('runs/tram'), help='folder for results'
-    )
-    parser.add_argument('--updates', type=int, help='mini-batches of all tokens together')
-    parser.add_argument('--robots', type=int, default=10, help='number of robots')
-    parser.add_argument(
-        '--tokens', type=int, nargs='+', default=[1, 2], help='numbers of tokens to compare'
-    )
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/tram'), help='folder for results')
+    add('--updates', type=int, help='mini-batches of all tokens together')
+    add('--robots', type=int, default=10, help='number of robots')
+    add('--tokens', type=int, nargs='+', default=[1, 2], help='numbers of tokens to compare')
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -20,13 +20,14 @@ from iot_fl_ros.studies.runner import BACKENDS, Task, run_tasks
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('study', help='YAML file, or the name of one in config/studies')
-    parser.add_argument('--output', type=Path, help='folder of the runs (runs/study-<name>)')
-    parser.add_argument('--report', type=Path, help='folder of tables and plots (the output)')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='runs at a time')
-    parser.add_argument('--backend', choices=BACKENDS, default='loky', help='who does the runs')
-    parser.add_argument('--only', action='append', default=[], help='sections to run; repeatable')
-    parser.add_argument('--list', action='store_true', help='show the runs and what is done')
+    add = parser.add_argument
+    add('study', help='YAML file, or the name of one in config/studies')
+    add('--output', type=Path, help='folder of the runs (runs/study-<name>)')
+    add('--report', type=Path, help='folder of tables and plots (the output)')
+    add('--jobs', type=int, default=os.cpu_count(), help='runs at a time')
+    add('--backend', choices=BACKENDS, default='loky', help='who does the runs')
+    add('--only', action='append', default=[], help='sections to run; repeatable')
+    add('--list', action='store_true', help='show the runs and what is done')
 
 
 def run(arguments: argparse.Namespace) -> int:

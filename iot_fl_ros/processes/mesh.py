@@ -1,9 +1,9 @@
-"""The processes of a mesh on this machine: started, watched, and read from their files."""
+"""Fleets without a server, a mesh or Tram-FL: their processes, and what their files say."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.nodes import NewLines, RobotProcesses, terminate_as_interrupt
 from iot_fl_ros.token.settings import TramNodeSettings
 
+Rows = list[dict[str, Any]]
+
 
 class MeshProcesses(RobotProcesses):
     """Peers. settings: with run.output, the folder. options: of RobotProcesses."""
@@ -24,13 +26,9 @@ class MeshProcesses(RobotProcesses):
 
 
 def run_mesh(
-    title: str,
-    settings: Mapping[str, Any],
-    *,
-    console: Console,
-    env: Mapping[str, str],
+    title: str, settings: Mapping[str, Any], *, console: Console, env: Mapping[str, str],
     own: Mapping[str, Mapping[str, Any]] | None = None,
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     """Run a mesh in processes over DDS; return its summary, which is written to run.output.
 
     settings: dotted names, with run.output. own: further ones of single peers. IotFlError if a
@@ -38,23 +36,18 @@ def run_mesh(
     """
     settings = {**settings, 'node.exit_when_finished': True}
     peer = MeshRunSettings.from_flat(settings).peer
-    folder = Path(settings['run.output'])
-    with (
-        terminate_as_interrupt(),
-        MeshProcesses(settings, peer.mesh.ids, env=env, own=own) as mesh,
-    ):
-        print_new = NewLines(console)
-        for _ in mesh.until_ended(*mesh.ids):
-            print_new(_round_lines(title, folder, mesh.ids))
-    return summarize_mesh(mesh_rows(folder, mesh.ids), folder)
+    folder, ids = Path(settings['run.output']), peer.mesh.ids
+    fleet = MeshProcesses(settings, ids, env=env, own=own)
+    _watch(fleet, console, lambda: _round_lines(title, folder, ids))
+    return summarize_mesh(mesh_rows(folder, ids), folder)
 
 
-def mesh_rows(folder: Path, ids: list[str]) -> list[dict[str, Any]]:
+def mesh_rows(folder: Path, ids: list[str]) -> Rows:
     """Return the merged rows of a mesh, read from the files of its peers."""
     return merge_rows({robot_id: read_events(folder / robot_id) for robot_id in ids})
 
 
-def summarize_mesh(rows: list[dict[str, Any]], folder: Path) -> dict[str, Any]:
+def summarize_mesh(rows: Rows, folder: Path) -> dict[str, Any]:
     """Return the summary of a mesh, and write it into `folder`."""
     rounds = [row for row in rows if row['kind'] == 'round']
     last: dict[str, Any] = rounds[-1] if rounds else {}
@@ -86,10 +79,6 @@ def _round_lines(title: str, folder: Path, ids: list[str]) -> list[str]:
     return lines
 
 
-_JOULES = ('idle', 'compute', 'transmit', 'receive')
-Rows = list[dict[str, Any]]
-
-
 class TramProcesses(RobotProcesses):
     """Robots that pass tokens on. settings: with run.output. options: of RobotProcesses."""
 
@@ -106,12 +95,17 @@ def run_tram(
     settings: dotted names, with run.output. IotFlError if a process fails.
     """
     settings = {**settings, 'node.exit_when_finished': True}
-    folder = Path(settings['run.output'])
-    with terminate_as_interrupt(), TramProcesses(settings, env=env) as fleet:
+    folder, fleet = Path(settings['run.output']), TramProcesses(settings, env=env)
+    _watch(fleet, console, lambda: _test_lines(title, tram_rows(folder, fleet.ids)))
+    return tram_rows(folder, fleet.ids)
+
+
+def _watch(fleet: RobotProcesses, console: Console, lines: Callable[[], list[str]]) -> None:
+    """Run a fleet until all its robots have ended; print what `lines` has new."""
+    with terminate_as_interrupt(), fleet:
         print_new = NewLines(console)
         for _ in fleet.until_ended(*fleet.ids):
-            print_new(_test_lines(title, tram_rows(folder, fleet.ids)))
-    return tram_rows(folder, fleet.ids)
+            print_new(lines())
 
 
 def tram_rows(folder: Path, ids: Sequence[str]) -> Rows:
@@ -125,7 +119,10 @@ def summarize_tram(rows: Rows, folder: Path) -> dict[str, Any]:
     visits = [row for row in rows if row['kind'] == 'visit']
     totals = [row for row in rows if row['kind'] == 'totals']
     tested = [row['accuracy'] for row in visits if not math.isnan(row['accuracy'])]
-    joules = {name: sum(row['joules'][name] for row in totals) for name in _JOULES}
+    joules = {
+        name: sum(row['joules'][name] for row in totals)
+        for name in ('idle', 'compute', 'transmit', 'receive')
+    }
     summary = {
         'accuracy': max(tested, default=None),
         'final_accuracy': tested[-1] if tested else None,

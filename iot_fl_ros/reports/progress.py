@@ -1,8 +1,7 @@
-"""Progress bars."""
+"""The progress of a run and of a training as it goes on."""
 
 from __future__ import annotations
 
-from types import TracebackType
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -50,12 +49,7 @@ class TrainingProgress:
             self._progress.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._owns:
             self._progress.stop()
 
@@ -66,10 +60,8 @@ class TrainingProgress:
             return
         if step not in self._tasks or epoch.number == 1:
             self._tasks[step] = self._progress.add_task(step, total=epoch.of)
-        self._progress.update(
-            self._tasks[step], completed=epoch.number,
-            description=f'{step}, loss {epoch.loss:.3f}',
-        )  # fmt: skip
+        text = f'{step}, loss {epoch.loss:.3f}'
+        self._progress.update(self._tasks[step], completed=epoch.number, description=text)
 
 
 _LAST_ROUNDS = 8

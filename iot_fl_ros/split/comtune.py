@@ -1,7 +1,7 @@
 """COMtune: fine-tune head and tail with the codec and a lossy link between them.
 
 Itahara, Nishio et al., arXiv 2112.09407 (and 2104.13629); what the papers leave open is ours, see
-docs/split.md.
+docs/split.md. What it trains through is the codec and the link inside the model, differentiable.
 """
 
 from __future__ import annotations
@@ -60,10 +60,8 @@ class EmulatedChannel(nn.Module):
         if spec.components:
             z = z @ self.get_buffer('pca_basis') + self.get_buffer('pca_mean')
         sizes = [math.prod(shape) for shape in spec.shapes]
-        pieces = z.split(sizes, dim=1)
-        return tuple(
-            piece.reshape(-1, *shape) for piece, shape in zip(pieces, spec.shapes, strict=True)
-        )
+        pieces = zip(z.split(sizes, dim=1), spec.shapes, strict=True)
+        return tuple(piece.reshape(-1, *shape) for piece, shape in pieces)
 
     def _filled(self, z: torch.Tensor, keep: torch.Tensor) -> torch.Tensor:
         """Return `z` with lost elements filled as the codec fills them."""
@@ -122,9 +120,8 @@ class LossSettings:
     teacher: float = setting(
         0.5,
         'Weight of imitating the untuned model on lossless features; the rest is for the labels.',
-        minimum=0.0,
-        maximum=1.0,
-    )
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
 
 
 class LossDraw:

@@ -1,4 +1,7 @@
-"""Cutting a model in two behind a named layer."""
+"""Cutting a model in two behind a named layer, and a learned bottleneck at the cut.
+
+With it fewer channels cross, made and undone by 1x1 convolutions.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from torch import nn
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.models.graph import INPUT, Layer, LayerGraph, as_graph
+
+ENCODE, DECODE = 'bottleneck.encode', 'bottleneck.decode'
 
 
 @dataclass(frozen=True)
@@ -44,16 +49,12 @@ def cut(model: nn.Module, split_point: str) -> Cut:
     index = graph.names.index(split_point) + 1
     if index == len(layers):
         raise ConfigError(f'nothing is left behind {split_point!r}: cut at an earlier layer')
-    before = graph.names[:index]
     needed = {name for layer in layers[index:] for name in layer.inputs} | set(graph.outputs)
     if INPUT in needed:
         raise ConfigError(f'behind {split_point!r} the model takes its own input: cut elsewhere')
-    crossing = tuple(name for name in before if name in needed)
-    return Cut(
-        head=LayerGraph(layers[:index], crossing),
-        tail=LayerGraph(layers[index:], graph.outputs, crossing),
-        crossing=crossing,
-    )
+    crossing = tuple(name for name in graph.names[:index] if name in needed)
+    tail = LayerGraph(layers[index:], graph.outputs, crossing)
+    return Cut(LayerGraph(layers[:index], crossing), tail, crossing)
 
 
 def split_points(model: nn.Module) -> list[str]:
@@ -70,9 +71,6 @@ def _can_cut(model: nn.Module, name: str) -> bool:
     return True
 
 
-ENCODE, DECODE = 'bottleneck.encode', 'bottleneck.decode'
-
-
 def with_bottleneck(cut: Cut, channels: int, kept: int) -> Cut:
     """Return `cut` with its one crossing tensor [N, channels, H, W] squeezed to `kept` channels.
 
@@ -86,13 +84,14 @@ def with_bottleneck(cut: Cut, channels: int, kept: int) -> Cut:
     name = cut.crossing[0]
     encode = Layer(ENCODE, nn.Conv2d(channels, kept, 1), (name,))
     decode = Layer(DECODE, nn.Conv2d(kept, channels, 1), (ENCODE,))
-    tail = [_taking(layer, name, DECODE) for layer in cut.tail.layers()]
-    outputs = [DECODE if output == name else output for output in cut.tail.outputs]
-    return Cut(
-        head=LayerGraph([*cut.head.layers(), encode], (ENCODE,)),
-        tail=LayerGraph([decode, *tail], outputs, (ENCODE,)),
-        crossing=(ENCODE,),
-    )
+    instead = {name: DECODE}
+    tail = [
+        Layer(layer.name, layer.module, tuple(instead.get(one, one) for one in layer.inputs))
+        for layer in cut.tail.layers()
+    ]
+    outputs = [instead.get(output, output) for output in cut.tail.outputs]
+    head = LayerGraph([*cut.head.layers(), encode], (ENCODE,))
+    return Cut(head, LayerGraph([decode, *tail], outputs, (ENCODE,)), (ENCODE,))
 
 
 def start_from_principal_channels(cut: Cut, features: NDArray[np.float32]) -> None:
@@ -109,12 +108,6 @@ def start_from_principal_channels(cut: Cut, features: NDArray[np.float32]) -> No
     _, vectors = np.linalg.eigh(np.cov(rows - mean, rowvar=False))
     basis = vectors[:, ::-1][:, : encode.out_channels].T
     with torch.no_grad():
-        encode.weight.copy_(torch.from_numpy(basis.copy())[:, :, None, None])
-        encode.bias.copy_(torch.from_numpy(-basis @ mean))  # type: ignore[union-attr]
-        decode.weight.copy_(torch.from_numpy(basis.T.copy())[:, :, None, None])
-        decode.bias.copy_(torch.from_numpy(mean))  # type: ignore[union-attr]
-
-
-def _taking(layer: Layer, name: str, instead: str) -> Layer:
-    inputs = tuple(instead if source == name else source for source in layer.inputs)
-    return Layer(layer.name, layer.module, inputs)
+        for module, weight, bias in ((encode, basis, -basis @ mean), (decode, basis.T, mean)):
+            module.weight.copy_(torch.from_numpy(weight.copy())[:, :, None, None])
+            module.bias.copy_(torch.from_numpy(bias))  # type: ignore[union-attr]

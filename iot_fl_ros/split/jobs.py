@@ -1,4 +1,4 @@
-"""The heavy work of heads and tails, done on a worker thread."""
+"""The heavy work of heads and tails, done on a worker thread; what a tail answers."""
 
 from __future__ import annotations
 
@@ -40,6 +40,16 @@ class Answer:
     class_ids: NDArray[np.int64]
     scores: NDArray[np.float32]
     boxes: NDArray[np.float32]
+
+    def fields(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the fields of an Inference that tell it; names: of all classes."""
+        ids = [int(i) for i in self.class_ids]
+        return {
+            'class_ids': tuple(ids),
+            'class_names': tuple(names[i] if i < len(names) else str(i) for i in ids),
+            'scores': tuple(float(s) for s in self.scores),
+            'boxes': tuple(float(v) for v in self.boxes.reshape(-1)),
+        }
 
 
 def answers(

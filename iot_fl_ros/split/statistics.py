@@ -1,11 +1,11 @@
-"""Statistics of a head's or a tail's traffic and times."""
+"""Statistics of a head's or a tail's traffic and times; what showing pictures to a head gave."""
 
 from __future__ import annotations
 
 import collections
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -134,15 +134,16 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
     tail: the last diagnostics of the tail about this robot.
     """
     answered = [one for one in shown if one.latency is not None]
-    latencies = [one.latency for one in answered if one.latency is not None]
+    latencies = [one.latency or 0.0 for one in answered]
     labelled = [one for one in shown if one.label >= 0]
+    sure = [one.answer == one.label for one in answered]
     right = sum(one.answer == one.label for one in labelled)
     sent = int(tail.get('packets received', 0)) + int(tail.get('packets lost', 0))
     result: dict[str, Any] = {
         'pictures': len(shown),
         'answered': len(answered) / max(1, len(shown)),
         'accuracy': right / len(labelled) if labelled else None,
-        'accuracy_of_answered': _share(one.answer == one.label for one in answered),
+        'accuracy_of_answered': sum(sure) / len(sure) if sure else None,
         'features_received': float(np.mean([one.received for one in answered] or [0.0])),
         'packets_received': int(tail['packets received']) / sent if sent else None,
         'latency_p50': float(np.quantile(latencies, 0.5)) if latencies else None,
@@ -153,8 +154,3 @@ def write_answers(path: Path, shown: Sequence[Answered], tail: Mapping[str, str]
         result['answers'] = [one.record for one in shown]
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, indent=1))
-
-
-def _share(flags: Iterable[bool]) -> float | None:
-    values = list(flags)
-    return sum(values) / len(values) if values else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -45,7 +46,7 @@ def train_bundle(
     else:
         train_bundle(study, data_set, seed, BASE, output, progress)
         bundle = recipe.tuned(load_bundle(base_folder))
-    bundle = Bundle(**{**vars(bundle), 'tuning': {**bundle.tuning, 'recipe': mark}})
+    bundle = replace(bundle, tuning={**bundle.tuning, 'recipe': mark})
     return save_bundle(bundle, folder)
 
 

@@ -159,6 +159,19 @@ def test_a_method_by_dotted_path_is_not_loaded_unless_trusted(tmp_path, quick):
         verdicts(tmp_path / 'bag')
 
 
+def test_a_bag_of_the_former_method_single_says_what_to_do(tmp_path, quick, capsys):
+    def tamper(message):
+        if isinstance(message, RunInfo):
+            return dataclasses.replace(message, method='single')
+        return message
+
+    record(tmp_path / 'bag', quick, tamper=tamper)
+    assert main(['replay', '--bag', str(tmp_path / 'bag')]) == 2
+    error = capsys.readouterr().err
+    assert "'single' is called 'alone' today" in error
+    assert 'use the release that recorded' in error
+
+
 # --- what if ------------------------------------------------------------------------------------
 
 
