@@ -72,7 +72,9 @@ def write_evaluation(
     }
     write_json(folder / _SUMMARY, summary)
     (folder / 'table.csv').write_text(_csv(figures))
-    (folder / 'table.md').write_text(_markdown(figures))
+    titles, rows = table_of(figures)
+    lines = [titles, ['--:'] * len(titles), *rows]
+    (folder / 'table.md').write_text(''.join(f'| {" | ".join(line)} |\n' for line in lines))
     shares = {'agreement': 'agreement with the unsplit model', 'answered': 'answered'}
     if figures[0].accuracy is not None:
         shares['accuracy'] = 'accuracy'
@@ -102,12 +104,6 @@ def _csv(figures: Sequence[LossFigures]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
-
-
-def _markdown(figures: Sequence[LossFigures]) -> str:
-    titles, rows = table_of(figures)
-    lines = [titles, ['--:'] * len(titles), *rows]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
 
 
 def _plot(

@@ -13,12 +13,7 @@ from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 
 from iot_fl_ros.bag.definitions import definition_of, ros_distro
-from iot_fl_ros.bag.storage import (
-    COMPRESSIONS,
-    METADATA_VERSION,
-    McapFile,
-    SqliteFile,
-)
+from iot_fl_ros.bag.storage import COMPRESSIONS, METADATA_VERSION, McapFile, SqliteFile
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.store import write_durably
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
@@ -44,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Patrol, learn alone, learn together, compare."""
     from iot_fl_ros.reports.world_plot import plot_sim
+    from iot_fl_ros.world.simulation import Simulation
 
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
@@ -64,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     samples = {robot_id: _kinds(own[robot_id]) for robot_id in ids}
     console.print(world_table(samples, results))
     write_json(output / 'summary.json', {'samples': samples, 'accuracy': results})
-    plot = plot_sim(output, ids, _top_picture(world), results)
+    with closing(Simulation(world, ())) as simulation:
+        plot = plot_sim(output, ids, simulation.top_view(), results)
     for path in (output / 'summary.json', plot):
         console.print(f'wrote {path}')
     return 0
@@ -81,11 +82,3 @@ def _kinds(files: Mapping[str, Path]) -> dict[str, Any]:
     own, others = (np.load(files[name]) for name in ('data.private', 'data.test'))
     counts = Counter(str(own['class_names'][kind]) for kind in own['y'])
     return {'own': dict(sorted(counts.items())), 'others': len(others['y'])}
-
-
-def _top_picture(world: Path) -> NDArray[np.uint8]:
-    """Return the empty hall from above; SimulatorError without the graphics for it."""
-    from iot_fl_ros.world.simulation import Simulation
-
-    with closing(Simulation(world, ())) as simulation:
-        return simulation.top_view()

@@ -21,6 +21,12 @@ from iot_fl_ros.data.registry import DATA_SETS, load_samples
 
 _PACKAGE = 'visp-images-data'
 _IMAGES = Path('usr/share/visp-images-data/ViSP-images')
+_PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm'}
+SOURCES = (
+    'vtest (a video of pedestrians), visp-cube or visp-mire (sequences of a robot camera), '
+    'path of a video, of a picture or of a folder of pictures, '
+    'index of a webcam, or name of a registered data set (its test images)'
+)
 
 
 @dataclass(frozen=True)
@@ -85,14 +91,6 @@ def visp_pictures(name: str) -> list[Path]:
             'install that version of the package'
         )
     return paths
-
-
-_PICTURES = {'.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm'}
-SOURCES = (
-    'vtest (a video of pedestrians), visp-cube or visp-mire (sequences of a robot camera), '
-    'path of a video, of a picture or of a folder of pictures, '
-    'index of a webcam, or name of a registered data set (its test images)'
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,7 +145,8 @@ class DebianFiles:
 
     def obtain(self, cache: Path) -> Path:
         """Make sure that the files are in the folder `cache`, return it; DataError if not."""
-        if all(_has_size(cache / name, size) for name, (size, _) in self.files.items()):
+        paths = {cache / name: size for name, (size, _) in self.files.items()}
+        if all(path.is_file() and path.stat().st_size == size for path, size in paths.items()):
             return cache
         system = Path('/') / self.folder
         if system.is_dir():
@@ -204,7 +205,3 @@ class DebianFiles:
             f'{self.title} is not here and {why}. Install the Debian/Ubuntu package '
             f'{self.package}, or place {", ".join(self.files)} (gunzipped) in {cache}'
         )
-
-
-def _has_size(path: Path, size: int) -> bool:
-    return path.is_file() and path.stat().st_size == size

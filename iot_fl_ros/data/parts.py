@@ -23,6 +23,12 @@ from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.data.settings import DataSettings
 
 Indices = NDArray[np.int64]
+Shape = tuple[int, ...]
+T = TypeVar('T')
+# What the robots of a process share: parts, an open set, two test sets, and those of a former run.
+_MOST_SHARED = 6
+_CACHE: dict[Any, Any] = {}
+_LOCK = threading.Lock()
 
 
 def iid(labels: Indices, robots: int, rng: np.random.Generator) -> list[Indices]:
@@ -75,14 +81,6 @@ def by_labels(
         chosen = [rng.choice(known, count, replace=False) for count in counts]
         if len(np.unique(np.concatenate(chosen))) == len(known):
             return [np.flatnonzero(np.isin(labels, own)) for own in chosen]
-
-
-Shape = tuple[int, ...]
-T = TypeVar('T')
-# What the robots of a process share: parts, an open set, two test sets, and those of a former run.
-_MOST_SHARED = 6
-_CACHE: dict[Any, Any] = {}
-_LOCK = threading.Lock()
 
 
 def private_samples(

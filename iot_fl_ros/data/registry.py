@@ -16,6 +16,18 @@ from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.data.samples import Samples
 
 _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm'}
+Loader = Callable[[str], Samples]
+DATA_SETS = Registry(
+    'data set',
+    'iot_fl_ros.data_sets',
+    {
+        '20-newsgroups': 'iot_fl_ros.data.newsgroups:load',
+        'cifar-10': 'iot_fl_ros.data.cifar10:load',
+        'fashion-mnist': 'iot_fl_ros.data.fashion_mnist:load',
+        'mnist': 'iot_fl_ros.data.digits:load_mnist',
+        'digits': 'iot_fl_ros.data.digits:load_small',
+    },
+)
 
 
 def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
@@ -83,21 +95,6 @@ def _channels_first(values: np.ndarray) -> np.ndarray:
     if values.ndim == 4 and values.shape[-1] in (1, 3) and values.shape[1] not in (1, 3):
         return np.ascontiguousarray(values.transpose(0, 3, 1, 2))
     return np.ascontiguousarray(values)
-
-
-Loader = Callable[[str], Samples]
-
-DATA_SETS = Registry(
-    'data set',
-    'iot_fl_ros.data_sets',
-    {
-        '20-newsgroups': 'iot_fl_ros.data.newsgroups:load',
-        'cifar-10': 'iot_fl_ros.data.cifar10:load',
-        'fashion-mnist': 'iot_fl_ros.data.fashion_mnist:load',
-        'mnist': 'iot_fl_ros.data.digits:load_mnist',
-        'digits': 'iot_fl_ros.data.digits:load_small',
-    },
-)
 
 
 def load_samples(name: str, split: str, like: tuple[int, ...] | None = None) -> Samples:

@@ -45,6 +45,11 @@ _LAYERS: tuple[tuple[int, str, int, tuple[int, ...]], ...] = (
     (20, 'concat', 0, (19, 8)),
     (21, 'conv3', 256, (20,)), (22, 'map', 0, (21,)),
 )  # fmt: skip
+# Width and height in px, per map: of the coarse one, then of the fine one. The published
+# configuration gives the fine one (10, 14), (23, 27), (37, 58), but its weights were trained with
+# these: with the others the boxes of persons and cars are half as wide and high as they are.
+ANCHORS = (((81, 82), (135, 169), (344, 319)), ((23, 27), (37, 58), (81, 82)))
+_OVERLAP = 0.45  # Darknet's: of two boxes of a class that share more, the better one stays
 
 
 def yolov3_tiny(input_shape: tuple[int, ...], classes: int) -> LayerGraph:
@@ -122,13 +127,6 @@ class _Concat(nn.Module):
 
     def forward(self, *maps: torch.Tensor) -> torch.Tensor:
         return torch.cat(maps, dim=1)
-
-
-# Width and height in px, per map: of the coarse one, then of the fine one. The published
-# configuration gives the fine one (10, 14), (23, 27), (37, 58), but its weights were trained with
-# these: with the others the boxes of persons and cars are half as wide and high as they are.
-ANCHORS = (((81, 82), (135, 169), (344, 319)), ((23, 27), (37, 58), (81, 82)))
-_OVERLAP = 0.45  # Darknet's: of two boxes of a class that share more, the better one stays
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ from iot_fl_ros.world.plan import ROOMS
 from iot_fl_ros.world.robot import robot_names
 
 _TIMEOUT = 900.0
+# Of an aggregator alone; a robot without one does not know them.
+_AGGREGATORS = ('run.deadline', 'run.start_timeout', 'data.test_size')
 
 
 def collect(
@@ -70,10 +72,6 @@ def _start_robot(
     for node, own in parameters.items():
         arguments = ros_arguments({'use_sim_time': True, **own}, robot_id)
         processes.start(node, arguments, f'{robot_id}.{node}')
-
-
-# Of an aggregator alone; a robot without one does not know them.
-_AGGREGATORS = ('run.deadline', 'run.start_timeout', 'data.test_size')
 
 
 @dataclass(frozen=True)

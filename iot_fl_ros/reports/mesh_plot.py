@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from iot_fl_ros.reports.figures import plt, save
 
 Rows = list[dict[str, Any]]
+_KINDS = ('compute', 'transmit', 'receive')
 
 
 def plot_mesh(graph: nx.Graph, runs: Mapping[str, Rows], output: Path) -> Path:
@@ -87,9 +88,6 @@ def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
     axes.grid(alpha=0.3, which='both')
     axes.margins(x=0.15)
     axes.legend(loc='upper left')
-
-
-_KINDS = ('compute', 'transmit', 'receive')
 
 
 def plot_tram(runs: Mapping[str, Rows], output: Path) -> Path:

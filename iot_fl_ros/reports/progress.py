@@ -23,6 +23,8 @@ from rich.text import Text
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.reports.tables import percent, size, table_of
 
+_LAST_ROUNDS = 8
+
 
 def bars(console: Console) -> Progress:
     """Return bars with description, count and time."""
@@ -62,9 +64,6 @@ class TrainingProgress:
             self._tasks[step] = self._progress.add_task(step, total=epoch.of)
         text = f'{step}, loss {epoch.loss:.3f}'
         self._progress.update(self._tasks[step], completed=epoch.number, description=text)
-
-
-_LAST_ROUNDS = 8
 
 
 def run_view(title: str, folder: Path, rounds: int) -> Group:

@@ -13,8 +13,10 @@ from iot_fl_ros.reports.tables import percent, size, table_of
 if TYPE_CHECKING:
     from iot_fl_ros.bag.what_if import Difference
 
-
 Summaries = Mapping[str, Mapping[str, Any]]
+_COLUMNS = (
+    'round', 'left out', 'same', 'classes changed', 'distance', 'accuracy', 'then', 'note',
+)  # fmt: skip
 
 
 def summary_table(methods: Summaries) -> Table:
@@ -92,11 +94,6 @@ def world_table(
 def _busy(run: Mapping[str, Any]) -> float:
     """Return the share of all robots' time that went into training: 1/M if one of M trains."""
     return run['train_seconds'] / max(1e-9, run['seconds'] * run['robots'])
-
-
-_COLUMNS = (
-    'round', 'left out', 'same', 'classes changed', 'distance', 'accuracy', 'then', 'note',
-)  # fmt: skip
 
 
 def differences_table(differences: Iterable[Difference]) -> Table:

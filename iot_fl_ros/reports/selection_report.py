@@ -13,15 +13,8 @@ from iot_fl_ros.reports.figures import legend_below, panels, plt, save
 from iot_fl_ros.reports.markdown import failures, table, write_markdown
 from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Estimate, errors_of
-from iot_fl_ros.studies.sections import Case, Section
-from iot_fl_ros.studies.selection import (
-    TARGETS,
-    Course,
-    SelectionStudy,
-    games_of,
-    read_course,
-)
-from iot_fl_ros.studies.study import Study
+from iot_fl_ros.studies.selection import TARGETS, Course, SelectionStudy, games_of, read_course
+from iot_fl_ros.studies.study import Case, Section, Study
 
 _GRID = 200  # points of a curve over time
 Courses = Mapping[str, Mapping[int, Course]]

@@ -15,8 +15,7 @@ from iot_fl_ros.reports.markdown import failures, write_markdown, write_strict_j
 from iot_fl_ros.reports.markdown import table as table_lines
 from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
-from iot_fl_ros.studies.sections import Case, Section
-from iot_fl_ros.studies.study import Study, StudyRun
+from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
 
 
 def write_report(study: Study, output: Path, report: Path) -> Path:

@@ -24,6 +24,8 @@ from iot_fl_ros.split.cut import Cut
 from iot_fl_ros.split.quantiser import LEVEL_BITS
 from iot_fl_ros.split.training import Objective
 
+Outputs = torch.Tensor | tuple[torch.Tensor, ...]
+
 
 class EmulatedChannel(nn.Module):
     """Does to a batch of features what encoding, losing packets and decoding do.
@@ -97,9 +99,6 @@ class EmulatedChannel(nn.Module):
         low = [piece.amin(1, keepdim=True).expand_as(piece) for piece in pieces]
         high = [piece.amax(1, keepdim=True).expand_as(piece) for piece in pieces]
         return torch.cat(low, dim=1), torch.cat(high, dim=1)
-
-
-Outputs = torch.Tensor | tuple[torch.Tensor, ...]
 
 
 @dataclass(frozen=True)

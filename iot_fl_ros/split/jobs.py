@@ -23,6 +23,8 @@ from iot_fl_ros.split.codec import FeatureCodec
 from iot_fl_ros.split.open_frame import ReceivedFrame
 
 _MAX_DETECTIONS = 300
+ToRgb = Callable[[Any], NDArray[np.uint8]]
+_MAX_BUNDLES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +87,6 @@ def _detections(
     found = decode(outputs, bundle.input.shape[1], threshold)
     boxes = bundle.input.to_source(found.boxes[:_MAX_DETECTIONS], *(max(1, n) for n in size))
     return Answer(found.classes[:_MAX_DETECTIONS], found.scores[:_MAX_DETECTIONS], boxes)
-
-
-ToRgb = Callable[[Any], NDArray[np.uint8]]
-_MAX_BUNDLES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,8 +182,7 @@ def head_features(bundle: Bundle, rgb: NDArray[np.uint8]) -> NDArray[np.float32]
     with torch.inference_mode():
         parts = bundle.cut.features(inputs)
         flat = parts[0] if len(parts) == 1 else torch.cat([p.flatten(1) for p in parts], 1)
-    features: NDArray[np.float32] = flat.flatten().numpy()
-    return features
+    return np.asarray(flat.flatten().numpy())
 
 
 def encode_features(
@@ -251,7 +248,7 @@ class TailWorker(Stateless):
         groups: dict[bytes, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             groups[frame.bundle.digest].append(index)
-        results: list[Answer | None] = [None] * len(frames)
+        results: dict[int, Answer] = {}
         for indices in groups.values():
             bundle = frames[indices[0]].bundle
             received = [frames[index] for index in indices]
@@ -259,9 +256,8 @@ class TailWorker(Stateless):
             sizes = [(f.packet.image_width, f.packet.image_height) for f in received]
             outputs = run_tail(bundle, features)
             found = answers(bundle, outputs, sizes, self._settings)
-            for index, answer in zip(indices, found, strict=True):
-                results[index] = answer
-        done = tuple(answer for answer in results if answer is not None)
+            results |= zip(indices, found, strict=True)
+        done = tuple(results[index] for index in range(len(frames)))
         return Inferred(done, time.perf_counter() - start)
 
 

@@ -28,8 +28,12 @@ from iot_fl_ros.federation.selection.settings import SelectSettings
 from iot_fl_ros.federation.selection.timing import Seconds, round_seconds
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
-from iot_fl_ros.studies.sections import Section, mapping, read_section
-from iot_fl_ros.studies.study import Study, read_study
+from iot_fl_ros.studies.study import Section, Study, mapping, read_section, read_study, under
+
+TARGETS = (0.7, 0.8)
+# Keys of the study's file that are not those of any study.
+_GAME_KEYS = ('games', 'game_settings')
+_LAST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -84,11 +88,7 @@ def _sights(
     return observations
 
 
-TARGETS = (0.7, 0.8)
-# Keys of the study's file that are not those of any study.
-_GAME_KEYS = ('games', 'game_settings')
 _PARTS = {'game.': GameSettings, 'select.': SelectSettings, 'resources.': ResourceSettings}
-_LAST_ROUNDS = 10
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,8 @@ class GameRun:
     def parts(self) -> tuple[GameSettings, SelectSettings, ResourceSettings]:
         """The settings of the game, the choice and the robots."""
         refuse_unknown([n for n in self.settings if not n.startswith(tuple(_PARTS))], [*_PARTS])
-        return tuple(_part(self.settings, prefix, cls) for prefix, cls in _PARTS.items())
+        parts: Any = [read_settings(cls, under(p, self.settings)) for p, cls in _PARTS.items()]
+        return tuple(parts)
 
     @property
     def digest(self) -> str:
@@ -213,8 +214,3 @@ def read_course(folder: Path) -> Course:
         tuple(accuracy_of(row) for row in rounds),
         float(times.sum() ** 2 / (robots * (times**2).sum())),
     )
-
-
-def _part(settings: Mapping[str, Any], prefix: str, cls: type) -> Any:
-    own = {k.removeprefix(prefix): v for k, v in settings.items() if k.startswith(prefix)}
-    return read_settings(cls, own)

@@ -91,8 +91,9 @@ def places() -> Iterator[Place]:
     """Yield where boards hang, room by room."""
     for room in range(ROOMS):
         for along, across, yaw in (*_wall_places(), *_crate_places()):
-            x, y = in_room(room, along, across)
-            yield Place(room, x, y, _mirrored(yaw, room))
+            sign_x, sign_y = _SIGNS[room]
+            mirrored = math.atan2(sign_y * round(math.sin(yaw)), sign_x * round(math.cos(yaw)))
+            yield Place(room, *in_room(room, along, across), mirrored)
 
 
 def _wall_places() -> Iterator[tuple[float, float, float]]:
@@ -121,11 +122,6 @@ def _crate_places() -> Iterator[tuple[float, float, float]]:
 def _spread(number: int, count: int, start: float, end: float) -> float:
     """Return the middle of one of `count` equal parts of a wall."""
     return start + (end - start) * (number + 0.5) / count
-
-
-def _mirrored(yaw: float, room: int) -> float:
-    sign_x, sign_y = _SIGNS[room]
-    return math.atan2(sign_y * round(math.sin(yaw)), sign_x * round(math.cos(yaw)))
 
 
 def named_places() -> Iterator[tuple[str, Place]]:

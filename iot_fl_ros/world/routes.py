@@ -48,7 +48,8 @@ def tour(route: Sequence[int], loops: int, x: float, y: float) -> Iterator[Waypo
     route: empty = the room of x, y; loops: 0 = for ever.
     """
     here = room_of(x, y)
-    start = _nearest(here, x, y)
+    places = [in_room(here, along, across) for along, across, _ in _TOUR]
+    start = min(range(len(_TOUR)), key=lambda index: math.dist(places[index], (x, y)))
     laps = itertools.count() if loops == 0 else range(loops)
     for _ in laps:
         for room in route or (here,):
@@ -68,11 +69,6 @@ def detour(x: float, y: float, goal: Waypoint) -> Iterator[Waypoint]:
     yield _waypoint(here, _HUB_INDEX, look=False)
     yield from _through_doors(here, there)
     yield goal
-
-
-def _nearest(room: int, x: float, y: float) -> int:
-    places = [in_room(room, along, across) for along, across, _ in _TOUR]
-    return min(range(len(_TOUR)), key=lambda index: math.dist(places[index], (x, y)))
 
 
 def _to_hub(room: int, index: int) -> Iterator[Waypoint]:

@@ -29,6 +29,7 @@ _REMEDY = (
     f'{VARIABLE}=egl or osmesa chooses one'
 )
 _failure: SimulatorError | None = None
+Rgb = NDArray[np.uint8]
 
 
 def load_mujoco() -> Any:
@@ -95,9 +96,6 @@ class Pace:
         if behind > self._patience:  # too slow a machine: it is not to race later
             self._start = real, simulated
         return behind >= 0
-
-
-Rgb = NDArray[np.uint8]
 
 
 class Simulation:

@@ -46,8 +46,14 @@ def prepare_world(
             return folder / WORLD
     boards = boards_of(read_world(source / WORLD))
     make_folder(folder / 'textures')
-    chosen = choose_pictures(boards, fashion_mnist.load('test').labels, seed)
-    _write_textures(folder, boards, chosen)
+    images = fashion_mnist.load('test')
+    chosen = choose_pictures(boards, images.labels, seed)
+    for board in boards:
+        grey = Image.fromarray(np.asarray(images.values[chosen[board.name], 0]))
+        picture = grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).convert('RGB')
+        encoded = io.BytesIO()
+        picture.save(encoded, 'PNG')
+        replace_file(folder / board.texture, encoded.getvalue())
     for name in (WORLD, TEMPLATE):
         replace_file(folder / name, (source / name).read_bytes())
     content = (json.dumps(chosen, indent=1) + '\n').encode()
@@ -85,16 +91,6 @@ def choose_pictures(
         order = generator(seed, 'world', 'pictures', kind).permutation(candidates)
         chosen |= {board.name: int(n) for board, n in zip(mine, order, strict=False)}
     return dict(sorted(chosen.items()))
-
-
-def _write_textures(folder: Path, boards: Sequence[Board], chosen: dict[str, int]) -> None:
-    images = fashion_mnist.load('test').values
-    for board in boards:
-        grey = Image.fromarray(np.asarray(images[chosen[board.name], 0]))
-        picture = grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).convert('RGB')
-        encoded = io.BytesIO()
-        picture.save(encoded, 'PNG')
-        replace_file(folder / board.texture, encoded.getvalue())
 
 
 def _digest(source: Path, seed: int) -> str:
