@@ -28,8 +28,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
 from iot_fl_ros.bag.evaluation import EvaluationSettings, evaluate
-from iot_fl_ros.bag.making import Shooting, make_bag
-from iot_fl_ros.bag.pictures import image_topic, pictures
+from iot_fl_ros.bag.pictures import Shooting, image_topic, make_bag, pictures
 from iot_fl_ros.bag.reader import Bag, open_bag
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import BagSettings, BagWriter

@@ -42,10 +42,10 @@ from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.ros.topics import packet_qos, publisher_qos
 from iot_fl_ros.ros.worker import WorkerThread
-from iot_fl_ros.split.answers import Answer
 from iot_fl_ros.split.codec import CodecSpec, FeatureCodec, fit_codec
 from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.jobs import (
+    Answer,
     Encoded,
     EncodeFrame,
     Inferred,

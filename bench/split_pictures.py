@@ -18,12 +18,12 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from iot_fl_ros.bag.evaluation_figures import BoxAgreement
 from iot_fl_ros.cli.main import main as iot_fl
 from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.data.pictures import photographs
-from iot_fl_ros.models.yolo_boxes import decode
+from iot_fl_ros.models.yolo import decode
 from iot_fl_ros.processes.split import evaluate_over_dds
-from iot_fl_ros.split.answer_agreement import BoxAgreement
 from iot_fl_ros.split.pretrained import load_pretrained
 
 LOSS = 0.3

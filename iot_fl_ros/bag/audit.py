@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from iot_fl_ros.bag.federation import ChunkSet, Federation, RecordedRound
-from iot_fl_ros.bag.replay import Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Replay, ReplayWorker
 from iot_fl_ros.core.errors import MessageError
 
 _NOT_HERE = 'is not in the bag'
 _NOT_ANNOUNCED = 'was not announced by a status in the bag'
-_MISSING = (_NOT_HERE, _NOT_ANNOUNCED)
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ def _audited(federation: Federation, replay: Replay, one: RecordedRound) -> Audi
     faults = {robot_id: fault for robot_id, fault in faults.items() if fault}
     if faults:
         text = '; '.join(f'the update of {robot_id} {fault}' for robot_id, fault in faults.items())
-        lacking = all(fault in _MISSING for fault in faults.values())
+        lacking = all(fault in (_NOT_HERE, _NOT_ANNOUNCED) for fault in faults.values())
         return AuditedRound(one.number, accepted, b'', text, tuple(sorted(faults)), lacking)
     outcome = replay.play(one, accepted)
     if set(outcome.accepted) != set(accepted):
@@ -85,11 +83,10 @@ def _fault(one: RecordedRound, robot_id: str) -> str:
         return _NOT_HERE
     if status is None:
         return _NOT_ANNOUNCED
-    found = update.sets.get(status.update_digest)
-    if found is None:
+    if update.found is None:
         sent = ', '.join(digest.hex()[:8] for digest in update.sets)
         return f'was announced as {status.update_digest.hex()[:8]}, but {sent} was sent'
-    return _fault_of(found, status.update_digest)
+    return _fault_of(update.found, status.update_digest)
 
 
 def _fault_of(found: ChunkSet, digest: bytes) -> str:

@@ -16,23 +16,94 @@ from typing import Any
 
 from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures
 from iot_fl_ros.bag.reader import Bag, check_own_types
-from iot_fl_ros.bag.shared_head import SharedHead, Timing
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, check_bundle_name
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.memory.split import SplitSimulation, WorkTimes
 from iot_fl_ros.ros.convert import decode
-from iot_fl_ros.split.answers import Answer, AnswerSettings
-from iot_fl_ros.split.bundle import Bundle
-from iot_fl_ros.split.jobs import TailWorker
+from iot_fl_ros.ros.images import to_rgb
+from iot_fl_ros.split.bundle import Bundle, load_bundle
+from iot_fl_ros.split.jobs import (
+    Answer,
+    AnswerSettings,
+    Encoded,
+    EncodeFrame,
+    LoadBundle,
+    TailWorker,
+    answers,
+    encode_features,
+    head_features,
+    run_tail,
+)
 
 ROBOT = 'robot_0'
 LABELS = '/labels'
 _START = 1_000_000_000  # ns; a stamp of zero would mean no time at all
 _LEAST_GAP = 1_000_000  # ns
 _NANO = 1e-9
+
+
+@dataclass
+class Timing:
+    """Measured seconds of this process; never a part of the results."""
+
+    decode: float = 0.0
+    head: float = 0.0
+    whole: float = 0.0
+
+
+class SharedHead(Stateless):
+    """Does the work of all heads, once for a picture; also asks the unsplit model.
+
+    bits: of a feature; 0 = those of the bundle. unsplit: its answers, by the stamp of the picture.
+    error: why a picture could not be used.
+    """
+
+    def __init__(
+        self, folder: Path, bits: int, answer_settings: AnswerSettings, timing: Timing
+    ) -> None:
+        bundle = load_bundle(folder)
+        self.bundle = bundle.with_bits(bits) if bits else bundle
+        self._settings = answer_settings
+        self._timing = timing
+        self._number: int | None = None
+        self._result: Encoded | Exception | None = None
+        self.unsplit: dict[int, Answer] = {}
+        self.error = ''
+
+    def run(self, job: Any) -> Any:
+        """Do a job of a head."""
+        if isinstance(job, LoadBundle):
+            return self.bundle
+        assert isinstance(job, EncodeFrame)
+        if job.header.stamp != self._number:
+            self._number = job.header.stamp
+            try:
+                self._result = self._encode(job)
+            except Exception as error:  # the same for every head that asks
+                self._result = error
+                self.error = str(error)
+        if isinstance(self._result, Exception):
+            raise self._result
+        assert self._result is not None
+        return replace(self._result, header=job.header)
+
+    def _encode(self, job: EncodeFrame) -> Encoded:
+        start = time.perf_counter()
+        rgb = to_rgb(job.image)
+        decoded = time.perf_counter()
+        size = rgb.shape[1], rgb.shape[0]
+        features = head_features(job.bundle, rgb)
+        encoded = encode_features(job, features, size)
+        self._timing.decode += decoded - start
+        self._timing.head += time.perf_counter() - decoded
+        outputs = run_tail(job.bundle, features[None])
+        (answer,) = answers(job.bundle, outputs, [size], self._settings)
+        self.unsplit[job.header.stamp] = answer
+        return encoded
 
 
 @dataclass(frozen=True)
@@ -114,8 +185,7 @@ def evaluate(
     timing = Timing()
     start = time.perf_counter()
     answer_settings = AnswerSettings(settings.max_answers, settings.score_threshold)
-    head = SharedHead(folder, answer_settings, timing)
-    head.bundle(settings.bits)
+    head = SharedHead(folder, settings.bits, answer_settings, timing)
     simulations = [
         SplitSimulation(
             folder.parent, [ROBOT], folder.name, replace(settings.link, loss=loss),
@@ -130,8 +200,8 @@ def evaluate(
     gap = _LEAST_GAP + round((settings.head_seconds + settings.tail_seconds) / _NANO)
     for at, picture in _timed(pictures(bag, topic), gap):
         numbers[at] = len(shown)
+        header = SourceHeader(at, picture.header.frame_id)
         for simulation in simulations:
-            header = SourceHeader(at, picture.header.frame_id)
             simulation.picture(at * _NANO, header, picture.message)
         label = truth.get(picture.header.stamp, -1)
         shown.append(Shown(picture.stamp, picture.header, label))
@@ -147,7 +217,7 @@ def evaluate(
         raise DataError(f'no picture of {topic} can be used: {head.error or "frame_id too long"}')
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
-    return Evaluation(head.bundle(settings.bits), topic, shown, unsplit, runs, timing)
+    return Evaluation(head.bundle, topic, shown, unsplit, runs, timing)
 
 
 def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPicture]]:
@@ -166,8 +236,7 @@ def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPic
 def _labels(bag: Bag, topic: str, wanted: str) -> Mapping[int, int]:
     """Return stamp -> class of the pictures whose class is known."""
     name = wanted or topic.removesuffix('/compressed') + LABELS
-    there = name in bag.topics and bag.topics[name].ros_type == 'iot_fl_ros/msg/Inference'
-    if not there:
+    if name not in bag.topics or bag.topics[name].ros_type != 'iot_fl_ros/msg/Inference':
         if wanted:
             raise ConfigError(f'{bag.path} has no labels (iot_fl_ros/msg/Inference) on {wanted}')
         return {}

@@ -22,12 +22,10 @@ from iot_fl_ros.bag.evaluation import ROBOT, Evaluation
 from iot_fl_ros.bag.evaluation_figures import LossFigures, figures_of, unsplit_accuracy
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.ros.convert import encode
 from iot_fl_ros.ros.topics import publisher_qos
-from iot_fl_ros.split.answers import Answer
 
 _TYPE = 'iot_fl_ros/msg/Inference'
 _SUMMARY = 'summary.json'
@@ -70,13 +68,19 @@ def write_evaluation(
         'unusable_pictures': sum(answer is None for answer in evaluation.unsplit),
         'labelled_pictures': sum(shown.label >= 0 for shown in evaluation.shown),
         'unsplit_accuracy': unsplit_accuracy(evaluation),
-        'losses': [one.row() for one in figures],
+        'losses': [dataclasses.asdict(one) for one in figures],
     }
     write_json(folder / _SUMMARY, summary)
     (folder / 'table.csv').write_text(_csv(figures))
-    (folder / 'table.md').write_text(_markdown(figures))
-    _plot_agreement(figures, folder / 'agreement.png')
-    _plot_latency(figures, folder / 'latency.png')
+    titles, rows = table_of(figures)
+    lines = [titles, ['--:'] * len(titles), *rows]
+    (folder / 'table.md').write_text(''.join(f'| {" | ".join(line)} |\n' for line in lines))
+    shares = {'agreement': 'agreement with the unsplit model', 'answered': 'answered'}
+    if figures[0].accuracy is not None:
+        shares['accuracy'] = 'accuracy'
+    _plot(figures, shares, 100.0, 'share of pictures, %', folder / 'agreement.png')
+    times = {'latency_p50': 'median', 'latency_p99': '99th percentile'}
+    _plot(figures, times, 1e3, 'from stamp to answer, ms', folder / 'latency.png')
     shutil.rmtree(folder / 'answers', ignore_errors=True)
     _write_answers(evaluation, folder / 'answers', described)
     return figures
@@ -84,7 +88,7 @@ def write_evaluation(
 
 def table_of(figures: Sequence[LossFigures]) -> tuple[list[str], list[list[str]]]:
     """Return titles and rows for people, without columns that say nothing here."""
-    rows = [one.row() for one in figures]
+    rows = [dataclasses.asdict(one) for one in figures]
     shown = [name for name in _COLUMNS if any(row[name] is not None for row in rows)]
     cells = [
         ['' if row[name] is None else _COLUMNS[name][1](row[name]) for name in shown]
@@ -95,53 +99,28 @@ def table_of(figures: Sequence[LossFigures]) -> tuple[list[str], list[list[str]]
 
 def _csv(figures: Sequence[LossFigures]) -> str:
     text = io.StringIO()
-    rows = [one.row() for one in figures]
+    rows = [dataclasses.asdict(one) for one in figures]
     writer = csv.DictWriter(text, list(rows[0]), lineterminator='\n')
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
 
 
-def _markdown(figures: Sequence[LossFigures]) -> str:
-    titles, rows = table_of(figures)
-    lines = [titles, ['--:'] * len(titles), *rows]
-    return ''.join(f'| {" | ".join(line)} |\n' for line in lines)
-
-
-def _plot_agreement(figures: Sequence[LossFigures], path: Path) -> None:
-    curves = {
-        'agreement with the unsplit model': [one.agreement for one in figures],
-        'answered': [one.answered for one in figures],
-    }
-    if figures[0].accuracy is not None:
-        curves['accuracy'] = [one.accuracy or 0.0 for one in figures]
-    _plot(figures, curves, 100.0, 'share of pictures, %', path)
-
-
-def _plot_latency(figures: Sequence[LossFigures], path: Path) -> None:
-    curves = {
-        'median': [one.latency_p50 or 0.0 for one in figures],
-        '99th percentile': [one.latency_p99 or 0.0 for one in figures],
-    }
-    _plot(figures, curves, 1e3, 'from stamp to answer, ms', path)
-
-
 def _plot(
-    figures: Sequence[LossFigures],
-    curves: Mapping[str, Sequence[float]],
-    scale: float,
-    unit: str,
-    path: Path,
+    figures: Sequence[LossFigures], curves: Mapping[str, str], scale: float, unit: str, path: Path
 ) -> None:
-    """Write a PNG without date and version of the program, which would differ."""
+    """Write a PNG without date and version of the program, which would differ.
+
+    curves: name of a figure -> label.
+    """
     figure = Figure(figsize=(6.4, 4.0), layout='constrained')
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for (name, values), marker in zip(curves.items(), 'osD', strict=False):
+    for (name, label), marker in zip(curves.items(), 'osD', strict=False):
         rates = [100 * one.loss for one in figures]
-        axes.plot(rates, [scale * value for value in values], marker=marker, label=name)
-    axes.set_xlabel('packets lost, %')
-    axes.set_ylabel(unit)
+        values = [scale * (getattr(one, name) or 0.0) for one in figures]
+        axes.plot(rates, values, marker=marker, label=label)
+    axes.set(xlabel='packets lost, %', ylabel=unit)
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
     axes.legend()
@@ -150,11 +129,13 @@ def _plot(
 
 def _write_answers(evaluation: Evaluation, path: Path, described: Mapping[str, Any]) -> None:
     messages: list[tuple[int, str, bytes]] = []
-    for number, (shown, answer) in enumerate(
-        zip(evaluation.shown, evaluation.unsplit, strict=True)
-    ):
+    pairs = zip(evaluation.shown, evaluation.unsplit, strict=True)
+    for number, (shown, answer) in enumerate(pairs):
         if answer is not None:
-            message = _unsplit_message(evaluation, number, answer)
+            message = Inference(
+                header=shown.header, robot_id=ROBOT, session=0, epoch=0, frame=number,
+                received=1.0, latency=0.0, **answer.fields(evaluation.bundle.class_names),
+            )  # fmt: skip
             messages.append((shown.stamp, '/evaluation/unsplit/inference', encode(message)))
     for run in evaluation.runs:
         topic = f'/evaluation/loss_{f"{run.loss:g}".replace(".", "_")}/inference'
@@ -168,16 +149,3 @@ def _write_answers(evaluation: Evaluation, path: Path, described: Mapping[str, A
             writer.add_topic(topic, _TYPE, [publisher_qos(Inference)])
         for stamp, topic, raw in sorted(messages, key=lambda one: one[:2]):
             writer.write(topic, stamp, canonical(_TYPE, raw))
-
-
-def _unsplit_message(evaluation: Evaluation, number: int, answer: Answer) -> Inference:
-    header = evaluation.shown[number].header
-    names = evaluation.bundle.class_names
-    ids = tuple(int(i) for i in answer.class_ids)
-    return Inference(
-        header=SourceHeader(header.stamp, header.frame_id), robot_id=ROBOT, session=0, epoch=0,
-        frame=number, received=1.0, latency=0.0, class_ids=ids,
-        class_names=tuple(names[i] if i < len(names) else str(i) for i in ids),
-        scores=tuple(float(s) for s in answer.scores),
-        boxes=tuple(float(v) for v in answer.boxes.reshape(-1)),
-    )  # fmt: skip

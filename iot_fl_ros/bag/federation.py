@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -73,21 +73,22 @@ class RecordedUpdate:
         return announced[-1] if announced else None
 
     @property
+    def found(self) -> ChunkSet | None:
+        """The pieces of what was announced, None if there are none."""
+        return self.sets.get(self.status.update_digest) if self.status else None
+
+    @property
     def whole(self) -> bool:
         """True if it is here as it was announced."""
-        status = self.status
-        found = self.sets.get(status.update_digest) if status else None
         try:
-            return found is not None and bool(found.tensors())
+            return self.found is not None and bool(self.found.tensors())
         except MessageError:
             return False
 
     @property
     def arrived(self) -> int:
         """Times at which the update was announced and whole, ns."""
-        status = self.status
-        found = self.sets.get(status.update_digest) if status else None
-        return max(self.announced, found.last if found else 0)
+        return max(self.announced, self.found.last if self.found else 0)
 
 
 @dataclass
@@ -130,13 +131,11 @@ class Federation:
     def ended(self) -> list[RecordedRound]:
         """The rounds that are over, in order; who was accepted is deduced where need be."""
         last = max((n for n, one in self.rounds.items() if one.opened), default=0)
-        rounds = []
-        for number, one in sorted(self.rounds.items()):
-            if one.accepted is not None:
-                rounds.append(one)
-            elif number < last and one.updates:
-                rounds.append(one.with_all_updates())
-        return rounds
+        return [
+            one if one.accepted is not None else one.with_all_updates()
+            for number, one in sorted(self.rounds.items())
+            if one.accepted is not None or (number < last and one.updates)
+        ]
 
 
 def read_federation(bag: Bag, run_id: str = '', namespace: str = '') -> Federation:
@@ -149,8 +148,13 @@ def read_federation(bag: Bag, run_id: str = '', namespace: str = '') -> Federati
     check_own_types(bag, [name for name in topics if name in bag.topics])
     unreadable: dict[str, int] = {}
     messages: dict[str, list[tuple[int, WireMessage]]] = {}
-    for stamp, message in _read(bag, topics, unreadable):
-        messages.setdefault(getattr(message, 'run_id', ''), []).append((stamp, message))
+    for raw in bag.messages([name for name in topics if name in bag.topics]):
+        try:
+            message = decode(topics[raw.topic], raw.raw)
+        except MessageError:
+            unreadable[raw.topic] = unreadable.get(raw.topic, 0) + 1
+            continue
+        messages.setdefault(getattr(message, 'run_id', ''), []).append((raw.stamp, message))
     runs = {
         run: [m for _, m in found if isinstance(m, RunInfo)] for run, found in messages.items()
     }
@@ -158,9 +162,8 @@ def read_federation(bag: Bag, run_id: str = '', namespace: str = '') -> Federati
     if not known:
         raise DataError(f'{bag.path} holds no run_info: was it recorded with --fleet?')
     if run_id and run_id not in known:
-        raise ConfigError(
-            f'{bag.path} holds no run {run_id!r}: --run-id can be {", ".join(known)}'
-        )
+        choice = ', '.join(known)
+        raise ConfigError(f'{bag.path} holds no run {run_id!r}: --run-id can be {choice}')
     if not run_id and len(known) > 1:
         raise ConfigError(f'{bag.path} holds several runs: choose --run-id {", ".join(known)}')
     run_id = run_id or known[0]
@@ -185,16 +188,6 @@ def _namespace(bag: Bag, wanted: str) -> str:
             f'{bag.path} holds several fleets: choose --fleet-namespace {", ".join(found)}'
         )
     return wanted or found[0]
-
-
-def _read(
-    bag: Bag, topics: Mapping[str, type[WireMessage]], unreadable: dict[str, int]
-) -> Iterator[tuple[int, WireMessage]]:
-    for message in bag.messages([name for name in topics if name in bag.topics]):
-        try:
-            yield message.stamp, decode(topics[message.topic], message.raw)
-        except MessageError:
-            unreadable[message.topic] = unreadable.get(message.topic, 0) + 1
 
 
 def _take(federation: Federation, message: WireMessage, stamp: int) -> None:

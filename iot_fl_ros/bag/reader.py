@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 
 import zstandard
 from rosbags.rosbag2 import Reader
@@ -18,7 +17,6 @@ from iot_fl_ros.bag.definitions import OWN, UNKNOWN, definition_of, hash_of
 from iot_fl_ros.bag.salvage import RawMessage
 from iot_fl_ros.core.errors import DataError
 
-_SUFFIXES = ('.mcap', '.db3')
 _PACKED = '.zstd'
 
 
@@ -45,7 +43,7 @@ class Bag:
         self.topics: dict[str, BagTopic] = {}
         self.salvaged = salvage
         self._stack = ExitStack()
-        self._readers: list[Reader] = []
+        self._reader: Reader | None = None
         self._files: list[Path] = []
         if not path.exists():
             raise DataError(f'{path} does not exist: name a bag (a folder, a .mcap or .db3 file)')
@@ -59,17 +57,12 @@ class Bag:
     def __enter__(self) -> Bag:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the files."""
-        self._readers.clear()
+        self._reader = None
         self._stack.close()
 
     @property
@@ -82,38 +75,30 @@ class Bag:
 
         DataError if the bag turns out to be damaged.
         """
-        for reader in self._readers:
-            chosen = [c for c in reader.connections if not topics or c.topic in topics]
-            if not chosen:
-                continue
+        connections = self._reader.connections if self._reader else ()
+        chosen = [one for one in connections if not topics or one.topic in topics]
+        if self._reader and chosen:
             try:
-                for connection, stamp, raw in reader.messages(chosen):
+                for connection, stamp, raw in self._reader.messages(chosen):
                     yield RawMessage(connection.topic, connection.msgtype, stamp, bytes(raw))
-            except (DataError, GeneratorExit):
-                raise
             except Exception as error:  # whatever the reader makes of a damaged file
-                raise DataError(
-                    f'{self.path} is damaged ({error}): --salvage uses what can be read'
-                ) from error
+                text = f'{self.path} is damaged ({error}): --salvage uses what can be read'
+                raise DataError(text) from error
         for path in self._files:
-            for message in salvage.messages(path):
-                if not topics or message.topic in topics:
-                    yield message
+            yield from (m for m in salvage.messages(path) if not topics or m.topic in topics)
 
     def _open_whole(self) -> bool:
         """Open a bag that is as it should be; return whether it is."""
         if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
             return False
-        source = self.path
-        if source.suffix == _PACKED:
-            source = self._unpacked(source)
+        source = self._unpacked(self.path) if self.path.suffix == _PACKED else self.path
         try:
             reader = Reader(source)
             reader.open()
         except Exception:  # not whole, or no bag at all: the other way says which
             return False
         self._stack.callback(reader.close)
-        self._readers.append(reader)
+        self._reader = reader
         for connection in reader.connections:
             definition = str(connection.msgdef.data)
             self._note_topic(connection.topic, connection.msgtype, definition, connection.msgcount)
@@ -122,7 +107,8 @@ class Bag:
     def _open_files(self) -> None:
         """Take the files one by one, whatever state they are in."""
         if self.path.is_dir():
-            files = [p for p in self.path.iterdir() if _suffix_of(p) in _SUFFIXES]
+            names = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
+            files = [path for path in self.path.iterdir() if path.name.endswith(names)]
             if not files:
                 raise DataError(f'{self.path} holds no bag: no .mcap and no .db3 file')
         else:
@@ -132,8 +118,8 @@ class Bag:
             self._files.append(found.path)
             if not found.whole or found.bad_chunks or found.lost:
                 self.notes.append(found.describe())
-            for name, (kind, definition, count) in found.topics.items():
-                self._note_topic(name, kind, definition, count)
+            for name, (kind, definition) in found.topics.items():
+                self._note_topic(name, kind, definition, found.counts[name])
         if (self.path / 'metadata.yaml').is_file() and not (self.notes or self.salvaged):
             self.notes.append(f'{self.path.name}: metadata.yaml does not fit the files beside it')
         self.salvaged = True
@@ -173,10 +159,6 @@ def check_own_types(bag: Bag, topics: Collection[str]) -> None:
                 f'{name} has {topic.ros_type} as another release of {OWN} defines it: use the '
                 'release that recorded the bag'
             )
-
-
-def _suffix_of(path: Path) -> str:
-    return Path(path.stem).suffix if path.suffix == _PACKED else path.suffix
 
 
 def _in_order(path: Path) -> tuple[int, str]:

@@ -9,35 +9,35 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from rclpy.qos import QoSProfile
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.core.errors import IotFlError
 
 # What a message costs besides its bytes, so that many small ones fill the queue too.
 _OVERHEAD = 256
+_BEST_EFFORT_DEPTH = 1_000
 
 
-class _Message(NamedTuple):
-    topic: str
-    stamp: int
-    raw: bytes
+def subscription_for(offered: Sequence[QoSProfile]) -> QoSProfile:
+    """Return the strongest profile that matches all publishers of a topic.
 
-
-class _Topic(NamedTuple):
-    topic: str
-    ros_type: str
-    qos: tuple[QoSProfile, ...]
-
-
-class _Flush(NamedTuple):
-    pass
-
-
-_FLUSH = _Flush()
+    A subscription that asks for more than one of them offers would get nothing from that one.
+    """
+    reliable = bool(offered) and all(p.reliability is ReliabilityPolicy.RELIABLE for p in offered)
+    latched = bool(offered) and all(
+        p.durability is DurabilityPolicy.TRANSIENT_LOCAL for p in offered
+    )
+    return QoSProfile(
+        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if latched else DurabilityPolicy.VOLATILE,
+        # What came reliably must not be pushed out of our own queue.
+        history=HistoryPolicy.KEEP_ALL if reliable else HistoryPolicy.KEEP_LAST,
+        depth=_BEST_EFFORT_DEPTH,
+    )
 
 
 class RecordingThread:
@@ -56,7 +56,8 @@ class RecordingThread:
         self._writer = writer
         self._max_bytes = max_bytes
         self._flush_period = flush_period
-        self._queue: queue.SimpleQueue[_Message | _Topic | _Flush | None] = queue.SimpleQueue()
+        # What the thread has to do, and the size of its message; none: it ends.
+        self._queue: queue.SimpleQueue[tuple[Callable[[], None], int] | None] = queue.SimpleQueue()
         self._waiting = 0
         self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._run, name='bag writer', daemon=True)
@@ -69,7 +70,7 @@ class RecordingThread:
 
     def add_topic(self, topic: str, ros_type: str, qos: Sequence[QoSProfile]) -> None:
         """Declare a topic before its first message."""
-        self._queue.put(_Topic(topic, ros_type, tuple(qos)))
+        self._queue.put((partial(self._writer.add_topic, topic, ros_type, tuple(qos)), 0))
 
     def put(self, topic: str, stamp: int, raw: bytes) -> bool:
         """Take a message; return whether it will be written."""
@@ -82,11 +83,12 @@ class RecordingThread:
                 return False
             self._waiting += size
             self.most_waiting = max(self.most_waiting, self._waiting)
-        self._queue.put(_Message(topic, stamp, raw))
+        self._queue.put((partial(self._writer.write, topic, stamp, raw), size))
         return True
 
     def close(self) -> None:
         """Write what waits and finish the bag."""
+        self._queue.put((self._writer.close, 0))
         self._queue.put(None)
         self._thread.join()
 
@@ -96,32 +98,20 @@ class RecordingThread:
             try:
                 item = self._queue.get(timeout=max(0.0, due - time.monotonic()))
             except queue.Empty:
-                item = _FLUSH
-            if time.monotonic() >= due:
-                self._do(_FLUSH)
-                due = time.monotonic() + self._flush_period
-            self._do(item)
+                item = self._writer.flush, 0
             if item is None:
                 return
+            if time.monotonic() >= due:
+                self._do(self._writer.flush, 0)
+                due = time.monotonic() + self._flush_period
+            self._do(*item)
 
-    def _do(self, item: _Message | _Topic | _Flush | None) -> None:
-        """Do one thing unless writing has failed before; none = finish the bag."""
+    def _do(self, work: Callable[[], None], size: int) -> None:
+        """Do one thing unless writing has failed before."""
         try:
             if not self.error:
-                self._write(item)
+                work()
         except (IotFlError, OSError) as error:
             self.error = f'{self._writer.path}: {error}'
-        if isinstance(item, _Message):
-            with self._lock:
-                self._waiting -= len(item.raw) + _OVERHEAD
-
-    def _write(self, item: _Message | _Topic | _Flush | None) -> None:
-        match item:
-            case _Message(topic, stamp, raw):
-                self._writer.write(topic, stamp, raw)
-            case _Topic(topic, ros_type, qos):
-                self._writer.add_topic(topic, ros_type, qos)
-            case _Flush():
-                self._writer.flush()
-            case None:
-                self._writer.close()
+        with self._lock:
+            self._waiting -= size

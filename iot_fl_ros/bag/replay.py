@@ -1,7 +1,9 @@
 """A recorded federation played back through the aggregator's machine and worker.
 
 What depended on the moment (whom a round asked, who was accepted) is taken from the recorded plans
-and reports; what was computed is computed again by the method's own code.
+and reports; what was computed is computed again by the method's own code. To aggregate needs no
+data. Without any, the aggregator's model adopts what came out (methods that average weights need
+that), but neither learns from the open set nor is measured.
 """
 
 from __future__ import annotations
@@ -12,10 +14,10 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from typing_extensions import assert_never
 
 from iot_fl_ros.bag.federation import Federation, RecordedRound
-from iot_fl_ros.bag.replay_worker import ReplayWorker
 from iot_fl_ros.core.effects import (
     CancelTimer,
     Effect,
@@ -30,7 +32,7 @@ from iot_fl_ros.core.effects import (
     Subscribe,
     Warn,
 )
-from iot_fl_ros.core.errors import DataError, IotFlError
+from iot_fl_ros.core.errors import ConfigError, DataError, IotFlError
 from iot_fl_ros.core.events import (
     CheckpointSaved,
     Event,
@@ -39,17 +41,78 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
-from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RobotState, RobotStatus, RunInfo
 from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.federation.aggregator import AggregatorMachine
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL
-from iot_fl_ros.federation.settings import RunSettings
+from iot_fl_ros.federation.settings import AggregatorSettings, RunSettings
+from iot_fl_ros.federation.workers import AggregatorWorker
+from iot_fl_ros.methods.method import Participant, StarMethod
+from iot_fl_ros.methods.registry import METHODS, method_of
+from iot_fl_ros.models.registry import MODELS
+from iot_fl_ros.training.preparation import new_trainer
+from iot_fl_ros.training.settings import ModelSettings
 
 _DEADLINE = 'deadline'
 # What the machine warns of until all participants are there again.
 _WAITING = 'eligible'
+
+
+class ReplayWorker(AggregatorWorker):
+    """Does the jobs of the aggregator of a recorded run.
+
+    info: of the run, perhaps with another method. settings: where the data is, None = nowhere.
+    trusted: methods and models by dotted path that the bag may name.
+    """
+
+    def __init__(
+        self, info: RunInfo, settings: AggregatorSettings | None, trusted: Sequence[str] = ()
+    ) -> None:
+        if info.method == 'single':
+            raise ConfigError(
+                "the run's method 'single' is called 'alone' today, and its bags cannot be played "
+                'back any more: use the release that recorded this one'
+            )
+        METHODS.check_remote(info.method, trusted)
+        MODELS.check_remote(info.model, trusted)
+        method = method_of(info)
+        if settings is None:
+            self._without_data(info, method)
+            return
+        run = dataclasses.replace(settings.run, seed=info.seed, rounds=info.rounds)
+        settings = dataclasses.replace(settings, run=run, model=ModelSettings(info.model))
+        super().__init__(settings, info.method, method.settings, None)
+        found = self.info
+        if found.open_set_size and found.open_set_digest != info.open_set_digest:
+            raise DataError(
+                f'open set {settings.data.open!r} is not that of the run: --params must name the '
+                'same data, sizes and data.seed'
+            )
+        if (found.class_names, found.input_shape) != (info.class_names, info.input_shape):
+            raise DataError(f'test set {settings.data.test!r} is not that of the run')
+        self.info, self._method = info, method
+
+    @property
+    def method(self) -> StarMethod:
+        """The method that aggregates."""
+        return self._method
+
+    def _without_data(self, info: RunInfo, method: StarMethod) -> None:
+        if hasattr(method.settings, 'aggregator_epochs'):  # on the open set
+            method.settings = dataclasses.replace(method.settings, aggregator_epochs=0)
+        classes, shape = len(info.class_names), tuple(info.input_shape)
+        trainer = new_trainer(info.model, shape, classes, run_seed=info.seed, device='cpu')
+        # As large as that of the run, and takes no memory.
+        blank = np.broadcast_to(np.zeros((), np.float32), (info.open_set_size, *shape))
+        open_set = Samples(blank, None) if info.open_set_size else None
+        self._store = None
+        self._test = None
+        self.participant = Participant(AGGREGATOR, trainer, open_set)
+        self._method = method
+        self.info = info
 
 
 @dataclass(frozen=True)
@@ -159,8 +222,7 @@ class Replay:
         if update is None or status is None:
             return
         self._hear(status)
-        found = update.sets.get(status.update_digest)
-        for chunk in found.chunks.values() if found else ():
+        for chunk in update.found.chunks.values() if update.found else ():
             if not self._open:
                 return
             if not self._exact:  # with updates left out, earlier rounds may have had no result

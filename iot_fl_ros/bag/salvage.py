@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,16 +38,21 @@ class RawMessage(NamedTuple):
 class Salvaged:
     """Contents of a file as far as one pass could tell.
 
-    topics: name -> (type, definition, messages); bad_chunks: their check sum is wrong; lost:
-    chunks that could not be read at all; whole: it has a proper end.
+    topics: name -> (type, definition); counts: messages by topic; bad_chunks: their check sum is
+    wrong; lost: chunks that could not be read at all; whole: it has a proper end.
     """
 
     path: Path
-    topics: dict[str, tuple[str, str, int]] = field(default_factory=dict)
-    count: int = 0
+    topics: dict[str, tuple[str, str]] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     bad_chunks: int = 0
     lost: int = 0
     whole: bool = False
+
+    @property
+    def count(self) -> int:
+        """Messages of all topics."""
+        return self.counts.total()
 
     def describe(self) -> str:
         """Return one line for people."""
@@ -62,27 +68,23 @@ class Salvaged:
 
 def survey(path: Path) -> Salvaged:
     """Return what can be read of a file; DataError if it is no bag file or nothing is left."""
-    start = path.open('rb').read(len(_SQLITE_MAGIC))
     found = Salvaged(path)
-    if start.startswith(_MAGIC):
-        for _ in _mcap_messages(path, found):
-            pass
-    elif start == _SQLITE_MAGIC:
-        for _ in _sqlite_messages(path, found):
-            pass
-    else:
-        raise DataError(f'{path} is no bag file: it is neither MCAP nor sqlite3')
+    for _ in messages(path, found):
+        pass
     if not found.count:
         raise DataError(f'{path} is damaged and holds no message that can be read')
     return found
 
 
-def messages(path: Path) -> Iterator[RawMessage]:
-    """Yield what can be read, in the order of writing."""
-    found = Salvaged(path)
-    if path.open('rb').read(len(_MAGIC)) == _MAGIC:
+def messages(path: Path, found: Salvaged | None = None) -> Iterator[RawMessage]:
+    """Return what can be read, in the order of writing; note it in `found`."""
+    found = found or Salvaged(path)
+    start = path.open('rb').read(len(_SQLITE_MAGIC))
+    if start.startswith(_MAGIC):
         return _mcap_messages(path, found)
-    return _sqlite_messages(path, found)
+    if start == _SQLITE_MAGIC:
+        return _sqlite_messages(path, found)
+    raise DataError(f'{path} is no bag file: it is neither MCAP nor sqlite3')
 
 
 def _mcap_messages(path: Path, found: Salvaged) -> Iterator[RawMessage]:
@@ -95,12 +97,10 @@ def _mcap_messages(path: Path, found: Salvaged) -> Iterator[RawMessage]:
             schema = schemas[record.schema_id]
             channels[record.id] = record.topic, schema.name
             definition = schema.data.decode(errors='replace')
-            found.topics.setdefault(record.topic, (schema.name, definition, 0))
+            found.topics.setdefault(record.topic, (schema.name, definition))
         elif isinstance(record, Message) and record.channel_id in channels:
             topic, ros_type = channels[record.channel_id]
-            kind, definition, count = found.topics[topic]
-            found.topics[topic] = kind, definition, count + 1
-            found.count += 1
+            found.counts[topic] += 1
             yield RawMessage(topic, ros_type, record.log_time, record.data)
 
 
@@ -108,19 +108,12 @@ def _records(path: Path, found: Salvaged) -> Iterator[McapRecord]:
     """Yield records, those inside chunks too, until the file ends or makes no sense."""
     with path.open('rb') as file:
         reader = StreamReader(file, emit_chunks=True, record_size_limit=_MAX_RECORD)
-        records = reader.records
-        while True:
-            try:
-                record = next(records)
-            except StopIteration:
-                found.whole = True
-                return
-            except Exception:  # whatever the parser makes of a file's torn end
-                return
-            if isinstance(record, Chunk):
-                yield from _of_chunk(record, found)
-            else:
-                yield record
+        try:
+            for record in reader.records:
+                yield from _of_chunk(record, found) if isinstance(record, Chunk) else (record,)
+            found.whole = True
+        except Exception:  # whatever the parser makes of a file's torn end
+            return
 
 
 def _of_chunk(chunk: Chunk, found: Salvaged) -> list[McapRecord]:
@@ -151,14 +144,12 @@ def _sqlite_messages(path: Path, found: Salvaged) -> Iterator[RawMessage]:
                 db.execute('SELECT id, name, type FROM topics')
             }  # fmt: skip
             for name, kind in topics.values():
-                found.topics[name] = kind, definitions.get(kind, ''), 0
+                found.topics[name] = kind, definitions.get(kind, '')
             for number, stamp, raw in db.execute(
                 'SELECT topic_id, timestamp, data FROM messages ORDER BY id'
             ):
                 name, kind = topics[number]
-                kind, definition, count = found.topics[name]
-                found.topics[name] = kind, definition, count + 1
-                found.count += 1
+                found.counts[name] += 1
                 yield RawMessage(name, kind, stamp, raw)
             found.whole = True
     except (sqlite3.Error, KeyError):

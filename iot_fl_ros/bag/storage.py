@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from mcap.writer import CompressionType
 from mcap.writer import Writer as McapWriter
@@ -16,11 +16,6 @@ from iot_fl_ros.bag.definitions import ros_distro
 
 LIBRARY = 'iot_fl_ros'
 COMPRESSIONS = ('none', 'zstd', 'lz4')
-_COMPRESSION_TYPES = {
-    'none': CompressionType.NONE,
-    'zstd': CompressionType.ZSTD,
-    'lz4': CompressionType.LZ4,
-}
 _CHUNK_BYTES = 1 << 20
 # Of metadata.yaml, and of the table `schema` of sqlite3 bags: those of ROS 2 Jazzy and Kilted.
 METADATA_VERSION = 9
@@ -41,62 +36,45 @@ CREATE INDEX timestamp_idx ON messages (timestamp ASC);
 """
 
 
-class StorageFile(Protocol):
-    """One file of a bag."""
-
-    size: int
-
-    def add_type(self, ros_type: str, definition: str, type_hash: str) -> None:
-        """Store a definition, before topics of that type."""
-
-    def add_topic(self, topic: str, ros_type: str, qos: str, type_hash: str) -> int:
-        """Store a topic; return its number in this file."""
-
-    def write(self, topic: int, stamp: int, raw: bytes) -> None:
-        """Store a message; stamp: when it was received, ns."""
-
-    def flush(self) -> None:
-        """Hand over to the system what was written: the end of the process cannot lose it."""
-
-    def close(self, metadata: str) -> None:
-        """Finish the file."""
-
-
 class McapFile:
-    """A file that is readable up to its last flushed chunk, whatever happens to the process."""
+    """A file that is readable up to its last flushed chunk, whatever happens to the process.
 
-    def __init__(self, path: Path, compression: str) -> None:
+    size: B written; topics: numbers of those that it holds.
+    """
+
+    def __init__(self, path: Path, compression: str = 'none') -> None:
         self._file = path.open('xb')
         self._writer = McapWriter(
-            self._file, chunk_size=_CHUNK_BYTES, compression=_COMPRESSION_TYPES[compression]
+            self._file, chunk_size=_CHUNK_BYTES, compression=CompressionType[compression.upper()]
         )
         self._writer.start('ros2', LIBRARY)
         self._schemas: dict[str, int] = {}
         self._pending = 0  # B of the chunk in the making
         self.size = 0
+        self.topics: dict[str, int] = {}
 
-    def add_type(self, ros_type: str, definition: str, type_hash: str) -> None:
-        """Store a definition."""
-        self._schemas[ros_type] = self._writer.register_schema(
-            ros_type, 'ros2msg', definition.encode()
-        )
-
-    def add_topic(self, topic: str, ros_type: str, qos: str, type_hash: str) -> int:
-        """Store a topic."""
+    def add_topic(
+        self, topic: str, ros_type: str, qos: str, definition: str, type_hash: str
+    ) -> None:
+        """Store a topic, and the definition of its type."""
+        if ros_type not in self._schemas:
+            self._schemas[ros_type] = self._writer.register_schema(
+                ros_type, 'ros2msg', definition.encode()
+            )
         metadata = {'offered_qos_profiles': qos, 'topic_type_hash': type_hash}
         schema = self._schemas[ros_type]
-        return int(self._writer.register_channel(topic, 'cdr', schema, metadata))
+        self.topics[topic] = self._writer.register_channel(topic, 'cdr', schema, metadata)
 
-    def write(self, topic: int, stamp: int, raw: bytes) -> None:
-        """Store a message."""
+    def write(self, topic: str, stamp: int, raw: bytes) -> None:
+        """Store a message of a topic that was added; stamp: when it was received, ns."""
         before = self._file.tell()
-        self._writer.add_message(topic, stamp, raw, stamp)
+        self._writer.add_message(self.topics[topic], stamp, raw, stamp)
         written = self._file.tell()
         self._pending = self._pending + len(raw) if written == before else 0
         self.size = written + self._pending
 
     def flush(self) -> None:
-        """Finish the chunk and hand it over."""
+        """Finish the chunk and hand it to the system: the end of the process cannot lose it."""
         self._writer.flush()
         self._pending = 0
         self.size = self._file.tell()
@@ -110,37 +88,33 @@ class McapFile:
 
 
 class SqliteFile:
-    """A sqlite3 file; what is flushed is committed."""
+    """A sqlite3 file with the same methods; what is flushed is committed."""
 
-    def __init__(self, path: Path, compression: str) -> None:
+    def __init__(self, path: Path, compression: str = 'none') -> None:
         # Written by one thread at a time, which need not be the one that opened it.
         self._db = sqlite3.connect(path, check_same_thread=False)
         self._db.executescript(_SQLITE_TABLES)
         self._db.execute('INSERT INTO schema VALUES (?, ?)', (_SQLITE_VERSION, ros_distro()))
-        self._topics = 0
+        self._types: set[str] = set()
         self.size = 0
+        self.topics: dict[str, int] = {}
 
-    def add_type(self, ros_type: str, definition: str, type_hash: str) -> None:
-        """Store a definition."""
-        self._db.execute(
-            'INSERT INTO message_definitions (topic_type, encoding, encoded_message_definition, '
-            'type_description_hash) VALUES (?, ?, ?, ?)',
-            (ros_type, 'ros2msg', definition, type_hash),
-        )
-
-    def add_topic(self, topic: str, ros_type: str, qos: str, type_hash: str) -> int:
-        """Store a topic."""
-        self._topics += 1
-        row = (self._topics, topic, ros_type, 'cdr', qos, type_hash)
+    def add_topic(
+        self, topic: str, ros_type: str, qos: str, definition: str, type_hash: str
+    ) -> None:
+        """Store a topic, and the definition of its type."""
+        if ros_type not in self._types:
+            self._types.add(ros_type)
+            row: tuple[Any, ...] = (len(self._types), ros_type, 'ros2msg', definition, type_hash)
+            self._db.execute('INSERT INTO message_definitions VALUES (?, ?, ?, ?, ?)', row)
+        self.topics[topic] = len(self.topics) + 1
+        row = (self.topics[topic], topic, ros_type, 'cdr', qos, type_hash)
         self._db.execute('INSERT INTO topics VALUES (?, ?, ?, ?, ?, ?)', row)
-        return self._topics
 
-    def write(self, topic: int, stamp: int, raw: bytes) -> None:
+    def write(self, topic: str, stamp: int, raw: bytes) -> None:
         """Store a message."""
-        self._db.execute(
-            'INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)',
-            (topic, stamp, raw),
-        )
+        row = (self.topics[topic], stamp, raw)
+        self._db.execute('INSERT INTO messages (topic_id, timestamp, data) VALUES (?, ?, ?)', row)
         self.size += len(raw)
 
     def flush(self) -> None:
@@ -149,9 +123,7 @@ class SqliteFile:
 
     def close(self, metadata: str) -> None:
         """Write the metadata."""
-        self._db.execute(
-            'INSERT INTO metadata (metadata_version, metadata) VALUES (?, ?)',
-            (METADATA_VERSION, metadata),
-        )
+        row = (METADATA_VERSION, metadata)
+        self._db.execute('INSERT INTO metadata (metadata_version, metadata) VALUES (?, ?)', row)
         self._db.commit()
         self._db.close()

@@ -16,8 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.bag.federation import Federation, RecordedRound
-from iot_fl_ros.bag.replay import Outcome, Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Outcome, Replay, ReplayWorker
 from iot_fl_ros.core.errors import ConfigError, MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.methods.dsfl import DsFl
@@ -93,12 +92,16 @@ def compare(
         kept = [robot_id for robot_id in accepted if _stays(one, robot_id, change)]
         left_out = tuple(sorted(set(accepted) - set(kept)))
         old, new = before.play(one, accepted), after.play(one, kept)
-        difference = _difference(then, now, old, new, left_out)
+        classes, distance = _compared(then, now, old, new)
+        same = bool(old.tensors) == bool(new.tensors) and old.digest == new.digest
+        gone = [] if new.tensors else ['no update is left: no result']
+        note = '; '.join([*gone, *new.refused])
         lacking = sorted(set(accepted) - set(old.accepted))
         if lacking:
-            text = f'not in the bag: {", ".join(lacking)}'
-            difference = dataclasses.replace(difference, note=f'{text}; {difference.note}')
-        yield difference
+            note = f'not in the bag: {", ".join(lacking)}; {note}'
+        yield Difference(
+            one.number, left_out, same, classes, distance, new.accuracy, old.accuracy, note
+        )
 
 
 def _stays(one: RecordedRound, robot_id: str, change: Change) -> bool:
@@ -110,34 +113,12 @@ def _stays(one: RecordedRound, robot_id: str, change: Change) -> bool:
     return (update.arrived - one.opened) * _NANO <= change.deadline
 
 
-def _difference(
-    then: ReplayWorker,
-    now: ReplayWorker,
-    before: Outcome,
-    after: Outcome,
-    left_out: tuple[str, ...],
-) -> Difference:
-    classes, distance = math.nan, math.nan
-    if before.tensors and after.tensors:
-        classes, distance = _compared(then, now, before, after)
-    same = bool(before.tensors) == bool(after.tensors) and before.digest == after.digest
-    notes = [*([] if after.tensors else ['no update is left: no result']), *after.refused]
-    return Difference(
-        before.round,
-        left_out,
-        same,
-        classes,
-        distance,
-        after.accuracy,
-        before.accuracy,
-        '; '.join(notes),
-    )
-
-
 def _compared(
     then: ReplayWorker, now: ReplayWorker, before: Outcome, after: Outcome
 ) -> tuple[float, float]:
-    """Return (share of labels with another likeliest class, distance)."""
+    """Return (share of labels with another likeliest class, distance), NaN if not known."""
+    if not (before.tensors and after.tensors):
+        return math.nan, math.nan
     old_labels, new_labels = _labels(then, before), _labels(now, after)
     if old_labels is not None and new_labels is not None:
         (old, old_mask), (new, new_mask) = old_labels, new_labels

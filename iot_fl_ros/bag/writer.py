@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import MappingProxyType
 from typing import Any
 
 import yaml
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 
 from iot_fl_ros.bag.definitions import definition_of, ros_distro
-from iot_fl_ros.bag.qos import qos_text, qos_tree
-from iot_fl_ros.bag.storage import (
-    COMPRESSIONS,
-    METADATA_VERSION,
-    McapFile,
-    SqliteFile,
-    StorageFile,
-)
+from iot_fl_ros.bag.storage import COMPRESSIONS, METADATA_VERSION, McapFile, SqliteFile
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.store import write_durably
 
@@ -28,6 +22,8 @@ STORAGES: Mapping[str, tuple[type[McapFile] | type[SqliteFile], str]] = {
     'sqlite3': (SqliteFile, 'db3'),
 }
 _NANO = 1_000_000_000
+# rclpy reports no limit as the largest duration; files of rosbag2 have it so.
+_NO_LIMIT = {'sec': 9223372036, 'nsec': 854775807}
 
 
 @dataclass(frozen=True)
@@ -43,9 +39,8 @@ class BagSettings:
         if self.storage not in STORAGES:
             raise ConfigError(f'storage is {self.storage!r}: choose {" or ".join(STORAGES)}')
         if self.compression not in COMPRESSIONS:
-            raise ConfigError(
-                f'compression is {self.compression!r}: choose {", ".join(COMPRESSIONS)}'
-            )
+            choice = ', '.join(COMPRESSIONS)
+            raise ConfigError(f'compression is {self.compression!r}: choose {choice}')
         if self.storage == 'sqlite3' and self.compression != 'none':
             raise ConfigError('sqlite3 bags are not compressed: use mcap, or compression none')
         if self.max_bytes < 0 or self.max_seconds < 0:
@@ -54,13 +49,11 @@ class BagSettings:
 
 @dataclass
 class _Topic:
-    name: str
     ros_type: str
     qos: tuple[QoSProfile, ...]
     definition: str
     type_hash: str
     count: int = 0
-    number: int | None = None  # in the file that is open
 
 
 @dataclass
@@ -91,20 +84,17 @@ class BagWriter:
     """
 
     def __init__(
-        self,
-        path: Path,
-        settings: BagSettings | None = None,
+        self, path: Path, settings: BagSettings | None = None,
         custom: Mapping[str, str] = MappingProxyType({}),
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.path = path
         self.files: list[str] = []
         self._settings = settings or BagSettings()
         self._custom = dict(custom)
         self._topics: dict[str, _Topic] = {}
-        self._types: set[str] = set()
         self._spans: list[_Span] = []
         self._whole = _Span()
-        self._file: StorageFile | None = None
+        self._file: McapFile | SqliteFile | None = None
         try:
             path.mkdir(parents=True)
         except FileExistsError as error:
@@ -115,12 +105,7 @@ class BagWriter:
     def __enter__(self) -> BagWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     @property
@@ -137,21 +122,16 @@ class BagWriter:
         if known is not None and known.ros_type != ros_type:
             raise DataError(f'{topic} has two types, {known.ros_type} and {ros_type}')
         if known is None:
-            definition, type_hash = definition_of(ros_type)
-            self._topics[topic] = _Topic(topic, ros_type, tuple(qos), definition, type_hash)
-
-    def has_topic(self, topic: str) -> bool:
-        """Return whether a topic has been declared."""
-        return topic in self._topics
+            self._topics[topic] = _Topic(ros_type, tuple(qos), *definition_of(ros_type))
 
     def write(self, topic: str, stamp: int, raw: bytes) -> None:
         """Write a serialized message; stamp: time of receiving, ns."""
         file = self._open_for(stamp)
         declared = self._topics[topic]
-        if declared.number is None:
-            self._introduce(file, declared)
-        assert declared.number is not None
-        file.write(declared.number, stamp, raw)
+        if topic not in file.topics:
+            text = yaml.safe_dump(qos_tree(declared.qos), sort_keys=False) if declared.qos else ''
+            file.add_topic(topic, declared.ros_type, text, declared.definition, declared.type_hash)
+        file.write(topic, stamp, raw)
         declared.count += 1
         self._spans[-1].add(stamp)
         self._whole.add(stamp)
@@ -166,11 +146,10 @@ class BagWriter:
         if self._file is None and not self._spans:
             self._new_file()  # an empty bag is a bag too
         self._close_file()
-        write_durably(
-            self.path / 'metadata.yaml', _dump({'rosbag2_bagfile_information': self._metadata()})
-        )
+        content = _dump({'rosbag2_bagfile_information': self._metadata()})
+        write_durably(self.path / 'metadata.yaml', content)
 
-    def _open_for(self, stamp: int) -> StorageFile:
+    def _open_for(self, stamp: int) -> McapFile | SqliteFile:
         settings = self._settings
         if self._file is not None:
             span = self._spans[-1]
@@ -189,17 +168,6 @@ class BagWriter:
         self._file = cls(self.path / name, self._settings.compression)
         self.files.append(name)
         self._spans.append(_Span())
-        self._types.clear()
-        for topic in self._topics.values():
-            topic.number = None
-
-    def _introduce(self, file: StorageFile, topic: _Topic) -> None:
-        if topic.ros_type not in self._types:
-            file.add_type(topic.ros_type, topic.definition, topic.type_hash)
-            self._types.add(topic.ros_type)
-        topic.number = file.add_topic(
-            topic.name, topic.ros_type, qos_text(topic.qos), topic.type_hash
-        )
 
     def _close_file(self) -> None:
         if self._file is not None:
@@ -214,7 +182,7 @@ class BagWriter:
             'topics_with_message_count': [
                 {
                     'topic_metadata': {
-                        'name': topic.name,
+                        'name': name,
                         'type': topic.ros_type,
                         'serialization_format': 'cdr',
                         'offered_qos_profiles': qos_tree(topic.qos),
@@ -222,7 +190,7 @@ class BagWriter:
                     },
                     'message_count': topic.count,
                 }
-                for topic in self._topics.values()
+                for name, topic in self._topics.items()
             ],
             'compression_format': '',
             'compression_mode': '',
@@ -245,3 +213,26 @@ class _NoAliases(yaml.SafeDumper):
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+def qos_tree(profiles: Sequence[QoSProfile]) -> list[dict[str, Any]]:
+    """Return offered profiles as the mappings of a metadata.yaml."""
+    return [
+        {
+            'history': profile.history.name.lower(),
+            'depth': profile.depth,
+            'reliability': profile.reliability.name.lower(),
+            'durability': profile.durability.name.lower(),
+            'deadline': _duration(profile.deadline),
+            'lifespan': _duration(profile.lifespan),
+            'liveliness': profile.liveliness.name.lower(),
+            'liveliness_lease_duration': _duration(profile.liveliness_lease_duration),
+            'avoid_ros_namespace_conventions': profile.avoid_ros_namespace_conventions,
+        }
+        for profile in profiles
+    ]
+
+
+def _duration(duration: Duration) -> dict[str, int]:
+    seconds, nanoseconds = divmod(duration.nanoseconds, _NANO)
+    return {'sec': seconds, 'nsec': nanoseconds} if duration.nanoseconds else dict(_NO_LIMIT)

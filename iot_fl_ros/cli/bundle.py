@@ -18,26 +18,26 @@ from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.split.codec import FILLS
 
+# Those of split/pretrained.py, which imports torch; a test compares.
+_MODELS = ('efficientnet_lite0', 'yolov3_tiny')
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('model', help='efficientnet_lite0 or yolov3_tiny')
-    parser.add_argument('--name', help='name of the bundle (that of the model)')
-    parser.add_argument('--split-point', default='', help='layer to cut behind (the usual one)')
-    parser.add_argument('--source', default='vtest', help=SOURCES)
-    parser.add_argument('--pictures', type=int, default=64, help='pictures to take of the source')
-    parser.add_argument('--stride', type=int, default=1, help='take every n-th picture')
-    parser.add_argument('--skip', type=int, default=0, help='pictures to leave out at first')
-    parser.add_argument(
-        '--fill', choices=FILLS, default='mean', help='what stands for lost features'
-    )
-    parser.add_argument('--bits', type=int, default=8, help='bits of a feature')
-    parser.add_argument('--epochs', type=int, default=0, help='epochs of tuning; 0 = none')
-    parser.add_argument('--learning-rate', type=float, default=5e-4, help='of tuning')
-    parser.add_argument(
-        '--highest-loss', type=float, default=0.7, help='tune for losses from 0 to this share'
-    )
-    parser.add_argument('--seed', type=int, default=0, help='seed of tuning and interleaving')
+    add = parser.add_argument
+    add('model', choices=_MODELS, help='pretrained model')
+    add('--name', help='name of the bundle (that of the model)')
+    add('--split-point', default='', help='layer to cut behind (the usual one)')
+    add('--source', default='vtest', help=SOURCES)
+    add('--pictures', type=int, default=64, help='pictures to take of the source')
+    add('--stride', type=int, default=1, help='take every n-th picture')
+    add('--skip', type=int, default=0, help='pictures to leave out at first')
+    add('--fill', choices=FILLS, default='mean', help='what stands for lost features')
+    add('--bits', type=int, default=8, help='bits of a feature')
+    add('--epochs', type=int, default=0, help='epochs of tuning; 0 = none')
+    add('--learning-rate', type=float, default=5e-4, help='of tuning')
+    add('--highest-loss', type=float, default=0.7, help='tune for losses from 0 to this share')
+    add('--seed', type=int, default=0, help='seed of tuning and interleaving')
     add_bundle_dir(parser)
 
 
@@ -45,8 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the bundle and say what it sends."""
     from iot_fl_ros.split.bundle import save_bundle
     from iot_fl_ros.split.comtune import LossSettings
-    from iot_fl_ros.split.imitation_recipe import imitate, pretrained_bundle
-    from iot_fl_ros.split.recipe import CodecSettings
+    from iot_fl_ros.split.recipe import CodecSettings, imitate, pretrained_bundle
     from iot_fl_ros.split.training import TrainingSettings
 
     if min(arguments.pictures, arguments.stride) < 1 or arguments.skip < 0:
@@ -56,17 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
     stream = itertools.islice(open_stream(arguments.source), arguments.skip, end, arguments.stride)
     pictures = [picture.rgb for picture in stream]
     if not pictures:
-        raise ConfigError(
-            f'{arguments.source!r} has no pictures behind the first {arguments.skip}'
-        )
+        text = f'{arguments.source!r} has no pictures behind the first {arguments.skip}'
+        raise ConfigError(text)
     codec = CodecSettings(bits=arguments.bits, fill=arguments.fill)
     bundle, inputs = pretrained_bundle(
         arguments.model, pictures, codec, arguments.split_point, arguments.seed
     )
     if arguments.epochs:
-        training = TrainingSettings(
-            arguments.epochs, min(8, len(inputs)), arguments.learning_rate, 0.0
-        )
+        batch_size = min(8, len(inputs))
+        training = TrainingSettings(arguments.epochs, batch_size, arguments.learning_rate, 0.0)
         loss = LossSettings(high=arguments.highest_loss)
         with TrainingProgress(console) as progress:
             bundle = imitate(bundle, np.asarray(inputs), training, loss, arguments.seed, progress)

@@ -11,32 +11,32 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_bundle_dir, add_set, read_overrides
-from iot_fl_ros.core.config import read_settings
+from iot_fl_ros.cli.options import add_bundle_dir, add_set, overrides_of
+from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('name', help='name of the bundle')
-    parser.add_argument('--config', type=Path, help='YAML file (config/comtune.yaml)')
+    add = parser.add_argument
+    add('name', help='name of the bundle')
+    add('--config', type=Path, help='YAML file (config/comtune.yaml)')
     add_set(parser, 'codec.bits=4')
     add_bundle_dir(parser)
-    parser.add_argument('--work', type=Path, help='folder of unfinished steps (runs/comtune-NAME)')
-    parser.add_argument('--test-size', type=int, default=2_000, help='test samples of the plot')
+    add('--work', type=Path, help='folder of unfinished steps (runs/comtune-NAME)')
+    add('--test-size', type=int, default=2_000, help='test samples of the plot')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the bundle, then measure it beside the base model."""
-    from iot_fl_ros.reports.split_report import report_losses
+    from iot_fl_ros.reports.loss_report import report_losses
     from iot_fl_ros.split.recipe import RecipeSettings
-    from iot_fl_ros.studies.comtune import accuracies, make_bundle
+    from iot_fl_ros.studies.loss_measures import accuracies, make_bundle
 
     console = Console()
-    flat = read_overrides(
-        arguments.config or share_folder() / 'config' / 'comtune.yaml', arguments.set
-    )
+    config = arguments.config or share_folder() / 'config' / 'comtune.yaml'
+    flat = {**read_yaml(config), **overrides_of(arguments.set)}
     settings = read_settings(RecipeSettings, flat)
     work = arguments.work or Path('runs') / f'comtune-{arguments.name}'
     folder = arguments.bundle_dir.expanduser() / arguments.name

@@ -25,11 +25,10 @@ METHODS = ('dsfl', 'fedavg')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--output', type=Path, default=Path('runs/demo'), help='folder for results'
-    )
-    parser.add_argument('--rounds', type=int, help='rounds of each method')
-    parser.add_argument('--robots', type=int, default=10, help='number of robots')
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/demo'), help='folder for results')
+    add('--rounds', type=int, help='rounds of each method')
+    add('--robots', type=int, default=10, help='number of robots')
 
 
 def run(arguments: argparse.Namespace) -> int:

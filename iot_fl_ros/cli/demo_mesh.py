@@ -26,13 +26,12 @@ METHODS = ('cmfd', 'gossip', 'alone')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--output', type=Path, default=Path('runs/mesh'), help='folder for results'
-    )
-    parser.add_argument('--rounds', type=int, help='rounds of each method')
-    parser.add_argument('--robots', type=int, default=10, help='number of robots')
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/mesh'), help='folder for results')
+    add('--rounds', type=int, help='rounds of each method')
+    add('--robots', type=int, default=10, help='number of robots')
     known = [name for name in GRAPHS if name not in ('file', 'discovery')]
-    parser.add_argument('--graph', choices=known, help='shape of the mesh')
+    add('--graph', choices=known, help='shape of the mesh')
 
 
 def run(arguments: argparse.Namespace) -> int:

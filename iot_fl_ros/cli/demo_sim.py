@@ -11,37 +11,39 @@ import argparse
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 
+from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.processes.world import collect
-from iot_fl_ros.processes.world_learning import Learning
+from iot_fl_ros.processes.world import Learning, collect
 from iot_fl_ros.reports.run_tables import world_table
+from iot_fl_ros.ros.share import share_folder
+from iot_fl_ros.world.collection import OTHERS, OWN
 from iot_fl_ros.world.robot import robot_names
 from iot_fl_ros.world.textures import prepare_world
 
 _FOLDERS = ('world', 'log', 'alone', 'together')
-_TOP_SIZE = 800
-ALONE, TOGETHER = 'learning alone', 'learning together (DS-FL)'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--output', type=Path, default=Path('runs/sim'), help='folder for results')
-    parser.add_argument('--robots', type=int, default=4, help='number of robots')
-    parser.add_argument('--rounds', type=int, help='rounds of learning')
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/sim'), help='folder for results')
+    add('--robots', type=int, default=4, help='number of robots')
+    add('--rounds', type=int, help='rounds of learning')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Patrol, learn alone, learn together, compare."""
     from iot_fl_ros.reports.world_plot import plot_sim
+    from iot_fl_ros.world.simulation import Simulation
 
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
@@ -51,12 +53,19 @@ def run(arguments: argparse.Namespace) -> int:
     world = prepare_world(output / 'world')
     console.print('robots patrol all rooms, as fast as this machine simulates')
     ids = collect(output, world, arguments.robots, console=console, env=env)
-    learning = Learning.from_collected(output, ids, arguments.rounds, console, env)
-    results = {ALONE: learning.alone(), TOGETHER: learning.together()}
-    samples = {robot_id: _kinds(learning.own[robot_id]) for robot_id in ids}
+    own = {i: {'data.private': output / i / OWN, 'data.test': output / i / OTHERS} for i in ids}
+    settings = read_yaml(share_folder() / 'config' / 'sim.yaml')
+    if arguments.rounds:
+        settings['run.rounds'] = arguments.rounds
+    learning = Learning(settings, own, output, console, env)
+    results = {
+        'learning alone': learning.alone(), 'learning together (DS-FL)': learning.together(),
+    }  # fmt: skip
+    samples = {robot_id: _kinds(own[robot_id]) for robot_id in ids}
     console.print(world_table(samples, results))
     write_json(output / 'summary.json', {'samples': samples, 'accuracy': results})
-    plot = plot_sim(output, ids, _top_picture(world), results)
+    with closing(Simulation(world, ())) as simulation:
+        plot = plot_sim(output, ids, simulation.top_view(), results)
     for path in (output / 'summary.json', plot):
         console.print(f'wrote {path}')
     return 0
@@ -73,14 +82,3 @@ def _kinds(files: Mapping[str, Path]) -> dict[str, Any]:
     own, others = (np.load(files[name]) for name in ('data.private', 'data.test'))
     counts = Counter(str(own['class_names'][kind]) for kind in own['y'])
     return {'own': dict(sorted(counts.items())), 'others': len(others['y'])}
-
-
-def _top_picture(world: Path) -> NDArray[np.uint8]:
-    """Return the empty hall from above; SimulatorError without the graphics for it."""
-    from iot_fl_ros.world.simulation import Simulation
-
-    simulation = Simulation(world, ())
-    try:
-        return simulation.top_view(_TOP_SIZE, _TOP_SIZE)
-    finally:
-        simulation.close()

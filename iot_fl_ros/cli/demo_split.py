@@ -15,7 +15,6 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.core.run_files import write_json
-from iot_fl_ros.processes.split import evaluate_over_dds
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
 
@@ -26,23 +25,23 @@ _QUIET_TIME = 0.02
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--output', type=Path, default=Path('runs/demo-split'), help='folder for results'
-    )
-    parser.add_argument('--pictures', type=int, default=500, help='test pictures at each loss')
-    parser.add_argument('--rate', type=float, default=50.0, help='pictures a second')
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/demo-split'), help='folder for results')
+    add('--pictures', type=int, default=500, help='test pictures at each loss')
+    add('--rate', type=float, default=50.0, help='pictures a second')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Build both bundles, run them over DDS and compare them."""
-    from iot_fl_ros.reports.split_report import (
+    from iot_fl_ros.processes.split import evaluate_over_dds
+    from iot_fl_ros.reports.loss_report import (
         draw_accuracy_against_loss,
         over_dds_table,
         report_losses,
     )  # fmt: skip
     from iot_fl_ros.split.bundle import save_bundle
     from iot_fl_ros.split.recipe import Recipe, RecipeSettings
-    from iot_fl_ros.studies.comtune import accuracies, make_bundle
+    from iot_fl_ros.studies.loss_measures import accuracies, make_bundle
 
     console = Console()
     output = arguments.output.absolute()

@@ -16,27 +16,24 @@ from rich.console import Console
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
+from iot_fl_ros.processes.mesh import run_tram, summarize_tram
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.processes.token import run_tram, summarize_tram
 from iot_fl_ros.reports.run_tables import tram_table
 from iot_fl_ros.ros.share import share_folder
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--output', type=Path, default=Path('runs/tram'), help='folder for results'
-    )
-    parser.add_argument('--updates', type=int, help='mini-batches of all tokens together')
-    parser.add_argument('--robots', type=int, default=10, help='number of robots')
-    parser.add_argument(
-        '--tokens', type=int, nargs='+', default=[1, 2], help='numbers of tokens to compare'
-    )
+    add = parser.add_argument
+    add('--output', type=Path, default=Path('runs/tram'), help='folder for results')
+    add('--updates', type=int, help='mini-batches of all tokens together')
+    add('--robots', type=int, default=10, help='number of robots')
+    add('--tokens', type=int, nargs='+', default=[1, 2], help='numbers of tokens to compare')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the fleet with each number of tokens, compare them and say where the results are."""
-    from iot_fl_ros.reports.token_plot import plot_tram
+    from iot_fl_ros.reports.mesh_plot import plot_tram
 
     console = Console()
     with console.status('getting Fashion-MNIST'):

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Column, Table
-
-if TYPE_CHECKING:
-    from iot_fl_ros.ros.checks import Finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,21 +23,14 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.ros.checks import all_checks
 
     findings = [check() for check in all_checks()]
-    findings += [
-        robot_checks.system_clock(), robot_checks.wifi(), robot_checks.packet_size(),
-        robot_checks.discovery_server(),
-    ]  # fmt: skip
+    findings += [robot_checks.system_clock(), robot_checks.wifi()]
+    findings += [robot_checks.packet_size(), robot_checks.discovery_server()]
     if arguments.camera:
         findings.append(robot_checks.camera(arguments.camera, arguments.seconds))
     table = Table('check', 'result', Column('seen', overflow='fold'), 'remedy')
     for finding in findings:
-        remedy = '' if finding.ok else finding.remedy
-        table.add_row(finding.check, _result(finding), finding.seen, remedy)
+        result = '[yellow]better mend' if finding.advice else '[red]FAILED'
+        result, remedy = ('[green]ok', '') if finding.ok else (result, finding.remedy)
+        table.add_row(finding.check, result, finding.seen, remedy)
     Console().print(table)
     return 0 if all(finding.ok or finding.advice for finding in findings) else 1
-
-
-def _result(finding: Finding) -> str:
-    if finding.ok:
-        return '[green]ok'
-    return '[yellow]better mend' if finding.advice else '[red]FAILED'

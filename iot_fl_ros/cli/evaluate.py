@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.progress import Progress
 
@@ -18,55 +17,41 @@ from iot_fl_ros.cli.options import add_bundle_dir, add_set, overrides_of
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.reports.tables import table_of, wide_console
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from iot_fl_ros.bag.evaluation import Evaluation, EvaluationSettings
-    from iot_fl_ros.bag.reader import Bag
-
-LOSSES = (0.0, 0.1, 0.3, 0.5)
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        '--bag', type=Path, required=True, help='a folder, or one .mcap or .db3 file'
-    )
-    parser.add_argument(
-        '--bundle', required=True, help='folder of a bundle, or its name in --bundle-dir'
-    )
+    add = parser.add_argument
+    add('--bag', type=Path, required=True, help='a folder, or one .mcap or .db3 file')
+    add('--bundle', required=True, help='folder of a bundle, or its name in --bundle-dir')
     add_bundle_dir(parser)
-    parser.add_argument('--topic', default='', help='of the pictures; needed if there are several')
-    parser.add_argument('--labels', default='', help='topic with Inference messages that are true')
-    parser.add_argument(
-        '--loss', type=float, nargs='+', default=LOSSES, metavar='SHARE',
-        help='shares of packets to lose',
-    )  # fmt: skip
-    parser.add_argument('--output', type=Path, help='folder for results (runs/evaluate-BAG)')
+    add('--topic', default='', help='of the pictures; needed if there are several')
+    add('--labels', default='', help='topic with Inference messages that are true')
+    add('--loss', type=float, nargs='+', default=(0.0, 0.1, 0.3, 0.5), metavar='SHARE',
+        help='shares of packets to lose')  # fmt: skip
+    add('--output', type=Path, help='folder for results (runs/evaluate-BAG)')
     add_set(parser, 'link.delay=0.005, deadline=0.5 or bits=4')
-    parser.add_argument(
-        '--live', action='store_true', help='by real nodes over DDS, at the speed of the bag'
-    )
-    parser.add_argument(
-        '--speed', type=float, default=1.0, help='with --live: seconds of the bag in a second'
-    )
-    parser.add_argument('--salvage', action='store_true', help='read past damage')
+    add('--live', action='store_true', help='by real nodes over DDS, at the speed of the bag')
+    add('--speed', type=float, default=1.0, help='with --live: seconds of the bag in a second')
+    add('--salvage', action='store_true', help='read past damage')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate and write the results."""
     import torch
 
-    from iot_fl_ros.bag.evaluation import EvaluationSettings
+    from iot_fl_ros.bag.evaluation import EvaluationSettings, evaluate
     from iot_fl_ros.bag.evaluation_files import LIVE, check_output, write_evaluation
     from iot_fl_ros.bag.evaluation_files import table_of as figures_table
+    from iot_fl_ros.bag.pictures import image_topic
     from iot_fl_ros.bag.reader import open_bag
-    from iot_fl_ros.processes.evaluation import evaluate_live
+    from iot_fl_ros.processes.split import evaluate_live
 
     torch.set_num_threads(1)  # the order of additions decides about the last bits
     console = wide_console()
     settings = read_settings(EvaluationSettings, overrides_of(arguments.set))
-    folder = _bundle_folder(arguments.bundle, arguments.bundle_dir)
+    path = Path(arguments.bundle).expanduser()  # or a name in --bundle-dir
+    folder = path if path.is_dir() else arguments.bundle_dir.expanduser() / arguments.bundle
+    folder = folder.absolute()
     output = arguments.output or Path('runs') / f'evaluate-{arguments.bag.stem}'
     check_output(output)
     with open_bag(arguments.bag, salvage=arguments.salvage) as bag:
@@ -74,24 +59,28 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f'[yellow]{note}')
         # Live, one loss rate tells what the unsplit model says.
         losses = tuple(arguments.loss[:1] if arguments.live else arguments.loss)
-        evaluation = _with_progress(bag, folder, arguments, losses, settings, console)
+        topic = image_topic(bag, arguments.topic)
+        with Progress(console=console, transient=True) as progress:
+            task = progress.add_task('pictures', total=bag.topics[topic].count)
+            evaluation = evaluate(
+                bag, folder, losses, settings, topic=topic, labels=arguments.labels,
+                progress=lambda number: progress.update(task, completed=number),
+            )  # fmt: skip
     if arguments.live:
         console.print('now by the nodes, over DDS')
         evaluation = evaluate_live(
             evaluation, arguments.bag, folder, arguments.loss, settings, output / LIVE,
             speed=arguments.speed, salvage=arguments.salvage,
         )  # fmt: skip
+    bundle = evaluation.bundle
     described = {
-        'live': arguments.live,
-        'bag': arguments.bag.name,
-        'bundle': evaluation.bundle.name,
-        'bundle_digest': evaluation.bundle.digest.hex(),
-        'settings': asdict(settings),
-    }
+        'live': arguments.live, 'bag': arguments.bag.name, 'bundle': bundle.name,
+        'bundle_digest': bundle.digest.hex(), 'settings': asdict(settings),
+    }  # fmt: skip
     figures = write_evaluation(evaluation, output, described)
     count = len(evaluation.shown)
     objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
-    title = f'{evaluation.bundle.name} on {count:,} pictures of {evaluation.topic}{objects}'
+    title = f'{bundle.name} on {count:,} pictures of {evaluation.topic}{objects}'
     console.print(table_of(title, *figures_table(figures)))
     timing, count = evaluation.timing, max(1, count)
     console.print(
@@ -101,29 +90,3 @@ def run(arguments: argparse.Namespace) -> int:
     )
     console.print(f'wrote {output}')
     return 0
-
-
-def _bundle_folder(name: str, bundle_dir: Path) -> Path:
-    """Return the folder of a bundle that is named by its path or in `bundle_dir`."""
-    path = Path(name).expanduser()
-    return (path if path.is_dir() else bundle_dir.expanduser() / name).absolute()
-
-
-def _with_progress(
-    bag: Bag,
-    folder: Path,
-    arguments: argparse.Namespace,
-    losses: tuple[float, ...],
-    settings: EvaluationSettings,
-    console: Console,
-) -> Evaluation:
-    from iot_fl_ros.bag.evaluation import evaluate
-    from iot_fl_ros.bag.pictures import image_topic
-
-    topic = image_topic(bag, arguments.topic)
-    with Progress(console=console, transient=True) as progress:
-        task = progress.add_task('pictures', total=bag.topics[topic].count)
-        return evaluate(
-            bag, folder, losses, settings, topic=topic, labels=arguments.labels,
-            progress=lambda number: progress.update(task, completed=number),
-        )  # fmt: skip

@@ -7,13 +7,18 @@ launch`. Writes the peers' files, summary.json and a picture into the output fol
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_network_profile, add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import (
+    add_network_profile,
+    add_robot_models,
+    add_run_arguments,
+    flat_settings_of,
+)
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
 from iot_fl_ros.mesh.settings import MeshRunSettings
@@ -27,10 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument('--memory', action='store_true', help='in one process, in virtual time')
     parser.add_argument('--threads', type=int, default=1, help='with --memory: jobs at a time')
-    parser.add_argument(
-        '--robot-models', nargs='+', default=(), metavar='MODEL',
-        help='with --memory: models of the robots, in turn (cmfd, alone)',
-    )  # fmt: skip
+    add_robot_models(parser, 'with --memory: models of the robots, in turn (cmfd, alone)')
     add_network_profile(parser)
 
 
@@ -64,11 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _simulate(
-    settings: MeshRunSettings,
-    output: Path,
-    console: Console,
-    threads: int = 1,
-    models: tuple[str, ...] = (),
+    settings: MeshRunSettings, output: Path, console: Console, threads: int, models: Sequence[str]
 ) -> list[dict[str, Any]]:
     """Run a mesh in memory; write the peers' files as the nodes would; return the merged rows."""
     import torch

@@ -11,9 +11,10 @@ from rich.table import Table
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--shape', type=int, nargs='+', default=[1, 28, 28], help='input shape')
-    parser.add_argument('--classes', type=int, default=10, help='number of classes')
-    parser.add_argument('--split-points', metavar='MODEL', help='list the split points of a model')
+    add = parser.add_argument
+    add('--shape', type=int, nargs='+', default=[1, 28, 28], help='input shape')
+    add('--classes', type=int, default=10, help='number of classes')
+    add('--split-points', metavar='MODEL', help='list the split points of a model')
 
 
 def run(arguments: argparse.Namespace) -> int:

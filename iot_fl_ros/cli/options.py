@@ -15,12 +15,13 @@ from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
 
-def add_run_arguments(parser: argparse.ArgumentParser, robots: int = 10) -> None:
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what describes a run."""
-    parser.add_argument('--robots', type=int, default=robots, help='number of robots')
-    parser.add_argument('--params', type=Path, help='ROS parameter file keyed /**')
-    parser.add_argument('--method', help='method registry name, for example dsfl')
-    parser.add_argument('--output', type=Path, default=Path('runs/run'), help='folder of the run')
+    add = parser.add_argument
+    add('--robots', type=int, default=10, help='number of robots')
+    add('--params', type=Path, help='ROS parameter file keyed /**')
+    add('--method', help='method registry name, for example dsfl')
+    add('--output', type=Path, default=Path('runs/run'), help='folder of the run')
     add_set(parser, 'run.rounds=20')
 
 
@@ -32,11 +33,15 @@ def add_set(parser: argparse.ArgumentParser, example: str) -> None:
     )  # fmt: skip
 
 
+def add_robot_models(parser: argparse.ArgumentParser, text: str) -> None:
+    """Add --robot-models."""
+    parser.add_argument('--robot-models', nargs='+', default=(), metavar='MODEL', help=text)
+
+
 def add_bundle_dir(parser: argparse.ArgumentParser) -> None:
     """Add --bundle-dir."""
-    parser.add_argument(
-        '--bundle-dir', type=Path, default=Path(BUNDLE_DIR), help='folder of bundles'
-    )
+    default = Path(BUNDLE_DIR)
+    parser.add_argument('--bundle-dir', type=Path, default=default, help='folder of bundles')
 
 
 def add_network_profile(parser: argparse.ArgumentParser) -> None:
@@ -44,11 +49,6 @@ def add_network_profile(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--network-profile', choices=PROFILES, default=DEFAULT, help='how DDS uses the network'
     )
-
-
-def read_overrides(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Return the dotted settings of a YAML file, then those of `--set NAME=VALUE`."""
-    return {**read_yaml(path), **overrides_of(overrides)}
 
 
 def overrides_of(items: Sequence[str]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.federation.settings import AggregatorSettings, FleetSettings
-from iot_fl_ros.reports.strict_json import write_strict_json
+from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.reports.markdown import write_strict_json
 from iot_fl_ros.reports.tables import wide_console
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from iot_fl_ros.bag.audit import AuditedRound
     from iot_fl_ros.bag.federation import Federation
-    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.replay import ReplayWorker
     from iot_fl_ros.bag.what_if import Change
 
 _METHOD = 'method.'
@@ -37,46 +38,36 @@ _UNKNOWABLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('--bag', type=Path, required=True, help='recorded with --fleet')
-    parser.add_argument('--run-id', default='', help='id of the run; needed if there are several')
-    parser.add_argument('--fleet-namespace', default='', help='needed if there are several')
-    parser.add_argument(
-        '--params', type=Path, help='parameter file of the run, whose data give accuracies'
-    )
-    parser.add_argument('--method', default='', help='what if: another method')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='method.NAME=VALUE',
-        help='what if: another setting of the method, for example method.aggregation=era',
-    )  # fmt: skip
-    parser.add_argument(
-        '--without', nargs='+', default=[], metavar='ROBOT', help='what if: robots left out'
-    )
-    parser.add_argument(
-        '--deadline',
-        type=float,
-        default=math.inf,
-        help='what if: rounds had ended after so long, s',
-    )
-    parser.add_argument('--output', type=Path, help='file for the results, JSON')
-    parser.add_argument(
-        '--trust', nargs='+', default=[], metavar='MODULE:NAME',
-        help='methods and models by dotted path that the bag may name',
-    )  # fmt: skip
+    add = parser.add_argument
+    add('--bag', type=Path, required=True, help='recorded with --fleet')
+    add('--run-id', default='', help='id of the run; needed if there are several')
+    add('--fleet-namespace', default='', help='needed if there are several')
+    add('--params', type=Path, help='parameter file of the run, whose data give accuracies')
+    add('--method', default='', help='what if: another method')
+    text = 'what if: another setting of the method, for example method.aggregation=era'
+    add('--set', action='append', default=[], metavar='method.NAME=VALUE', help=text)
+    add('--without', nargs='+', default=[], metavar='ROBOT', help='what if: robots left out')
+    text = 'what if: rounds had ended after so long, s'
+    add('--deadline', type=float, default=math.inf, help=text)
+    add('--output', type=Path, help='file for the results, JSON')
+    add('--trust', nargs='+', default=[], metavar='MODULE:NAME',
+        help='methods and models by dotted path that the bag may name')  # fmt: skip
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Audit, or compare."""
     import torch
 
-    from iot_fl_ros.bag.replay_worker import ReplayWorker
+    from iot_fl_ros.bag.replay import ReplayWorker
     from iot_fl_ros.bag.what_if import changed_info, compare
-    from iot_fl_ros.reports.replay_table import differences_table
+    from iot_fl_ros.reports.run_tables import differences_table
 
     torch.set_num_threads(1)
     console = wide_console()
     change = _change(arguments)
     federation = _federation(arguments, console)
-    settings = _settings(arguments.params)
+    params = arguments.params
+    settings = FleetSettings.from_flat(read_yaml(params)).aggregator if params else None
     worker = ReplayWorker(federation.info, settings, arguments.trust)
     info = federation.info
     console.print(
@@ -89,7 +80,7 @@ def run(arguments: argparse.Namespace) -> int:
         differences = list(compare(federation, worker, other, change))
         console.print(differences_table(differences))
         console.print(_UNKNOWABLE)
-        _write(arguments.output, {'run': info.run_id, 'rounds': [asdict(d) for d in differences]})
+        _write(arguments.output, info.run_id, map(asdict, differences))
         return 0
     return _audit(federation, worker, arguments.output, console)
 
@@ -107,7 +98,7 @@ def _audit(
         console.print(f'round {verdict.number}: {what}: {text}', soft_wrap=True)
     if not verdicts:
         raise DataError('no round of the run ended while it was recorded: nothing to replay')
-    _write(output, {'run': federation.info.run_id, 'rounds': [_verdict(v) for v in verdicts]})
+    _write(output, federation.info.run_id, map(_verdict, verdicts))
     bad = next((verdict for verdict in verdicts if not verdict.good), None)
     if bad is None:
         console.print(
@@ -115,14 +106,12 @@ def _audit(
             'recorded updates, bit for bit'
         )
         return 0
-    by = f', {", ".join(bad.robots)}' if bad.robots else ''
+    where = f'{bad.number}, {", ".join(bad.robots)}' if bad.robots else f'{bad.number}'
+    text = f'NOT identical: the first round that does not follow is {where}'
     if bad.missing:
-        console.print(
-            f'NOT proved: from round {bad.number}{by} on something is missing in the bag. Start '
-            'the recorder before the fleet'
-        )
-    else:
-        console.print(f'NOT identical: the first round that does not follow is {bad.number}{by}')
+        text = f'NOT proved: from round {where} on something is missing in the bag. Start the '
+        text += 'recorder before the fleet'
+    console.print(text)
     return 1
 
 
@@ -131,14 +120,15 @@ def _federation(arguments: argparse.Namespace, console: Console) -> Federation:
     from iot_fl_ros.bag.federation import read_federation
     from iot_fl_ros.bag.reader import open_bag
 
+    def read(salvage: bool) -> tuple[list[str], Federation]:
+        with open_bag(arguments.bag, salvage=salvage) as bag:
+            run_id, namespace = arguments.run_id, arguments.fleet_namespace
+            return bag.notes, read_federation(bag, run_id, namespace)
+
     try:
-        with open_bag(arguments.bag) as bag:
-            notes = bag.notes
-            federation = read_federation(bag, arguments.run_id, arguments.fleet_namespace)
+        notes, federation = read(salvage=False)
     except DataError:
-        with open_bag(arguments.bag, salvage=True) as bag:
-            notes = bag.notes
-            federation = read_federation(bag, arguments.run_id, arguments.fleet_namespace)
+        notes, federation = read(salvage=True)
     for note in notes:
         console.print(f'[yellow]{note}')
     for topic, count in federation.unreadable.items():
@@ -158,16 +148,8 @@ def _change(arguments: argparse.Namespace) -> Change:
     settings = {name.removeprefix(_METHOD): value for name, value in flat.items()}
     if 'name' in settings:
         raise ConfigError('--set method.name: use --method')
-    return Change(
-        arguments.method, settings, tuple(sorted(set(arguments.without))), arguments.deadline
-    )
-
-
-def _settings(params: Path | None) -> AggregatorSettings | None:
-    if params is None:
-        return None
-    flat = read_yaml(params)
-    return FleetSettings.from_flat(flat).aggregator
+    without = tuple(sorted(set(arguments.without)))
+    return Change(arguments.method, settings, without, arguments.deadline)
 
 
 def _verdict(verdict: AuditedRound) -> dict[str, Any]:
@@ -178,6 +160,6 @@ def _verdict(verdict: AuditedRound) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write(path: Path | None, content: dict[str, Any]) -> None:
+def _write(path: Path | None, run_id: str, rounds: Iterable[dict[str, Any]]) -> None:
     if path is not None:
-        write_strict_json(path, content)
+        write_strict_json(path, {'run': run_id, 'rounds': list(rounds)})

@@ -37,13 +37,9 @@ def run(arguments: argparse.Namespace) -> int:
     name = settings.method_name
     with discovery_server(arguments.network_profile):
         summary = run_fleet(
-            name,
-            flat,
-            arguments.robots,
-            robots_per_process=arguments.robots_per_process,
-            env={VARIABLE: arguments.network_profile},
-            record=arguments.record,
-        )
+            name, flat, arguments.robots, robots_per_process=arguments.robots_per_process,
+            env={VARIABLE: arguments.network_profile}, record=arguments.record,
+        )  # fmt: skip
     Console().print(summary_table({name: summary}))
     plot_runs({name: arguments.output}, arguments.output)
     return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import time
 from collections.abc import Mapping
@@ -11,8 +10,8 @@ from typing import Any
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_run_arguments, flat_settings_of
-from iot_fl_ros.core.run_files import RunWriter, read_summary
+from iot_fl_ros.cli.options import add_robot_models, add_run_arguments, flat_settings_of
+from iot_fl_ros.core.run_files import RunWriter, accuracy_of, read_summary
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.settings import FleetSettings, resolved
 from iot_fl_ros.reports.progress import bars
@@ -22,13 +21,9 @@ from iot_fl_ros.reports.run_tables import summary_table
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     add_run_arguments(parser)
-    parser.add_argument(
-        '--threads', type=int, default=os.cpu_count() or 1, help='robots that train at a time'
-    )
-    parser.add_argument(
-        '--robot-models', nargs='+', default=(), metavar='MODEL',
-        help='models of the robots, in turn (methods that exchange labels)',
-    )  # fmt: skip
+    threads = os.cpu_count() or 1
+    parser.add_argument('--threads', type=int, default=threads, help='robots that train at a time')
+    add_robot_models(parser, 'models of the robots, in turn (methods that exchange labels)')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -39,41 +34,32 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.reports.run_plots import plot_runs
 
     settings = FleetSettings.from_flat(flat_settings_of(arguments))
-    rounds = settings.aggregator.run.rounds
+    name, rounds = settings.method_name, settings.aggregator.run.rounds
     torch.set_num_threads(settings.aggregator.node.threads)
     store = FolderStore(arguments.output / 'checkpoints')
     kept = store.read() if settings.aggregator.run.resume else None
     last_round = kept[0]['round'] if kept else 0
-    config = resolved(settings.aggregator, settings.method_name, settings.method)
+    config = resolved(settings.aggregator, name, settings.method)
     writer = RunWriter(arguments.output, config, last_round)
     start = time.perf_counter()
     console = Console()
     with bars(console) as progress:
-        task = progress.add_task(settings.method_name, total=rounds, completed=last_round)
+        task = progress.add_task(name, total=rounds, completed=last_round)
 
         def record(row: Mapping[str, Any]) -> None:
             writer.record(row)
             if row['kind'] == 'round':
-                accuracy = row['accuracy']
-                shown = row['robot_accuracy'] if math.isnan(accuracy) else accuracy
-                progress.update(
-                    task,
-                    completed=row['round'],
-                    description=f'{settings.method_name}, accuracy {shown:.3f}',
-                )
+                shown = accuracy_of(row)
+                text = f'{name}, accuracy {shown:.3f}'
+                progress.update(task, completed=row['round'], description=text)
 
         simulation = Simulation(
-            settings,
-            robots=arguments.robots,
-            record=record,
-            store=store,
-            threads=arguments.threads,
-            crashes=False,
-            models=arguments.robot_models,
-        )
+            settings, robots=arguments.robots, record=record, store=store,
+            threads=arguments.threads, crashes=False, models=arguments.robot_models,
+        )  # fmt: skip
         simulation.start_all()
         simulation.run()
-    console.print(summary_table({settings.method_name: read_summary(arguments.output)}))
+    console.print(summary_table({name: read_summary(arguments.output)}))
     console.print(f'simulated in {time.perf_counter() - start:.1f} s; seconds above are virtual')
-    plot_runs({settings.method_name: arguments.output}, arguments.output)
+    plot_runs({name: arguments.output}, arguments.output)
     return 0

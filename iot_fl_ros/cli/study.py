@@ -15,23 +15,25 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.reports.progress import TrainingProgress, bars
-from iot_fl_ros.studies.kinds import kind_of, read_file
 from iot_fl_ros.studies.runner import BACKENDS, Task, run_tasks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument('study', help='YAML file, or the name of one in config/studies')
-    parser.add_argument('--output', type=Path, help='folder of the runs (runs/study-<name>)')
-    parser.add_argument('--report', type=Path, help='folder of tables and plots (the output)')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='runs at a time')
-    parser.add_argument('--backend', choices=BACKENDS, default='loky', help='who does the runs')
-    parser.add_argument('--only', action='append', default=[], help='sections to run; repeatable')
-    parser.add_argument('--list', action='store_true', help='show the runs and what is done')
+    add = parser.add_argument
+    add('study', help='YAML file, or the name of one in config/studies')
+    add('--output', type=Path, help='folder of the runs (runs/study-<name>)')
+    add('--report', type=Path, help='folder of tables and plots (the output)')
+    add('--jobs', type=int, default=os.cpu_count(), help='runs at a time')
+    add('--backend', choices=BACKENDS, default='loky', help='who does the runs')
+    add('--only', action='append', default=[], help='sections to run; repeatable')
+    add('--list', action='store_true', help='show the runs and what is done')
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Do the runs that are not done yet, then write the report; 1 if none of them went well."""
+    from iot_fl_ros.reports.kinds import kind_of, read_file
+
     console = Console()
     name, tree = read_file(arguments.study)
     kind = kind_of(tree)
@@ -45,7 +47,9 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f'{"todo" if task in missing else "done"}  {task.path}')
         return 0
     errors = _do(missing, len(wanted), output, arguments, console)
-    console.print(f'wrote {kind.report(study, output, arguments.report or output)}')
+    report = arguments.report or output
+    report.mkdir(parents=True, exist_ok=True)
+    console.print(f'wrote {kind.report(study, output, report)}')
     for path, error in errors.items():
         console.print(f'[red]failed[/red] {path}: {error}', soft_wrap=True)
     return int(bool(errors) and len(errors) == len(wanted))

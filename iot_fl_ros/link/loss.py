@@ -1,9 +1,13 @@
-"""Loss processes: which packets of a link arrive. Each goes on where the call before ended."""
+"""Loss processes: which of the next packets of a link arrive, and the cost of retransmission.
+
+Called with a number of packets, a process returns whether they arrive, bool [count], and goes on
+where the call before ended.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +15,7 @@ from numpy.typing import NDArray
 from iot_fl_ros.core.errors import ConfigError
 
 Arrivals = NDArray[np.bool_]
-
-
-class LossProcess(Protocol):
-    """Decides packet by packet."""
-
-    def arrivals(self, count: int) -> Arrivals:
-        """Return whether the next `count` packets arrive, bool [count]."""
+LossProcess = Callable[[int], Arrivals]
 
 
 class IidLoss:
@@ -27,8 +25,8 @@ class IidLoss:
         self._loss = loss
         self._rng = rng
 
-    def arrivals(self, count: int) -> Arrivals:
-        """Return whether the next `count` packets arrive, bool [count]."""
+    def __call__(self, count: int) -> Arrivals:
+        """Return whether the next packets arrive."""
         return self._rng.random(count) >= self._loss
 
 
@@ -57,8 +55,8 @@ class GilbertElliottLoss:
         self._leave = (leave_good, 1 / burst)  # by state: 0 good, 1 bad
         self._state = int(rng.random() < bad)
 
-    def arrivals(self, count: int) -> Arrivals:
-        """Return whether the next `count` packets arrive, bool [count]."""
+    def __call__(self, count: int) -> Arrivals:
+        """Return whether the next packets arrive."""
         if self._leave[0] == 0 or not count:
             return np.ones(count, bool)
         bad = self._states(count)
@@ -99,8 +97,8 @@ class TraceLoss:
         self._arrived = arrived.astype(bool)
         self._next = start % len(arrived)
 
-    def arrivals(self, count: int) -> Arrivals:
-        """Return whether the next `count` packets arrive, bool [count]."""
+    def __call__(self, count: int) -> Arrivals:
+        """Return whether the next packets arrive."""
         index = (self._next + np.arange(count)) % len(self._arrived)
         self._next = (self._next + count) % len(self._arrived)
         return self._arrived[index]
@@ -116,3 +114,18 @@ def read_trace(path: Path) -> Arrivals:
     if not flags or set(flags) - {'0', '1'}:
         raise ConfigError(f'{path} is not a loss trace: only 0 (lost) and 1 (arrived) are allowed')
     return np.frombuffer(flags.encode(), np.uint8) == ord('1')
+
+
+def delivery_rounds(
+    loss: float, packets: int, messages: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return in which attempt the last packet of each message arrives, int64 [messages].
+
+    Each packet is repeated until it arrives; losses are independent. A receiver that asks every T
+    seconds for what is missing has the message after (attempts - 1) T plus the time on air. With
+    loss 1: never, which is a number larger than any other here.
+    """
+    if loss >= 1:
+        return np.full(messages, np.iinfo(np.int64).max)
+    attempts: NDArray[np.int64] = rng.geometric(1 - loss, (messages, packets)).max(axis=1)
+    return attempts

@@ -21,15 +21,13 @@ from iot_fl_ros.core.messages.feature_packet import FeaturePacket, FramePackets,
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.link.link import LOST, Link
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LOST, Link, LinkSettings
 from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
-from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.head import HeadMachine
-from iot_fl_ros.split.jobs import HeadWorker, TailWorker
+from iot_fl_ros.split.jobs import AnswerSettings, HeadWorker, TailWorker
 from iot_fl_ros.split.tail import TailMachine
 
 Picture = NDArray[np.uint8]

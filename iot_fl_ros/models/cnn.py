@@ -1,4 +1,8 @@
-"""Convolutional nets: the two of the DS-FL paper (arXiv 2008.06180) and a small one."""
+"""Nets without split points: of the DS-FL paper (arXiv 2008.06180), of Tram-FL, and small ones.
+
+Those of the Tram-FL paper (arXiv 2610.07859) have GroupNorm and dropout, no BatchNorm: batch
+statistics of one robot's classes would travel to the next robot, which has others.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,8 @@ def small_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.ReLU(),
         nn.Flatten(),
     )  # fmt: skip
-    return nn.Sequential(
-        *features, nn.Linear(_width(features, input_shape), 32), nn.ReLU(), nn.Linear(32, classes)
-    )
+    width = flat_width(features, input_shape)
+    return nn.Sequential(*features, nn.Linear(width, 32), nn.ReLU(), nn.Linear(32, classes))
 
 
 def compact_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -30,7 +33,7 @@ def compact_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.Conv2d(input_shape[0], 32, 5, stride=4, padding=2), nn.BatchNorm2d(32), nn.ReLU(),
         nn.Flatten(),
     )  # fmt: skip
-    return nn.Sequential(*features, *_dense([_width(features, input_shape), 320], classes))
+    return nn.Sequential(*features, *_dense([flat_width(features, input_shape), 320], classes))
 
 
 def mlp(input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -51,26 +54,20 @@ def dsfl_mnist_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
         nn.Conv2d(32, 64, 5), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
         nn.Flatten(),
     )  # fmt: skip
-    return nn.Sequential(*features, *_dense([_width(features, input_shape), 512], classes))
+    return nn.Sequential(*features, *_dense([flat_width(features, input_shape), 512], classes))
 
 
 def dsfl_fashion_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     """DS-FL's Fashion-MNIST net: 2,760,228 parameters for 1x28x28 and 10 classes."""
     layers: list[nn.Module] = []
     channels = input_shape[0]
-    for width, pool in (
-        (32, False),
-        (32, True),
-        (64, False),
-        (64, True),
-        (128, False),
-        (128, False),
-    ):
+    for width, pool in ((32, 0), (32, 1), (64, 0), (64, 1), (128, 0), (128, 0)):
         layers += [nn.Conv2d(channels, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU()]
         layers += [nn.MaxPool2d(2)] if pool else []
         channels = width
     features = nn.Sequential(*layers, nn.Flatten())
-    return nn.Sequential(*features, *_dense([_width(features, input_shape), 382, 192], classes))
+    width = flat_width(features, input_shape)
+    return nn.Sequential(*features, *_dense([width, 382, 192], classes))
 
 
 def _dense(widths: list[int], classes: int) -> list[nn.Module]:
@@ -80,9 +77,62 @@ def _dense(widths: list[int], classes: int) -> list[nn.Module]:
     return [*layers, nn.Linear(widths[-1], classes)]
 
 
-def _width(features: nn.Sequential, input_shape: tuple[int, ...]) -> int:
+def flat_width(features: nn.Sequential, input_shape: tuple[int, ...]) -> int:
     """Return the length of the flattened features of one sample."""
     with torch.no_grad():
         shape = features.eval()(torch.zeros(1, *input_shape)).shape
     features.train()
     return math.prod(shape[1:])
+
+
+def bow_mlp(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Bag of words, one hidden layer: 1,285,908 parameters for 5,000 words and 20 classes."""
+    return nn.Sequential(
+        _Frequencies(), nn.Linear(math.prod(input_shape), 256), nn.BatchNorm1d(256), nn.ReLU(),
+        nn.Linear(256, classes),
+    )  # fmt: skip
+
+
+class _Frequencies(nn.Module):
+    """Make counts of words, which come as 0..1, into vectors of length 1 of log(1 + count)."""
+
+    def forward(self, counts: torch.Tensor) -> torch.Tensor:
+        """Return [N, words]."""
+        logs = torch.log1p(counts.flatten(1) * 255)
+        return nn.functional.normalize(logs, dim=1)
+
+
+def tram_mnist_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Tram-FL's MNIST net: 1,199,882 parameters for 1x28x28 and 10 classes. He initialisation."""
+    features = nn.Sequential(
+        nn.Conv2d(input_shape[0], 32, 3), nn.ReLU(),
+        nn.Conv2d(32, 64, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.25),
+        nn.Flatten(),
+    )  # fmt: skip
+    return _tram(features, input_shape, 128, classes)
+
+
+def tram_cifar_cnn(input_shape: tuple[int, ...], classes: int) -> nn.Module:
+    """Tram-FL's CIFAR-10 net: 2,168,746 parameters for 3x32x32, 10 classes. He initialisation."""
+    layers: list[nn.Module] = []
+    for pair in ((input_shape[0], 32, 32), (32, 64, 64)):
+        for before, after in pairwise(pair):
+            layers += [nn.Conv2d(before, after, 3, padding=1), nn.GroupNorm(32, after), nn.ReLU()]
+        layers += [nn.MaxPool2d(2), nn.Dropout(0.25)]
+    return _tram(nn.Sequential(*layers, nn.Flatten()), input_shape, 512, classes)
+
+
+def _tram(
+    features: nn.Sequential, input_shape: tuple[int, ...], hidden: int, classes: int
+) -> nn.Sequential:
+    with torch.no_grad():  # not in evaluation mode: weights depend on what dropout has drawn
+        width = math.prod(features(torch.zeros(1, *input_shape)).shape[1:])
+    model = nn.Sequential(
+        *features, nn.Linear(width, hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(hidden, classes)
+    )
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            nn.init.kaiming_normal_(module.weight, nonlinearity='relu')
+            assert module.bias is not None
+            nn.init.zeros_(module.bias)
+    return model

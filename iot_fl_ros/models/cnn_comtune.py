@@ -6,12 +6,12 @@ split of both.
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
 from itertools import pairwise
 
-import torch
 from torch import nn
+
+from iot_fl_ros.models.cnn import flat_width
 
 # Per block: its width and, per convolution, whether batch normalisation follows. As in the model
 # that the authors' framework ships (nishio-laboratory/split-computing-framework, model_COMtune).
@@ -35,9 +35,7 @@ def comtune_vgg(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     for number, (width, normalised) in enumerate(_VGG_BLOCKS, start=1):
         blocks[f'block{number}'] = _vgg_block(channels, width, normalised)
         channels = width
-    flattened = _flattened(nn.Sequential(blocks), input_shape)
-    blocks['dense'] = _dense([flattened, 256, 128], classes)
-    return nn.Sequential(blocks)
+    return _with_dense(blocks, input_shape, [256, 128], classes)
 
 
 def comtune_small(input_shape: tuple[int, ...], classes: int) -> nn.Module:
@@ -52,9 +50,7 @@ def comtune_small(input_shape: tuple[int, ...], classes: int) -> nn.Module:
     ):
         blocks[f'block{number}'] = _small_block(channels, width, pooled)
         channels = width
-    flattened = _flattened(nn.Sequential(blocks), input_shape)
-    blocks['dense'] = _dense([flattened, 256], classes)
-    return nn.Sequential(blocks)
+    return _with_dense(blocks, input_shape, [256], classes)
 
 
 def _vgg_block(channels: int, width: int, normalised: tuple[bool, ...]) -> nn.Sequential:
@@ -80,18 +76,14 @@ def _small_block(channels: int, width: int, pooled: bool) -> nn.Sequential:
     return nn.Sequential(layers)
 
 
-def _dense(widths: list[int], classes: int) -> nn.Sequential:
+def _with_dense(
+    blocks: OrderedDict[str, nn.Module], input_shape: tuple[int, ...], hidden: list[int],
+    classes: int,
+) -> nn.Sequential:  # fmt: skip
+    widths = [flat_width(nn.Sequential(blocks), input_shape), *hidden]
     layers: OrderedDict[str, nn.Module] = OrderedDict(flatten=nn.Flatten())
     for number, (before, after) in enumerate(pairwise(widths), start=1):
         layers[f'linear{number}'] = nn.Linear(before, after)
         layers[f'relu{number}'] = nn.ReLU()
     layers['logits'] = nn.Linear(widths[-1], classes)
-    return nn.Sequential(layers)
-
-
-def _flattened(features: nn.Sequential, input_shape: tuple[int, ...]) -> int:
-    """Return the number of elements of one sample's features."""
-    with torch.no_grad():
-        shape = features.eval()(torch.zeros(1, *input_shape)).shape
-    features.train()
-    return math.prod(shape[1:])
+    return nn.Sequential(OrderedDict(**blocks, dense=nn.Sequential(layers)))

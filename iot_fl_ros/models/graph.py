@@ -34,10 +34,7 @@ class LayerGraph(nn.Module):
     """
 
     def __init__(
-        self,
-        layers: Sequence[Layer],
-        outputs: Sequence[str],
-        inputs: Sequence[str] = (INPUT,),
+        self, layers: Sequence[Layer], outputs: Sequence[str], inputs: Sequence[str] = (INPUT,)
     ) -> None:
         super().__init__()
         known = set(inputs)
@@ -57,11 +54,9 @@ class LayerGraph(nn.Module):
     def forward(self, *values: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Run all layers; a tensor is let go behind the last layer that takes it."""
         held = dict(zip(self.inputs, values, strict=True))
-        for index, (name, module) in enumerate(
-            zip(self.names, self.modules_in_order, strict=True)
-        ):
-            held[name] = module(*(held[source] for source in self.layer_inputs[index]))
-            for source in self.layer_inputs[index]:
+        for index, layer in enumerate(self.layers()):
+            held[layer.name] = layer.module(*(held[source] for source in layer.inputs))
+            for source in layer.inputs:
                 if self._last_use[source] == index:
                     held.pop(source, None)
         results = tuple(held[name] for name in self.outputs)
@@ -69,10 +64,7 @@ class LayerGraph(nn.Module):
 
     def layers(self) -> Iterator[Layer]:
         """Yield the layers in order."""
-        for name, module, inputs in zip(
-            self.names, self.modules_in_order, self.layer_inputs, strict=True
-        ):
-            yield Layer(name, module, inputs)
+        yield from map(Layer, self.names, self.modules_in_order, self.layer_inputs)
 
 
 def as_graph(model: nn.Module) -> LayerGraph:

@@ -17,7 +17,7 @@ MODELS = Registry(
     'model',
     'iot_fl_ros.models',
     {
-        'bow_mlp': 'iot_fl_ros.models.text:bow_mlp',
+        'bow_mlp': 'iot_fl_ros.models.cnn:bow_mlp',
         'compact_cnn': 'iot_fl_ros.models.cnn:compact_cnn',
         'comtune_small': 'iot_fl_ros.models.cnn_comtune:comtune_small',
         'comtune_vgg': 'iot_fl_ros.models.cnn_comtune:comtune_vgg',
@@ -29,8 +29,8 @@ MODELS = Registry(
         'small_cnn': 'iot_fl_ros.models.cnn:small_cnn',
         'dsfl_mnist_cnn': 'iot_fl_ros.models.cnn:dsfl_mnist_cnn',
         'dsfl_fashion_cnn': 'iot_fl_ros.models.cnn:dsfl_fashion_cnn',
-        'tram_cifar_cnn': 'iot_fl_ros.models.cnn_tram:tram_cifar_cnn',
-        'tram_mnist_cnn': 'iot_fl_ros.models.cnn_tram:tram_mnist_cnn',
+        'tram_cifar_cnn': 'iot_fl_ros.models.cnn:tram_cifar_cnn',
+        'tram_mnist_cnn': 'iot_fl_ros.models.cnn:tram_mnist_cnn',
         'yolov3_tiny': 'iot_fl_ros.models.yolo:yolov3_tiny',
     },
 )

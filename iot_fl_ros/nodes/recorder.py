@@ -16,8 +16,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from iot_fl_ros.bag.definitions import OWN
-from iot_fl_ros.bag.qos import subscription_for
-from iot_fl_ros.bag.recording import RecordingThread
+from iot_fl_ros.bag.recording import RecordingThread, subscription_for
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter
 from iot_fl_ros.core.config import setting

@@ -30,9 +30,8 @@ from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.world_messages import bridge_qos, camera_info, odometry
 from iot_fl_ros.world.elements import Model
 from iot_fl_ros.world.motion import Motion
-from iot_fl_ros.world.pace import Every, Pace
 from iot_fl_ros.world.robot import MOST_ROBOTS
-from iot_fl_ros.world.simulation import Simulation
+from iot_fl_ros.world.simulation import Every, Pace, Simulation
 from iot_fl_ros.world.textures import prepare_world
 
 # Of simulated time between two looks at the inbox and two ticks of /clock, s; shorter where

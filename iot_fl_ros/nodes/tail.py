@@ -10,15 +10,14 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from iot_fl_ros.core.config import setting_names
 from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.link.link import EmulatedLinks
 from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode
 from iot_fl_ros.nodes.process import run
 from iot_fl_ros.ros.diagnostics import describe_tail
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare
-from iot_fl_ros.split.answers import AnswerSettings
-from iot_fl_ros.split.emulated_links import EmulatedLinks
-from iot_fl_ros.split.jobs import TailWorker
+from iot_fl_ros.split.jobs import AnswerSettings, TailWorker
 from iot_fl_ros.split.settings import TailNodeSettings
 from iot_fl_ros.split.tail import TailMachine
 

@@ -28,15 +28,14 @@ def discovery_server(profile: str) -> Iterator[None]:
     if profile != 'discovery-server' or os.environ.get(DISCOVERY_SERVER):
         yield
         return
-    port = _free_port()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(('127.0.0.1', 0))
+        port = int(probe.getsockname()[1])
     env = {**os.environ, 'LD_LIBRARY_PATH': _library_path()}
     process = subprocess.Popen(
-        [*_command(_program(), env), '-i', '0', '-l', '127.0.0.1', '-p', str(port)],
-        env=env,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+        [*_command(_program(), env), '-i', '0', '-l', '127.0.0.1', '-p', str(port)], env=env,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
     try:
         _wait_until_bound(process, port)
         os.environ[DISCOVERY_SERVER] = f'127.0.0.1:{port}'
@@ -61,17 +60,14 @@ def _command(program: str, env: dict[str, str]) -> list[str]:
 
 def _program() -> str:
     """Return the server's path: of ROS 2's `bin`, or of the wheels."""
-    found = shutil.which('fast-discovery-server', path=_search_path())
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
+    found = shutil.which('fast-discovery-server', path=path)
     if not found:
         raise IotFlError(
-            f'fast-discovery-server is not in {_search_path()}: install Fast DDS, or start a '
-            f'server elsewhere and set {DISCOVERY_SERVER}=HOST:PORT'
+            f'fast-discovery-server is not in {path}: install Fast DDS, or start a server '
+            f'elsewhere and set {DISCOVERY_SERVER}=HOST:PORT'
         )
     return found
-
-
-def _search_path() -> str:
-    return os.pathsep.join([str(Path(sys.executable).parent), os.environ.get('PATH', '')])
 
 
 def _library_path() -> str:
@@ -79,12 +75,6 @@ def _library_path() -> str:
     site = [Path(entry) for entry in sys.path if entry.endswith('site-packages')]
     folders = [sys.prefix + '/lib', *(str(path) for s in site for path in s.glob('ros_*.libs'))]
     return os.pathsep.join([*folders, os.environ.get('LD_LIBRARY_PATH', '')]).rstrip(os.pathsep)
-
-
-def _free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(('127.0.0.1', 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_bound(process: subprocess.Popen[bytes], port: int) -> None:

@@ -15,9 +15,13 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.federation.settings import dotted_paths
-from iot_fl_ros.processes.nodes import ros_arguments, terminate_as_interrupt
-from iot_fl_ros.processes.robots import NewLines, RobotProcesses
-from iot_fl_ros.reports.live_view import run_view
+from iot_fl_ros.processes.nodes import (
+    NewLines,
+    RobotProcesses,
+    ros_arguments,
+    terminate_as_interrupt,
+)
+from iot_fl_ros.reports.progress import run_view
 
 _RECORDER = 'recorder'
 _PATIENCE = 120.0
@@ -60,62 +64,44 @@ class RecordedFleet(FleetProcesses):
         self._bag = bag
         self._namespace = str(settings.get('node.fleet_namespace', '/fleet')).rstrip('/')
 
-    def start_aggregator(self) -> None:
-        """Start the aggregator once the recorder hears every robot."""
-        self._wait()
-        super().start_aggregator()
-
     def start_all(self) -> None:
         """Start the recorder, then the fleet."""
         if self._bag.exists():
             raise IotFlError(f'--record {self._bag} is there already: choose another name')
-        values = {
-            'bag': self._bag.absolute(), 'fleet': True, 'fleet_namespace': self._namespace,
-        }  # fmt: skip
+        values = {'bag': self._bag.absolute(), 'fleet': True, 'fleet_namespace': self._namespace}
         self.start(_RECORDER, ros_arguments(values))
         super().start_all()
 
-    def _wait(self) -> None:
+    def start_aggregator(self) -> None:
+        """Start the aggregator once the recorder hears every robot."""
         end = time.monotonic() + _PATIENCE
-        pattern = re.compile(
-            rf'recording {re.escape(self._namespace)}/updates of (\d+) publishers'
-        )
+        topic = re.escape(f'{self._namespace}/updates')
+        pattern = re.compile(rf'recording {topic} of (\d+) publishers')
         heard = 0
         while heard < len(self.ids):
             self.check()
             heard = max((int(n) for n in pattern.findall(self.log(_RECORDER))), default=0)
             if time.monotonic() > end:
-                raise IotFlError(
-                    f'the recorder hears {heard} of {len(self.ids)} robots:\n'
-                    f'{self.tail(_RECORDER)}'
-                )
+                text = f'the recorder hears {heard} of {len(self.ids)} robots'
+                raise IotFlError(f'{text}:\n{self.tail(_RECORDER)}')
             time.sleep(0.1)
+        super().start_aggregator()
 
 
 def run_fleet(
-    title: str,
-    settings: Mapping[str, Any],
-    robots: int,
-    *,
-    robots_per_process: int = 1,
-    console: Console | None = None,
-    env: Mapping[str, str] | None = None,
-    own: Mapping[str, Mapping[str, Any]] | None = None,
-    record: Path | None = None,
-) -> dict[str, Any]:
+    title: str, settings: Mapping[str, Any], robots: int, *, console: Console | None = None,
+    record: Path | None = None, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
     """Run a federated run in processes over DDS; return its summary.
 
-    settings: dotted names, with run.output and run.rounds. own: further ones of single robots.
-    record: bag for all messages. IotFlError if a process fails.
+    settings: dotted names, with run.output and run.rounds. record: bag for all messages. options:
+    of RobotProcesses. IotFlError if a process fails.
     """
     folder = Path(settings['run.output'])
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
     (folder / 'summary.json').unlink(missing_ok=True)
-    options: dict[str, Any] = {
-        'robots_per_process': robots_per_process, 'env': env, 'own': own,
-    }  # fmt: skip
     if record is None:
         fleet = FleetProcesses(settings, robots, folder, **options)
     else:

@@ -1,4 +1,7 @@
-"""Nodes as child processes on this machine: started, watched, and ended by their id."""
+"""Nodes as child processes on this machine: started, watched, and ended by their id.
+
+Among them the robots of a fleet, and the lines that they print.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,18 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, TracebackType
-from typing import Any, TypeVar
+from types import FrameType
+from typing import Any
+
+import yaml
+from rich.console import Console
+from typing_extensions import Self
 
 import iot_fl_ros
 from iot_fl_ros.core.errors import IotFlError
 
 _END_TIMEOUT = 10.0
 _POLL = 0.25
-_Processes = TypeVar('_Processes', bound='NodeProcesses')
 
 
 class NodeProcesses:
@@ -30,32 +36,24 @@ class NodeProcesses:
     """
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        env: Mapping[str, str] | None = None,
+        self, folder: Path, *, env: Mapping[str, str] | None = None,
         prefix: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._prefix = prefix or {}
         self._folder = folder
         self._env = {**os.environ, **(env or {})}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         (folder / 'log').mkdir(parents=True, exist_ok=True)
 
-    def __enter__(self: _Processes) -> _Processes:
+    def __enter__(self) -> Self:
         try:
             self.start_all()
         except BaseException:
-            self.__exit__(None, None, None)
+            self.__exit__()
             raise
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         for process in self._processes.values():
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
@@ -178,3 +176,58 @@ def private_dds_env() -> dict[str, str]:
     """
     domain = os.environ.get('ROS_DOMAIN_ID') or str(1 + os.getpid() % 100)
     return {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
+
+
+class RobotProcesses(NodeProcesses):
+    """Robots that run `node`, each in a process of its own or several in one.
+
+    settings: dotted names for all of them. folder: takes logs and params.yaml. own: further
+    settings of single robots, which then have a process each. process_options: of NodeProcesses.
+    """
+
+    def __init__(
+        self, node: str, settings: Mapping[str, Any], ids: Sequence[str], folder: Path, *,
+        robots_per_process: int = 1, own: Mapping[str, Mapping[str, Any]] | None = None,
+        **process_options: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(folder, **process_options)
+        self.ids = list(ids)
+        self._node = node
+        self._own = own or {}
+        self._robots_per_process = robots_per_process
+        params = folder / 'params.yaml'
+        params.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(settings)}}))
+        self._common = ['--params-file', str(params)]
+
+    def start_all(self) -> None:
+        """Start all robots."""
+        step = self._robots_per_process
+        for first in range(0, len(self.ids), step):
+            self.start_robots(*self.ids[first : first + step])
+
+    def start_robots(self, *ids: str) -> None:
+        """Start (again) the process of these robots; it is called like the first of them."""
+        first, alone = ids[0], len(ids) == 1
+        own = {
+            'robot.ids': '' if alone else f'[{",".join(ids)}]',
+            'data.partition_index': self.ids.index(first),
+            'data.partition_count': len(self.ids),
+            **self._own.get(first, {}),
+        }
+        arguments = ros_arguments(own, first if alone else '')
+        self.start(self._node, [*self._common, *arguments], first)
+
+
+class NewLines:
+    """Prints the lines that it has not printed yet, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._printed = 0
+
+    def __call__(self, lines: Sequence[str]) -> None:
+        """Print what is new; lines: all since the start."""
+        for line in lines[self._printed :]:
+            self._console.print(line)
+        self._printed = max(self._printed, len(lines))
+        sys.stdout.flush()

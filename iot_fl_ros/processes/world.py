@@ -1,21 +1,29 @@
-"""The processes of a simulated fleet with cameras: simulator, patrols and collectors."""
+"""A simulated fleet with cameras: its processes, and learning from what the robots saw."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes.federation import run_fleet
+from iot_fl_ros.processes.mesh import run_mesh
 from iot_fl_ros.processes.nodes import NodeProcesses, ros_arguments, terminate_as_interrupt
+from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.world.collection import LOOKING, OTHERS, OWN
 from iot_fl_ros.world.plan import ROOMS
 from iot_fl_ros.world.robot import robot_names
 
 _TIMEOUT = 900.0
+# Of an aggregator alone; a robot without one does not know them.
+_AGGREGATORS = ('run.deadline', 'run.start_timeout', 'data.test_size')
 
 
 def collect(
@@ -32,7 +40,7 @@ def collect(
         processes.start('simulator', ros_arguments(settings))
         for index, robot_id in enumerate(ids):
             _start_robot(processes, robot_id, index, world, folder)
-        patrols = [_name('patrol', robot_id) for robot_id in ids]
+        patrols = [f'{robot_id}.patrol' for robot_id in ids]
         with Progress(
             TextColumn('{task.description}'), BarColumn(), TimeElapsedColumn(), console=console
         ) as progress:
@@ -40,15 +48,16 @@ def collect(
             for done in processes.until_ended(*patrols, patience=_TIMEOUT):
                 progress.update(task, completed=done)
         for robot_id in ids:
-            processes.end(_name('collector', robot_id))
+            processes.end(f'{robot_id}.collector')
         processes.end('simulator')
-        console.print(_last_line(processes.log('simulator')))
-        _check_files(processes, folder, ids)
+        lines = processes.log('simulator').strip().splitlines() or ['']
+        console.print(lines[-1].split(': ', 1)[-1])
+        for robot_id in ids:
+            missing = [name for name in (OWN, OTHERS) if not (folder / robot_id / name).is_file()]
+            if missing:
+                log = processes.tail(f'{robot_id}.collector')
+                raise IotFlError(f'{robot_id} has no {" and no ".join(missing)}:\n{log}')
     return ids
-
-
-def _name(node: str, robot_id: str) -> str:
-    return f'{robot_id}.{node}'
 
 
 def _start_robot(
@@ -62,17 +71,42 @@ def _start_robot(
     }
     for node, own in parameters.items():
         arguments = ros_arguments({'use_sim_time': True, **own}, robot_id)
-        processes.start(node, arguments, _name(node, robot_id))
+        processes.start(node, arguments, f'{robot_id}.{node}')
 
 
-def _check_files(processes: NodeProcesses, folder: Path, ids: Sequence[str]) -> None:
-    for robot_id in ids:
-        missing = [name for name in (OWN, OTHERS) if not (folder / robot_id / name).is_file()]
+@dataclass(frozen=True)
+class Learning:
+    """Runs over DDS in folders of `output`. own: further settings of single robots, by id."""
+
+    settings: Mapping[str, Any]
+    own: Mapping[str, Mapping[str, Path]]
+    output: Path
+    console: Console
+    env: Mapping[str, str]
+
+    def alone(self) -> dict[str, float]:
+        """Return the robots' accuracies after the same rounds without the others."""
+        settings = {
+            name: value
+            for name, value in self.settings.items()
+            if not name.startswith('method.') and name not in _AGGREGATORS
+        }
+        settings |= read_yaml(share_folder() / 'config' / 'alone.yaml')
+        settings |= {'run.name': 'sim-alone', 'run.output': str(self.output / 'alone')}
+        settings['mesh.count'] = len(self.own)
+        summary = run_mesh('alone', settings, console=self.console, env=self.env, own=self.own)
+        return dict(summary['accuracies'])
+
+    def together(self) -> dict[str, float]:
+        """Return the robots' accuracies after the last round of DS-FL; IotFlError without one."""
+        folder = self.output / 'together'
+        count = len(self.own)
+        settings = {**self.settings, 'run.name': 'sim', 'run.robots': count}
+        settings['run.output'] = str(folder)
+        run_fleet('together', settings, count, console=self.console, env=self.env, own=self.own)
+        rows = [row for row in read_events(folder) if row['kind'] == 'robot']
+        accuracies = {row['robot']: float(row['accuracy']) for row in rows}
+        missing = sorted(set(self.own) - set(accuracies))
         if missing:
-            log = processes.tail(_name('collector', robot_id))
-            raise IotFlError(f'{robot_id} has no {" and no ".join(missing)}:\n{log}')
-
-
-def _last_line(log: str) -> str:
-    lines = log.strip().splitlines()
-    return lines[-1].split(': ', 1)[-1] if lines else ''
+            raise IotFlError(f'no update of {", ".join(missing)}: see {folder}')
+        return accuracies

@@ -1,4 +1,4 @@
-"""The report of a loss study: tables and plots, made from its rows alone."""
+"""Split models on lossy links: the report of a loss study, from its rows, and of one bundle."""
 
 from __future__ import annotations
 
@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
+from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.reports.figures import MARKERS, plt, save
 from iot_fl_ros.reports.markdown import table, write_markdown
-from iot_fl_ros.reports.texts import plus_minus
+from iot_fl_ros.reports.tables import percent, plus_minus, table_of
 from iot_fl_ros.studies.loss import LossStudy
 from iot_fl_ros.studies.results import Estimate
 
 Row = Mapping[str, Any]
 Curves = dict[str, dict[float, Estimate]]
+Shares = Mapping[str, Mapping[float, float]]
 # (share lost, points that may be lost against the same model without loss)
 GOALS = ((0.6, 2.0), (0.7, 3.0))
 
@@ -63,9 +67,13 @@ def _table(
     lines = []
     for method, curve in curves.items():
         size, packets = sizes[method]
-        cells = [_estimate(curve[rate]) if rate in curve else '' for rate in study.rates]
+        cells = [_cell(curve.get(rate)) for rate in study.rates]
         lines.append([method, f'{size:,.0f}', f'{packets:.3g}', *cells])
     return table(head, lines)
+
+
+def _cell(estimate: Estimate | None) -> str:
+    return plus_minus(100 * estimate.mean, 100 * estimate.half) if estimate else ''
 
 
 def _goals(study: LossStudy, data_set: str, curves: Curves) -> list[str]:
@@ -108,11 +116,7 @@ def _plot(study: LossStudy, data_set: str, curves: Curves, report: Path) -> Path
         axes.plot(x, means, style, color=colors(color), marker=MARKERS[number % 12],
                   markersize=4, label=method, linewidth=2 if style == '-' else 1)  # fmt: skip
         axes.fill_between(x, means - halves, means + halves, color=colors(color), alpha=0.1)
-    axes.set_xlabel('packets lost, %')
-    axes.set_ylabel('accuracy, %')
-    axes.set_ylim(0, 100)
-    axes.grid(alpha=0.3)
-    axes.set_title(data_set)
+    _describe(axes, data_set)
     figure.legend(loc='outside right upper', fontsize='small')
     return save(figure, report / f'{study.name}_{data_set}.png', dpi=110)
 
@@ -133,5 +137,52 @@ def _groups(study: LossStudy, curves: Curves) -> dict[str, tuple[int, str]]:
     return styles
 
 
-def _estimate(estimate: Estimate) -> str:
-    return plus_minus(100 * estimate.mean, 100 * estimate.half)
+def report_losses(
+    curves: Shares, frame_bytes: Mapping[str, int], data: str, output: Path, console: Console
+) -> None:
+    """Print the accuracy of each model at each loss; write loss.json and loss.png."""
+    rates = list(next(iter(curves.values())))
+    rows = [
+        [name, *(f'{100 * accuracy:.1f}' for accuracy in curve.values()), f'{frame_bytes[name]:,}']
+        for name, curve in curves.items()
+    ]
+    columns = ['model', *(f'{rate:.0%}' for rate in rates), 'B a frame']
+    console.print(table_of(f'Accuracy against packet loss, {data}', columns, rows))
+    output.mkdir(parents=True, exist_ok=True)
+    plot = draw_accuracy_against_loss(curves, output / 'loss.png', data)
+    write_json(output / 'loss.json', curves)
+    console.print(f'wrote {output / "loss.json"} and {plot}')
+
+
+def over_dds_table(title: str, results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Table:
+    """Return the table of bundles over DDS: what was measured, by bundle and loss."""
+    columns = ['bundle', 'lost', 'packets in', 'answered', 'accuracy', 'latency p50', 'p99']
+    rows = [
+        [
+            name, f'{float(loss):.0%}', percent(row['packets_received']), percent(row['answered']),
+            percent(row['accuracy']), f'{1e3 * row["latency_p50"]:.1f} ms',
+            f'{1e3 * row["latency_p99"]:.1f} ms',
+        ]
+        for name, by_loss in results.items()
+        for loss, row in by_loss.items()
+    ]  # fmt: skip
+    return table_of(title, columns, rows)
+
+
+def draw_accuracy_against_loss(curves: Shares, path: Path, title: str) -> Path:
+    """Write a PNG: one line per name, share of packets lost -> accuracy, both 0..1."""
+    figure, axes = plt.subplots(figsize=(6.4, 4.0), layout='constrained')
+    for number, (name, curve) in enumerate(curves.items()):
+        rates = sorted(curve)
+        axes.plot(
+            [100 * rate for rate in rates], [100 * curve[rate] for rate in rates],
+            marker=MARKERS[number % len(MARKERS)], markersize=5, label=name,
+        )  # fmt: skip
+    _describe(axes, title)
+    axes.legend(loc='lower left')
+    return save(figure, path)
+
+
+def _describe(axes: Any, title: str) -> None:
+    axes.set(xlabel='packets lost, %', ylabel='accuracy, %', ylim=(0, 100), title=title)
+    axes.grid(alpha=0.3)

@@ -1,4 +1,8 @@
-"""The picture of a mesh: its graph, accuracy, disagreement, bytes and joules."""
+"""Pictures of fleets without a server.
+
+A mesh: its graph, accuracy, disagreement, bytes and joules. A Tram-FL run: the way of its tokens,
+accuracy, classes and joules.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import networkx as nx
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from iot_fl_ros.reports.figures import plt, save
 
 Rows = list[dict[str, Any]]
-_COLOURS = 'viridis'
+_KINDS = ('compute', 'transmit', 'receive')
 
 
 def plot_mesh(graph: nx.Graph, runs: Mapping[str, Rows], output: Path) -> Path:
@@ -24,7 +29,7 @@ def plot_mesh(graph: nx.Graph, runs: Mapping[str, Rows], output: Path) -> Path:
     """
     figure, panels = plt.subplots(2, 2, figsize=(10.0, 7.6), layout='constrained')
     method, rows = next(iter(runs.items()))
-    _draw_graph(panels[0, 0], graph, _rounds(rows)[-1]['accuracies'], method)
+    _draw_graph(panels[0, 0], graph, _of_kind(rows, 'round')[-1]['accuracies'], method)
     _draw_curves(panels[0, 1], runs, 'robot_accuracy', 'mean test accuracy')
     panels[0, 1].set_ylim(0, 1)
     _draw_curves(panels[1, 0], runs, 'disagreement', 'disagreement with neighbours')
@@ -32,8 +37,8 @@ def plot_mesh(graph: nx.Graph, runs: Mapping[str, Rows], output: Path) -> Path:
     return save(figure, output / 'mesh.png')
 
 
-def _rounds(rows: Rows) -> Rows:
-    return [row for row in rows if row['kind'] == 'round']
+def _of_kind(rows: Rows, kind: str) -> Rows:
+    return [row for row in rows if row['kind'] == kind]
 
 
 def _draw_graph(axes: Axes, graph: nx.Graph, accuracies: Mapping[str, float], method: str) -> None:
@@ -44,15 +49,12 @@ def _draw_graph(axes: Axes, graph: nx.Graph, accuracies: Mapping[str, float], me
     nx.draw_networkx_edges(graph, places, ax=axes, edge_color='0.6')
     nodes = nx.draw_networkx_nodes(
         graph, places, nodelist=ids, node_color=colours, node_size=900, ax=axes,
-        cmap=plt.get_cmap(_COLOURS), vmin=0, vmax=1,
+        cmap='viridis', vmin=0, vmax=1,
     )  # fmt: skip
     for robot_id, colour in zip(ids, colours, strict=True):
         text = f'{robot_id.removeprefix("robot_")}\n{colour:.0%}'
-        dark = not colour > 0.6
-        axes.annotate(
-            text, places[robot_id], ha='center', va='center', fontsize=8,
-            color='white' if dark else 'black',
-        )  # fmt: skip
+        color = 'black' if colour > 0.6 else 'white'
+        axes.annotate(text, places[robot_id], ha='center', va='center', fontsize=8, color=color)
     axes.set_title(f'who hears whom; accuracy of each robot, {method}')
     axes.set_axis_off()
     axes.figure.colorbar(nodes, ax=axes, shrink=0.8)
@@ -60,20 +62,19 @@ def _draw_graph(axes: Axes, graph: nx.Graph, accuracies: Mapping[str, float], me
 
 def _draw_curves(axes: Axes, runs: Mapping[str, Rows], name: str, label: str) -> None:
     for method, rows in runs.items():
-        rounds = _rounds(rows)
+        rounds = _of_kind(rows, 'round')
         values = [row[name] for row in rounds]
         if not all(math.isnan(value) for value in values):
             axes.plot([row['round'] for row in rounds], values, marker='o', ms=4, label=method)
-    axes.set_xlabel('round')
+    axes.set(xlabel='round', ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_ylabel(label)
     axes.grid(alpha=0.3)
     axes.legend()
 
 
 def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
     for method, rows in runs.items():
-        rounds, robots = _rounds(rows), rows[-1]['robots']
+        rounds, robots = _of_kind(rows, 'round'), rows[-1]['robots']
         sizes = [row['bytes_total'] / robots for row in rounds]
         axes.plot(sizes, [row['robot_accuracy'] for row in rounds], marker='o', ms=4, label=method)
         joules = rows[-1]['joules_active'] / robots
@@ -81,11 +82,89 @@ def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
             f'{joules:,.0f} J', (sizes[-1], rounds[-1]['robot_accuracy']), fontsize=8,
             textcoords='offset points', xytext=(4, 4),
         )  # fmt: skip
-    axes.set_xscale('log')
-    axes.set_ylim(0, 1)
     axes.set_title('joules of one robot, above idling', fontsize='medium')
+    axes.set(xscale='log', ylim=(0, 1), ylabel='mean test accuracy')
     axes.set_xlabel('bytes sent and received by one robot')
-    axes.set_ylabel('mean test accuracy')
     axes.grid(alpha=0.3, which='both')
     axes.margins(x=0.15)
     axes.legend(loc='upper left')
+
+
+def plot_tram(runs: Mapping[str, Rows], output: Path) -> Path:
+    """Draw the runs, the way of the tokens of the last one; return the path of the picture.
+
+    runs: rows of all robots by title, oldest first.
+    """
+    figure, panels = plt.subplots(2, 2, figsize=(11.0, 8.0), layout='constrained')
+    title, rows = list(runs.items())[-1]
+    _draw_route(panels[0, 0], rows, title)
+    _draw_accuracy(panels[0, 1], runs)
+    _draw_classes(panels[1, 0], runs)
+    _draw_joules(panels[1, 1], runs)
+    return save(figure, output / 'tram.png')
+
+
+def _draw_route(axes: Axes, rows: Rows, title: str) -> None:
+    """A line a token: when it was at which robot; dots grow with mini-batches."""
+    visits = _of_kind(rows, 'visit')
+    start = visits[0]['time'] if visits else 0.0
+    robots = sorted({row['robot'] for row in rows})
+    for token in sorted({row['token'] for row in visits}):
+        own = [row for row in visits if row['token'] == token]
+        times = [row['time'] - start for row in own]
+        places = [robots.index(row['robot']) for row in own]
+        axes.plot(times, places, lw=0.8, alpha=0.6, label=f'token {token}', color=f'C{token}')
+        sizes = [6 + 3 * row['batches'] for row in own]
+        axes.scatter(times, places, s=sizes, color=f'C{token}', zorder=3)
+    for row in rows:
+        if row['kind'] == 'merged':
+            axes.plot(row['time'] - start, robots.index(row['robot']), 'kx', ms=7, zorder=4)
+    axes.set_yticks(range(len(robots)), robots, fontsize=8)
+    axes.set(xlabel='s', title=f'where the tokens were, {title}; x = merged')
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8)
+
+
+def _draw_accuracy(axes: Axes, runs: Mapping[str, Rows]) -> None:
+    for title, rows in runs.items():
+        updates, done, accuracy = [], 0, []
+        for row in _of_kind(rows, 'visit'):
+            done += row['batches']
+            if not math.isnan(row['accuracy']):
+                updates.append(done)
+                accuracy.append(row['accuracy'])
+        axes.plot(updates, accuracy, marker='o', ms=4, label=title)
+    axes.set(ylim=(0, 1), xlabel='mini-batches of all robots', ylabel='test accuracy')
+    axes.grid(alpha=0.3)
+    axes.legend()
+
+
+def _draw_classes(axes: Axes, runs: Mapping[str, Rows]) -> None:
+    """Draw the share of each class in what was trained on."""
+    width = 0.8 / len(runs)
+    for number, (title, rows) in enumerate(runs.items()):
+        counts = [row['class_counts'] for row in _of_kind(rows, 'visit')]
+        usage = np.sum(counts, axis=0) if counts else np.zeros(1)
+        places = np.arange(len(usage)) + (number - (len(runs) - 1) / 2) * width
+        axes.bar(places, usage / max(1, usage.sum()), width, label=title)
+        axes.set_xticks(range(len(usage)))
+    axes.set(xlabel='class', ylabel='share of the samples trained on')
+    axes.legend()
+
+
+def _draw_joules(axes: Axes, runs: Mapping[str, Rows]) -> None:
+    """Energy of each robot above idling, by what it was spent on."""
+    width = 0.8 / len(runs)
+    for number, rows in enumerate(runs.values()):
+        totals = sorted(_of_kind(rows, 'totals'), key=lambda row: row['robot'])
+        places = np.arange(len(totals)) + (number - (len(runs) - 1) / 2) * width
+        bottom = np.zeros(len(totals))
+        for kind, colour in zip(_KINDS, ('C0', 'C1', 'C2'), strict=True):
+            values = np.array([row['joules'][kind] for row in totals])
+            label = kind if not number else None
+            axes.bar(places, values, width * 0.9, bottom=bottom, color=colour, label=label)
+            bottom += values
+        axes.set_xticks(range(len(totals)), [r['robot'].removeprefix('robot_') for r in totals])
+    side_by_side = f'; bars side by side: {", ".join(runs)}' if len(runs) > 1 else ''
+    axes.set(xlabel=f'robot{side_by_side}', ylabel='J above idling')
+    axes.legend()

@@ -17,16 +17,13 @@ def plot_runs(runs: Mapping[str, Path], output: Path) -> list[Path]:
     return [
         _draw(
             {name: (sizes, accuracies) for name, (_, sizes, accuracies) in curves.items()},
-            'bytes sent and received by one robot',
-            output / 'accuracy_bytes.png',
-            logarithmic=True,
+            'bytes sent and received by one robot', 'log', output / 'accuracy_bytes.png',
         ),
         _draw(
             {name: (rounds, accuracies) for name, (rounds, _, accuracies) in curves.items()},
-            'round',
-            output / 'accuracy_rounds.png',
+            'round', 'linear', output / 'accuracy_rounds.png',
         ),
-    ]
+    ]  # fmt: skip
 
 
 def _curve(folder: Path) -> tuple[list[int], list[float], list[float]]:
@@ -43,20 +40,12 @@ def _curve(folder: Path) -> tuple[list[int], list[float], list[float]]:
 
 
 def _draw(
-    curves: Mapping[str, tuple[list, list[float]]],
-    label: str,
-    path: Path,
-    *,
-    logarithmic: bool = False,
+    curves: Mapping[str, tuple[list, list[float]]], label: str, scale: str, path: Path
 ) -> Path:
     figure, axes = plt.subplots(figsize=(6.4, 4.0), layout='constrained')
     for (name, (x, y)), marker in zip(curves.items(), MARKERS * len(curves), strict=False):
         axes.plot(x, y, marker=marker, markersize=4, label=name)
-    if logarithmic:
-        axes.set_xscale('log')
-    axes.set_xlabel(label)
-    axes.set_ylabel('test accuracy')
-    axes.set_ylim(0, 1)
+    axes.set(xscale=scale, xlabel=label, ylabel='test accuracy', ylim=(0, 1))
     axes.grid(alpha=0.3, which='both')
     axes.legend(loc='lower right')
     return save(figure, path)

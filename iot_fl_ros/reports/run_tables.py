@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+import math
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
-from iot_fl_ros.reports.tables import table_of
-from iot_fl_ros.reports.texts import percent, size
+from iot_fl_ros.reports.tables import percent, size, table_of
+
+if TYPE_CHECKING:
+    from iot_fl_ros.bag.what_if import Difference
 
 Summaries = Mapping[str, Mapping[str, Any]]
+_COLUMNS = (
+    'round', 'left out', 'same', 'classes changed', 'distance', 'accuracy', 'then', 'note',
+)  # fmt: skip
 
 
 def summary_table(methods: Summaries) -> Table:
@@ -88,3 +94,21 @@ def world_table(
 def _busy(run: Mapping[str, Any]) -> float:
     """Return the share of all robots' time that went into training: 1/M if one of M trains."""
     return run['train_seconds'] / max(1e-9, run['seconds'] * run['robots'])
+
+
+def differences_table(differences: Iterable[Difference]) -> Table:
+    """Return the table of what would have come out of each round; unknown cells are empty."""
+    rows = [
+        [
+            str(one.number), ' '.join(one.left_out), 'yes' if one.same else 'no',
+            _number(one.classes_changed, '.2%'), _number(one.distance, '.5f'),
+            _number(one.accuracy, '.1%'), _number(one.accuracy_then, '.1%'), one.note,
+        ]
+        for one in differences
+    ]  # fmt: skip
+    title = 'What would have come out of each round'
+    return table_of(title, _COLUMNS, rows, left=('left out', 'note'))
+
+
+def _number(value: float, form: str) -> str:
+    return '' if math.isnan(value) else format(value, form)

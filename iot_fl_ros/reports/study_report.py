@@ -11,13 +11,11 @@ from typing import Any
 import numpy as np
 
 from iot_fl_ros.reports.figures import MARKERS, legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import failures, write_markdown
+from iot_fl_ros.reports.markdown import failures, write_markdown, write_strict_json
 from iot_fl_ros.reports.markdown import table as table_lines
-from iot_fl_ros.reports.strict_json import write_strict_json
-from iot_fl_ros.reports.texts import plus_minus
+from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
-from iot_fl_ros.studies.sections import Case, Section
-from iot_fl_ros.studies.study import Study, StudyRun
+from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
 
 
 def write_report(study: Study, output: Path, report: Path) -> Path:
@@ -57,13 +55,9 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
 
 def _cells(section: Section, case: Case, row: Row) -> list[str]:
     is_reference = row.method == section.reference
-    cells = [
-        row.method,
-        plus_minus(100 * row.accuracy.mean, 100 * row.accuracy.half) + ' %',
-        '' if is_reference else plus_minus(row.points.mean, row.points.half),
-        _number(row.bytes_a_round),
-        _ratio(row.ratio),
-    ]
+    cells = [row.method, plus_minus(100 * row.accuracy.mean, 100 * row.accuracy.half) + ' %']
+    cells.append('' if is_reference else plus_minus(row.points.mean, row.points.half))
+    cells += [_number(row.bytes_a_round), _ratio(row.ratio)]
     if section.reach is not None:
         cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
     for one in row.reached:
@@ -71,8 +65,8 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
         cells += [_number(one.updates) + missed]
         cells += [_number(value) for value in (one.wire_bytes, one.joules, one.seconds)]
     if section.paper:
-        text = section.paper.get(f'{case.name} / {row.method}', section.paper.get(row.method, ''))
-        cells.append(str(text))
+        text = section.paper.get(row.method, '')
+        cells.append(section.paper.get(f'{case.name} / {row.method}', text))
     if case.goal:
         cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
     return cells
@@ -111,19 +105,15 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
         color, marker = colors((2 * number) % 20 + number // 10), MARKERS[number % len(MARKERS)]
         # The reference and whoever is named next stand out.
         width, order = (2.5, 3) if number < 2 else (1.0, 2)
-        axes.plot(
-            sizes, means, marker=marker, markersize=3, color=color, label=method,
-            linewidth=width, zorder=order,
-        )  # fmt: skip
+        style = {'marker': marker, 'markersize': 3, 'linewidth': width, 'zorder': order}
+        axes.plot(sizes, means, color=color, label=method, **style)
         if len(runs) > 2:  # the interval of two seeds would fill the picture
             axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
         finals.append(float(means.max()))
     if finals:  # intervals of few seeds may leave the picture
         axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
-    axes.set_xscale('log')
-    axes.set_title(case.name)
+    axes.set(xscale='log', title=case.name, ylabel='test accuracy')
     axes.set_xlabel('bytes sent and received by one robot')
-    axes.set_ylabel('test accuracy')
     axes.grid(alpha=0.3, which='both')
 
 

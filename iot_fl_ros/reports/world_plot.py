@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.reports.figures import plt, save
 from iot_fl_ros.world.collection import TRACK, VIEW
-from iot_fl_ros.world.top_view import TopView
+from iot_fl_ros.world.plan import TopView
 
 Accuracies = Mapping[str, float]
 _COLOURS = ('tab:red', 'tab:blue', 'tab:green', 'tab:purple')
@@ -71,6 +71,5 @@ def _draw_accuracy(axes: Axes, ids: Sequence[str], results: Mapping[str, Accurac
         bars: Any = axes.bar(places + shift, values, width, label=name)
         axes.bar_label(bars, [f'{value:.0%}' for value in values], fontsize=9, padding=2)
     axes.set_xticks(places, ids, fontsize=9)
-    axes.set_ylim(0, 1)
-    axes.set_ylabel('accuracy on what was seen in the rooms of the others')
+    axes.set(ylim=(0, 1), ylabel='accuracy on what was seen in the rooms of the others')
     axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)

@@ -23,13 +23,14 @@ from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.core.tensors import digest_of
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.models.registry import build_model
-from iot_fl_ros.split.bottleneck import with_bottleneck
 from iot_fl_ros.split.codec import CodecSpec, FeatureCodec
-from iot_fl_ros.split.cut import Cut, cut
+from iot_fl_ros.split.cut import Cut, cut, with_bottleneck
 
 FORMAT = 1
 TASKS = ('classification', 'detection')
 _JSON, _WEIGHTS = 'bundle.json', 'weights.safetensors'
+_UNUSABLE = (KeyError, TypeError, ValueError, RuntimeError, ConfigError, SafetensorError)
+_DESCRIBED = ('architecture', 'input', 'task', 'class_names', 'codec')
 
 
 @dataclass(frozen=True)
@@ -134,10 +135,6 @@ def load_bundle(folder: Path) -> Bundle:
         raise DataError(f'{folder} cannot be used: {error!r}. Make the bundle again') from error
 
 
-_UNUSABLE = (KeyError, TypeError, ValueError, RuntimeError, ConfigError, SafetensorError)
-_DESCRIBED = ('architecture', 'input', 'task', 'class_names', 'codec')
-
-
 def _from_document(
     name: str, document: Mapping[str, Any], arrays: Mapping[str, NDArray], digest: bytes
 ) -> Bundle:
@@ -146,33 +143,25 @@ def _from_document(
     if document['task'] not in TASKS:
         raise ConfigError(f'task is {document["task"]!r}: {" or ".join(TASKS)} is needed')
     parts = architecture.build(image_input.shape)
-    for prefix, module in (('head.', parts.head), ('tail.', parts.tail)):
-        state = {
-            key.removeprefix(prefix): torch.from_numpy(array.copy())
-            for key, array in arrays.items()
-            if key.startswith(prefix)
-        }
-        module.load_state_dict(state)
+    for part, module in (('head', parts.head), ('tail', parts.tail)):
+        state = _part(arrays, part)
+        module.load_state_dict({n: torch.from_numpy(array.copy()) for n, array in state.items()})
         module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         module.requires_grad_(False)
     codec = document['codec']
     shapes = tuple(tuple(int(n) for n in shape) for shape in codec['shapes'])
-    constants = {
-        key.removeprefix('codec.'): array
-        for key, array in arrays.items()
-        if key.startswith('codec.')
-    }
+    spec = CodecSpec(**{**codec, 'shapes': shapes})
     return Bundle(
-        name=name,
-        architecture=architecture,
-        input=image_input,
-        task=document['task'],
-        class_names=tuple(map(str, document['class_names'])),
-        cut=parts,
-        codec=FeatureCodec(CodecSpec(**{**codec, 'shapes': shapes}), constants),
-        tuning=document.get('tuning', {}),
-        digest=digest,
-    )
+        name, architecture, image_input, document['task'],
+        tuple(map(str, document['class_names'])), parts,
+        FeatureCodec(spec, _part(arrays, 'codec')), document.get('tuning', {}), digest,
+    )  # fmt: skip
+
+
+def _part(arrays: Mapping[str, NDArray], part: str) -> dict[str, NDArray]:
+    """Return the arrays of head, tail or codec by their names there."""
+    prefix = f'{part}.'
+    return {k.removeprefix(prefix): a for k, a in arrays.items() if k.startswith(prefix)}
 
 
 def _digest(described: Mapping[str, Any], content: bytes) -> bytes:

@@ -52,10 +52,9 @@ class CodecSpec:
 
     def __post_init__(self) -> None:
         for name, allowed in (('range', RANGES), ('fill', FILLS)):
-            if getattr(self, name) not in allowed:
-                raise ConfigError(
-                    f'{name} is {getattr(self, name)!r}: {" or ".join(allowed)} is needed'
-                )
+            value = getattr(self, name)
+            if value not in allowed:
+                raise ConfigError(f'{name} is {value!r}: {" or ".join(allowed)} is needed')
         sizes_fit = all(shape and min(shape) > 0 for shape in self.shapes)
         if not self.shapes or not sizes_fit or not 0 < self.elements <= MAX_ELEMENTS:
             raise ConfigError(f'features of shapes {self.shapes}: 1..{MAX_ELEMENTS} elements')
@@ -99,10 +98,8 @@ class FeatureCodec:
         for name, shape in needed.items():
             found = constants[name].shape if name in constants else None
             if found != shape:
-                raise ConfigError(
-                    f'codec constant {name!r} has shape {found}, {shape} is needed: fit the '
-                    'codec again'
-                )
+                text = f'codec constant {name!r} has shape {found}, {shape} is needed'
+                raise ConfigError(f'{text}: fit the codec again')
         if self.fixed_range:
             low, high = constants[f'low_{spec.bits}'], constants[f'high_{spec.bits}']
             self._fixed = Affine(low, high, spec.bits)
@@ -115,18 +112,17 @@ class FeatureCodec:
     @cached_property
     def range_count(self) -> int:
         """Numbers that every packet has to carry besides its data: low and high of each tensor."""
-        return (
-            2 * len(self.parts_with_own_range)
-            if self.spec.bits in LEVEL_BITS and not self.fixed_range
-            else 0
-        )
+        sent = self.spec.bits in LEVEL_BITS and not self.fixed_range
+        return 2 * len(self.parts_with_own_range) if sent else 0
 
     def encode(self, features: Floats) -> tuple[NDArray[np.uint8], Floats]:
         """Return (payload, ranges) of `features` [..., elements].
 
         payload: uint8 [..., packets, packet_bytes]; ranges: float32 [..., range_count].
         """
-        z = self._transform(features)
+        z: Any = features
+        if self.spec.components:
+            z = (z - self.constants['pca_mean']) @ self.constants['pca_basis'].T
         layout = self.layout
         ranges = self._ranges_of(z)
         words: NDArray
@@ -170,13 +166,9 @@ class FeatureCodec:
 
     def parts(self, features: Floats) -> list[Floats]:
         """Return `features` [..., elements] as one array [..., *shape] per crossing tensor."""
-        result, start = [], 0
-        for shape in self.spec.shapes:
-            size = math.prod(shape)
-            part = features[..., start : start + size]
-            result.append(part.reshape(*features.shape[:-1], *shape))
-            start += size
-        return result
+        starts = np.cumsum([math.prod(shape) for shape in self.spec.shapes])[:-1]
+        parts = zip(np.split(features, starts, axis=-1), self.spec.shapes, strict=True)
+        return [part.reshape(*features.shape[:-1], *shape) for part, shape in parts]
 
     def _values(self, payload: NDArray[np.uint8], ranges: Floats) -> Floats:
         """Return all numbers, those of lost packets being garbage."""
@@ -203,17 +195,10 @@ class FeatureCodec:
                 row &= np.uint8((1 << bits) - 1)
         return levels
 
-    def _transform(self, features: Floats) -> Floats:
-        if not self.spec.components:
-            return features
-        result: Any = (features - self.constants['pca_mean']) @ self.constants['pca_basis'].T
-        return result
-
     def _inverse(self, z: Floats) -> Floats:
         if not self.spec.components:
             return z
-        result: Any = z @ self.constants['pca_basis'] + self.constants['pca_mean']
-        return result
+        return np.asarray(z @ self.constants['pca_basis'] + self.constants['pca_mean'])
 
     @cached_property
     def parts_with_own_range(self) -> list[slice]:
@@ -243,8 +228,7 @@ class FeatureCodec:
 
 def _finite(z: Floats) -> Floats:
     """Return `z` without NaN and infinity, and so that sums and scaling stay finite."""
-    result: Floats = np.nan_to_num(z, nan=0.0).clip(-LARGEST, LARGEST)
-    return result
+    return np.asarray(np.nan_to_num(z, nan=0.0).clip(-LARGEST, LARGEST))
 
 
 def fit_codec(spec: CodecSpec, features: Floats) -> FeatureCodec:

@@ -14,9 +14,8 @@ from PIL import Image
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.link.link import Link
-from iot_fl_ros.link.retransmission import delivery_rounds
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import Link, LinkSettings
+from iot_fl_ros.link.loss import delivery_rounds
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.codec import FeatureCodec
 from iot_fl_ros.split.recipe import features_of, normalised
@@ -34,12 +33,8 @@ class LossEvaluation:
             raise ConfigError('accuracy needs labels')
         self._bundle = bundle
         self._labels = samples.labels
-        self._features = np.concatenate(
-            [
-                features_of(bundle.cut, normalised(samples, indices, bundle.input))
-                for indices in _batches(len(samples))
-            ]
-        )
+        batches = (normalised(samples, i, bundle.input) for i in _batches(len(samples)))
+        self._features = np.concatenate([features_of(bundle.cut, batch) for batch in batches])
 
     def accuracy(self, settings: LinkSettings, order: str = '') -> float:
         """Return the share of samples that the tail classifies rightly, all of them answered.
@@ -125,8 +120,7 @@ def jpeg_baseline(bundle: Bundle, samples: Samples, frame_bytes: float) -> JpegB
 def _answers(bundle: Bundle, features: NDArray[np.float32]) -> NDArray[np.int64]:
     parts = [torch.from_numpy(part) for part in bundle.codec.parts(features)]
     with torch.no_grad():
-        answer: NDArray[np.int64] = bundle.cut.tail(*parts).argmax(dim=1).numpy()
-    return answer
+        return np.asarray(bundle.cut.tail(*parts).argmax(dim=1).numpy())
 
 
 def _batches(count: int) -> Iterator[NDArray[np.int64]]:

@@ -135,26 +135,20 @@ class HeadMachine:
             return []
         if len(event.header.frame_id.encode()) > MAX_NAME:
             self.endpoint.refusals.add('camera', 'frame_id too long')
-            return [Warn('frame_id', f'pictures are not used: their frame_id has more than '
-                         f'{MAX_NAME} bytes')]  # fmt: skip
+            text = f'pictures are not used: their frame_id has more than {MAX_NAME} bytes'
+            return [Warn('frame_id', text)]
         if event.header.stamp * _NANO + self._deadline < now:
             self.endpoint.refusals.add('camera', 'stale picture')
-            return [
-                Warn('stale', f'pictures are older than the deadline of {self._deadline:g} s when '
-                'they arrive: does the camera stamp them by this clock?')
-            ]  # fmt: skip
+            text = f'pictures are older than the deadline of {self._deadline:g} s when they arrive'
+            return [Warn('stale', f'{text}: does the camera stamp them by this clock?')]
         if self._busy:
             if self._waiting:
                 self.endpoint.refusals.add('camera', 'superseded')
             self._waiting = event
             return []
-        return self._start(event)
-
-    def _start(self, event: PictureArrived) -> list[Effect]:
-        assert self._active is not None
         self._busy = True
-        return [StartJob(EncodeFrame(event.header, event.image, self._active.bundle,
-                                     self._active.info.epoch))]  # fmt: skip
+        epoch = self._active
+        return [StartJob(EncodeFrame(event.header, event.image, epoch.bundle, epoch.info.epoch))]
 
     def _encoded(self, result: Encoded, now: float) -> list[Effect]:
         # A frame that was begun before a switch still has its old epoch: the tail knows both.
@@ -223,22 +217,12 @@ class HeadMachine:
     def _announcement(self, bundle: Bundle, now: float) -> SplitInfo:
         layout = bundle.codec.layout
         return SplitInfo(
-            stamp=now,
-            robot_id=self.robot_id,
-            session=self.session,
-            epoch=self._next_epoch,
-            bundle=bundle.name,
-            bundle_digest=bundle.digest,
-            split_point=bundle.architecture.split_point,
-            task=bundle.task,
-            class_names=bundle.class_names,
-            bits=bundle.codec.spec.bits,
-            packet_count=layout.packets,
-            packet_bytes=layout.packet_bytes,
-            permutation_seed=bundle.codec.spec.seed,
-            layout_digest=layout.digest,
-            deadline=self._deadline,
-        )
+            stamp=now, robot_id=self.robot_id, session=self.session, epoch=self._next_epoch,
+            bundle=bundle.name, bundle_digest=bundle.digest, task=bundle.task,
+            split_point=bundle.architecture.split_point, class_names=bundle.class_names,
+            bits=layout.bits, packet_count=layout.packets, packet_bytes=layout.packet_bytes,
+            permutation_seed=layout.seed, layout_digest=layout.digest, deadline=self._deadline,
+        )  # fmt: skip
 
     def _status(self, status: SplitStatus) -> list[Effect]:
         offered = self._offered

@@ -1,4 +1,4 @@
-"""The heavy work of heads and tails, done on a worker thread."""
+"""The heavy work of heads and tails, done on a worker thread; what a tail answers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,76 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import SplitInfo
-from iot_fl_ros.split.answers import Answer, AnswerSettings, answers
+from iot_fl_ros.models.yolo import decode
 from iot_fl_ros.split.bundle import Bundle, load_bundle
 from iot_fl_ros.split.codec import FeatureCodec
 from iot_fl_ros.split.open_frame import ReceivedFrame
 
+_MAX_DETECTIONS = 300
 ToRgb = Callable[[Any], NDArray[np.uint8]]
 _MAX_BUNDLES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerSettings:
+    """Contents of an answer: classes of a classifier, smallest score of a detection."""
+
+    classes: int = 5
+    threshold: float = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Best first. boxes: float32 [n, 4], shares 0..1 of the picture; [0, 4] for a classifier."""
+
+    class_ids: NDArray[np.int64]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+
+    def fields(self, names: Sequence[str]) -> dict[str, Any]:
+        """Return the fields of an Inference that tell it; names: of all classes."""
+        ids = [int(i) for i in self.class_ids]
+        return {
+            'class_ids': tuple(ids),
+            'class_names': tuple(names[i] if i < len(names) else str(i) for i in ids),
+            'scores': tuple(float(s) for s in self.scores),
+            'boxes': tuple(float(v) for v in self.boxes.reshape(-1)),
+        }
+
+
+def answers(
+    bundle: Bundle,
+    outputs: tuple[torch.Tensor, ...],
+    sizes: Sequence[tuple[int, int]],
+    settings: AnswerSettings,
+) -> list[Answer]:
+    """Return the answer for each frame of a batch.
+
+    sizes: width and height of each picture as the camera took it.
+    """
+    if bundle.task == 'classification':
+        return _classes(outputs[0], settings.classes)
+    return [
+        _detections(bundle, tuple(o[i : i + 1] for o in outputs), size, settings.threshold)
+        for i, size in enumerate(sizes)
+    ]
+
+
+def _classes(logits: torch.Tensor, count: int) -> list[Answer]:
+    best = logits.softmax(1).nan_to_num(0.0).topk(min(count, logits.shape[1]), dim=1)
+    no_boxes = np.zeros((0, 4), np.float32)
+    return [
+        Answer(ids, scores, no_boxes)
+        for ids, scores in zip(best.indices.numpy(), best.values.numpy(), strict=True)
+    ]
+
+
+def _detections(
+    bundle: Bundle, outputs: tuple[torch.Tensor, ...], size: tuple[int, int], threshold: float
+) -> Answer:
+    found = decode(outputs, bundle.input.shape[1], threshold)
+    boxes = bundle.input.to_source(found.boxes[:_MAX_DETECTIONS], *(max(1, n) for n in size))
+    return Answer(found.classes[:_MAX_DETECTIONS], found.scores[:_MAX_DETECTIONS], boxes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +182,7 @@ def head_features(bundle: Bundle, rgb: NDArray[np.uint8]) -> NDArray[np.float32]
     with torch.inference_mode():
         parts = bundle.cut.features(inputs)
         flat = parts[0] if len(parts) == 1 else torch.cat([p.flatten(1) for p in parts], 1)
-    features: NDArray[np.float32] = flat.flatten().numpy()
-    return features
+    return np.asarray(flat.flatten().numpy())
 
 
 def encode_features(
@@ -186,7 +248,7 @@ class TailWorker(Stateless):
         groups: dict[bytes, list[int]] = defaultdict(list)
         for index, frame in enumerate(frames):
             groups[frame.bundle.digest].append(index)
-        results: list[Answer | None] = [None] * len(frames)
+        results: dict[int, Answer] = {}
         for indices in groups.values():
             bundle = frames[indices[0]].bundle
             received = [frames[index] for index in indices]
@@ -194,9 +256,8 @@ class TailWorker(Stateless):
             sizes = [(f.packet.image_width, f.packet.image_height) for f in received]
             outputs = run_tail(bundle, features)
             found = answers(bundle, outputs, sizes, self._settings)
-            for index, answer in zip(indices, found, strict=True):
-                results[index] = answer
-        done = tuple(answer for answer in results if answer is not None)
+            results |= zip(indices, found, strict=True)
+        done = tuple(results[index] for index in range(len(frames)))
         return Inferred(done, time.perf_counter() - start)
 
 

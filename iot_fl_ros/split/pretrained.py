@@ -18,15 +18,13 @@ from iot_fl_ros.models.efficientnet_lite import load_published
 from iot_fl_ros.models.registry import build_model
 from iot_fl_ros.models.yolo import COCO_NAMES, load_darknet
 
-CLASSIFICATION, DETECTION = 'classification', 'detection'
-
 
 @dataclass(frozen=True)
 class Pretrained:
     """A trained model in evaluation mode.
 
     input: how it wants its pictures; task: `classification` (logits [N, classes]) or `detection`
-    (maps for `iot_fl_ros.models.yolo_boxes.decode`); split_point: a sensible layer to cut behind.
+    (maps for `iot_fl_ros.models.yolo.decode`); split_point: a sensible layer to cut behind.
     """
 
     model: nn.Module
@@ -52,7 +50,7 @@ def _efficientnet_lite0() -> Pretrained:
     weights, names = efficientnet_lite0_weights(), imagenet_class_names()
     model = build_model('efficientnet_lite0', pictures.shape, len(names), seed=0)
     load_published(model, weights)
-    return Pretrained(model.eval(), pictures, names, CLASSIFICATION, 'block5')
+    return Pretrained(model.eval(), pictures, names, 'classification', 'block5')
 
 
 def _yolov3_tiny() -> Pretrained:
@@ -61,7 +59,7 @@ def _yolov3_tiny() -> Pretrained:
     weights = yolov3_tiny_weights()['darknet']
     model = build_model('yolov3_tiny', pictures.shape, len(COCO_NAMES), seed=0)
     load_darknet(model, weights)
-    return Pretrained(model.eval(), pictures, COCO_NAMES, DETECTION, 'layer7')
+    return Pretrained(model.eval(), pictures, COCO_NAMES, 'detection', 'layer7')
 
 
 PRETRAINED: dict[str, Callable[[], Pretrained]] = {

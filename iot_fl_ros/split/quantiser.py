@@ -46,8 +46,7 @@ class Affine:
         )
         if self._top < 255:
             levels = cv2.threshold(levels, self._top, self._top, cv2.THRESH_TRUNC)[1]
-        result: NDArray[np.uint8] = levels.reshape(z.shape)
-        return result
+        return np.asarray(levels.reshape(z.shape))
 
     def dequantise(self, levels: NDArray[np.uint8]) -> Floats:
         """Return the value of each level, float32."""

@@ -1,9 +1,12 @@
-"""From a data set to a tuned bundle: train a base model, cut it, fit the codec, tune, measure."""
+"""From a data set to a tuned bundle: train a base model, cut it, fit the codec, tune.
+
+And from a pretrained model and unlabelled pictures to a bundle, tuned by imitating itself.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,9 @@ from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.data.samples import Samples
-from iot_fl_ros.link.settings import LinkSettings
-from iot_fl_ros.split.bottleneck import start_from_principal_channels, with_bottleneck
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.split.bundle import Architecture, Bundle, feature_shapes, load_bundle, save_bundle
-from iot_fl_ros.split.codec import FILLS, RANGES, CodecSpec, fit_codec
+from iot_fl_ros.split.codec import FILLS, RANGES, CodecSpec, Shapes, fit_codec
 from iot_fl_ros.split.comtune import (
     LossDraw,
     LossSettings,
@@ -29,10 +31,13 @@ from iot_fl_ros.split.comtune import (
     label_objective,
     tuning_objective,
 )
+from iot_fl_ros.split.cut import cut, start_from_principal_channels, with_bottleneck
 from iot_fl_ros.split.layout import ORDERS
+from iot_fl_ros.split.pretrained import load_pretrained
 from iot_fl_ros.split.training import Epoch, TrainingSettings, train
 
-_FIT_FRAMES = 1_000
+# Frames on which a codec is fitted; features of large models take megabytes each.
+_FIT_FRAMES, _FIT_FRAMES_OF_PRETRAINED = 1_000, 64
 _BATCH = 250
 # Mean and deviation to which 0..1 pixels of the data sets are normalised; near enough for all.
 _MEAN, _STD = 0.5, 0.25
@@ -66,6 +71,13 @@ class CodecSettings:
         16, 'A small frame is spread over at least so many packets.', minimum=1, maximum=65_535
     )
 
+    def spec(self, shapes: Shapes, seed: int) -> CodecSpec:
+        """Return the codec for features of these shapes."""
+        return CodecSpec(
+            shapes, self.bits, self.range, self.components, self.fill, True, self.order, seed,
+            self.min_packets,
+        )  # fmt: skip
+
 
 @dataclass(frozen=True)
 class RecipeSettings:
@@ -87,11 +99,9 @@ class Recipe:
     """
 
     def __init__(
-        self,
-        settings: RecipeSettings,
-        work: Path | None = None,
+        self, settings: RecipeSettings, work: Path | None = None,
         progress: Callable[[str, Epoch], None] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._settings = settings
         self._work = work
         self._progress = progress or (lambda step, epoch: None)
@@ -100,15 +110,17 @@ class Recipe:
             raise ConfigError(f'{settings.split.data!r} has no labels: a base model needs them')
         size = settings.split.train_size or len(samples)
         self._samples = samples.take(spread(len(samples), size))
-        channels = samples.shape[0]
-        shape = (channels, samples.shape[1], samples.shape[2])
+        channels, height, width = samples.shape
+        shape = (channels, height, width)
         self.input = ImageInput(shape, 'stretch', (_MEAN,) * channels, (_STD,) * channels)
 
     def base(self) -> Bundle:
         """Return the untuned bundle, whose features are sent as float32; train it if need be."""
         settings = self._settings
         kept = self._work / 'base' if self._work else None
-        identity = self._base_identity()
+        # What the base model depends on: kept work of another one is not taken up.
+        packets = settings.codec.min_packets
+        identity = f'{settings.split} {settings.base} seed={settings.seed} packets={packets}'
         if kept and (kept / 'bundle.json').is_file():
             bundle = load_bundle(kept)
             if bundle.tuning.get('base') == identity:
@@ -130,7 +142,7 @@ class Recipe:
             self._progress('base model', epoch)
         spec = CodecSpec(
             feature_shapes(parts, self.input.shape), bits=32, seed=settings.seed,
-            min_packets=settings.codec.min_packets,
+            min_packets=packets,
         )  # fmt: skip
         codec = fit_codec(spec, self._features(parts))
         bundle = Bundle(
@@ -139,16 +151,9 @@ class Recipe:
         )  # fmt: skip
         return save_bundle(bundle, kept) if kept else bundle
 
-    def _base_identity(self) -> str:
-        """Say what the base model depends on: kept work of another one is not taken up."""
-        settings = self._settings
-        packets = settings.codec.min_packets
-        return f'{settings.split} {settings.base} seed={settings.seed} packets={packets}'
-
     def tuned(self, base: Bundle) -> Bundle:
         """Return `base` with the codec of the settings, fine-tuned for losses. Changes `base`."""
-        bundle = self.untuned(base)
-        return self.tune(bundle)
+        return self.tune(self.untuned(base))
 
     def untuned(self, base: Bundle) -> Bundle:
         """Return `base` with the codec of the settings, not tuned."""
@@ -158,43 +163,29 @@ class Recipe:
             features = base.codec.parts(self._features(parts))[0]
             parts = with_bottleneck(parts, features.shape[1], wanted.bottleneck)
             start_from_principal_channels(parts, features)
-            architecture = Architecture(
-                architecture.model, architecture.classes, architecture.split_point,
-                wanted.bottleneck,
-            )  # fmt: skip
-        spec = CodecSpec(
-            feature_shapes(parts, base.input.shape), wanted.bits, wanted.range,
-            wanted.components, wanted.fill, True, wanted.order, self._settings.seed,
-            wanted.min_packets,
-        )  # fmt: skip
+            architecture = replace(architecture, bottleneck=wanted.bottleneck)
+        spec = wanted.spec(feature_shapes(parts, base.input.shape), self._settings.seed)
         codec = fit_codec(spec, self._features(parts))
-        return Bundle(
-            'untuned', architecture, base.input, base.task, base.class_names, parts, codec,
-            dict(base.tuning),
-        )  # fmt: skip
+        return replace(
+            base, name='untuned', architecture=architecture, cut=parts, codec=codec, digest=b''
+        )
 
     def tune(self, bundle: Bundle) -> Bundle:
         """Fine-tune head and tail of `bundle` with codec and losses between them."""
         settings = self._settings
-        split = TunedSplit(bundle.cut, bundle.codec)
-        split.requires_grad_(True)
+        split = TunedSplit(bundle.cut, bundle.codec).requires_grad_(True)
         draw = LossDraw(bundle.codec, settings.loss, settings.link)
         objective = tuning_objective(split, draw, self._samples.labels, settings.loss)
         store = FolderStore(self._work / 'tuning') if self._work else None
+        phase = f'{bundle.tuning} {settings.codec} {settings.loss} {settings.link}'
         for epoch in train(
-            split, objective, self._batch, len(self._samples), settings.tune, settings.seed,
-            store, f'{bundle.tuning} {settings.codec} {settings.loss} {settings.link}',
+            split, objective, self._batch, len(self._samples), settings.tune, settings.seed, store,
+            phase,
         ):  # fmt: skip
             self._progress('COMtune', epoch)
         split.requires_grad_(False)
-        tuning: dict[str, Any] = {
-            **bundle.tuning, 'tune': repr(settings.tune), 'loss': repr(settings.loss),
-            'link': repr(settings.link),
-        }  # fmt: skip
-        return Bundle(
-            'tuned', bundle.architecture, bundle.input, bundle.task, bundle.class_names,
-            bundle.cut, bundle.codec, tuning,
-        )  # fmt: skip
+        tuning = {name: repr(getattr(settings, name)) for name in ('tune', 'loss', 'link')}
+        return replace(bundle, name='tuned', tuning={**bundle.tuning, **tuning}, digest=b'')
 
     def _batch(self, indices: NDArray[np.int64]) -> NDArray[np.float32]:
         return normalised(self._samples, indices, self.input)
@@ -221,8 +212,7 @@ def normalised(
     values = samples.values[indices].astype(np.float32)
     if samples.values.dtype == np.uint8:
         values /= np.float32(255)
-    result: NDArray[np.float32] = (values - mean) / std
-    return result
+    return np.asarray((values - mean) / std, np.float32)
 
 
 def features_of(parts: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -233,3 +223,52 @@ def features_of(parts: Any, inputs: NDArray[np.float32]) -> NDArray[np.float32]:
             tensors = parts.features(torch.from_numpy(inputs[start : start + _BATCH]))
             batches.append(torch.cat([t.flatten(1) for t in tensors], dim=1).numpy())
     return np.concatenate(batches)
+
+
+def pretrained_bundle(
+    name: str, pictures: Sequence[NDArray[np.uint8]], codec: CodecSettings, split_point: str = '',
+    seed: int = 0,
+) -> tuple[Bundle, NDArray[np.float32]]:  # fmt: skip
+    """Return (untuned bundle, the pictures as the model's inputs [N, C, H, W]).
+
+    pictures: uint8 [height, width, 3] RGB each; the codec is fitted on up to 64 of them, evenly
+    chosen. split_point: '' = the model's own.
+    """
+    known = load_pretrained(name)
+    point = split_point or known.split_point
+    parts = cut(known.model.requires_grad_(False), point)
+    inputs = np.stack([known.input.prepare(picture) for picture in pictures])
+    count = min(_FIT_FRAMES_OF_PRETRAINED, len(inputs))
+    few = inputs[np.linspace(0, len(inputs) - 1, count).astype(int)]
+    fitted = fit_codec(
+        codec.spec(feature_shapes(parts, known.input.shape), seed), features_of(parts, few)
+    )
+    architecture = Architecture(name, len(known.class_names), point)
+    bundle = Bundle(
+        name, architecture, known.input, known.task, known.class_names, parts, fitted,
+        {'pretrained': name},
+    )  # fmt: skip
+    return bundle, inputs
+
+
+def imitate(
+    bundle: Bundle, inputs: NDArray[np.float32], training: TrainingSettings, loss: LossSettings,
+    seed: int = 0, progress: Callable[[str, Epoch], None] | None = None,
+) -> Bundle:  # fmt: skip
+    """Tune head and tail so that they answer under losses as they do without.
+
+    Nobody labels pictures of a robot's surroundings; the untuned model on lossless features is
+    the teacher. Batch statistics stay those of the pretrained model: the pictures are few and
+    alike.
+    """
+    split = TunedSplit(bundle.cut, bundle.codec).requires_grad_(True)
+    objective = tuning_objective(split, LossDraw(bundle.codec, loss, LinkSettings()), None, loss)
+    for epoch in train(
+        split, objective, lambda indices: inputs[indices], len(inputs), training, seed,
+        freeze_statistics=True,
+    ):  # fmt: skip
+        if progress:
+            progress('imitation', epoch)
+    split.requires_grad_(False)
+    tuning = {**bundle.tuning, 'imitation': repr(training), 'loss': repr(loss)}
+    return replace(bundle, tuning=tuning)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 
 BUNDLE_DIR = '~/.local/share/iot_fl_ros/bundles'
 

@@ -26,8 +26,7 @@ from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
 from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.split.answers import Answer
-from iot_fl_ros.split.jobs import InferFrames, Inferred, PreparedTail, PrepareTail
+from iot_fl_ros.split.jobs import Answer, InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
 from iot_fl_ros.split.states import SERVICE_TABLE, ServiceState
 from iot_fl_ros.split.statistics import TailStatistics
@@ -200,14 +199,9 @@ class TailMachine:
 
     def _status(self, info: SplitInfo, state: TailState, reason: str, now: float) -> SplitStatus:
         return SplitStatus(
-            stamp=now,
-            edge_id=self.edge_id,
-            robot_id=info.robot_id,
-            session=info.session,
-            epoch=info.epoch,
-            state=int(state),
-            reason=reason,
-        )
+            stamp=now, edge_id=self.edge_id, robot_id=info.robot_id, session=info.session,
+            epoch=info.epoch, state=int(state), reason=reason,
+        )  # fmt: skip
 
     def _packet(self, packet: FeaturePacket, now: float) -> list[Effect]:
         robot = self._robots.get(packet.robot_id)
@@ -220,12 +214,16 @@ class TailMachine:
             return self._drop(packet.robot_id, 'other epoch')
         info, prepared = epoch
         due = packet.stamp * _NANO + info.deadline
+        reason = ''
         if due <= now:
-            return self._useless(robot, packet, 'stale')
-        if due > now + info.deadline + _CLOCK_TOLERANCE:
-            return self._useless(robot, packet, 'from the future')
-        if packet.frame in robot.closed:
-            return self._useless(robot, packet, _LATE)
+            reason = 'stale'
+        elif due > now + info.deadline + _CLOCK_TOLERANCE:
+            reason = 'from the future'
+        elif packet.frame in robot.closed:
+            reason = _LATE
+        if reason:  # it arrived, but not in time
+            robot.statistics.loss.note(packet.sequence)
+            return self._drop(packet.robot_id, reason)
         try:
             close = due - min(self._reserve, _RESERVE_SHARE * info.deadline)
             frame = self._place(robot, packet, prepared, close)
@@ -241,17 +239,8 @@ class TailMachine:
             return self._set_timer(now)
         return self._set_timer(now) if frame.count == 1 else []
 
-    def _useless(self, robot: _Robot, packet: FeaturePacket, reason: str) -> list[Effect]:
-        """Drop a packet that arrived, but not in time."""
-        robot.statistics.loss.note(packet.sequence)
-        return self._drop(packet.robot_id, reason)
-
     def _place(
-        self,
-        robot: _Robot,
-        packet: FeaturePacket,
-        prepared: PreparedTail,
-        close: float,
+        self, robot: _Robot, packet: FeaturePacket, prepared: PreparedTail, close: float
     ) -> OpenFrame:
         """Put a packet into its frame, which it may open; MessageError if it does not fit."""
         frame = robot.frames.get(packet.frame)
@@ -360,17 +349,8 @@ def max_open(frame_bytes: int) -> int:
 
 def _inference(frame: ReceivedFrame, answer: Answer, now: float) -> Inference:
     packet = frame.packet
-    names = frame.bundle.class_names
     return Inference(
-        header=SourceHeader(packet.stamp, packet.frame_id),
-        robot_id=packet.robot_id,
-        session=packet.session,
-        epoch=packet.epoch,
-        frame=packet.frame,
-        received=frame.received,
-        latency=now - packet.stamp * _NANO,
-        class_ids=tuple(int(i) for i in answer.class_ids),
-        class_names=tuple(names[i] if i < len(names) else str(i) for i in answer.class_ids),
-        scores=tuple(float(s) for s in answer.scores),
-        boxes=tuple(float(v) for v in answer.boxes.reshape(-1)),
-    )
+        header=SourceHeader(packet.stamp, packet.frame_id), robot_id=packet.robot_id,
+        session=packet.session, epoch=packet.epoch, frame=packet.frame, received=frame.received,
+        latency=now - packet.stamp * _NANO, **answer.fields(frame.bundle.class_names),
+    )  # fmt: skip

@@ -84,8 +84,9 @@ def train(
             schedule.step()
     for number in range(done, settings.epochs):
         model.train()
-        if freeze_statistics:
-            _freeze_statistics(model)
+        for module in model.modules() if freeze_statistics else ():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.eval()
         rng = generator(seed, phase, number)
         torch.manual_seed(derive_seed(seed, phase, number))
         order = rng.permutation(count)
@@ -106,12 +107,6 @@ def train(
             _keep(model, optimizer, parameters, {**identity, 'epochs': number + 1}, store)
         yield Epoch(number + 1, settings.epochs, total / steps)
     model.eval()
-
-
-def _freeze_statistics(model: nn.Module) -> None:
-    for module in model.modules():
-        if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-            module.eval()
 
 
 def _flip_and_shift(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:

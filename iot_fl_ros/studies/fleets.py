@@ -65,13 +65,9 @@ def settings_of(settings: Flat, robots: int) -> FleetSettings | MeshRunSettings 
     if name == TRAM:
         kept = {key: value for key, value in settings.items() if key not in _NOT_OF_TRAM}
         return TramNodeSettings.from_flat({**kept, 'tram.robots': robot_ids(robots)})
-    if _is_mesh(settings):
+    cls = METHODS.get(str(settings.get(_METHOD, DEFAULT_METHOD)))
+    # No aggregator: a graph is named, or the method needs none.
+    if any(key.startswith('mesh.') for key in settings) or not issubclass(cls, StarMethod):
         kept = {key: value for key, value in settings.items() if key not in _AGGREGATOR_ONLY}
         return MeshRunSettings.from_flat({**kept, 'mesh.count': robots})
     return FleetSettings.from_flat(settings)
-
-
-def _is_mesh(settings: Flat) -> bool:
-    """Return whether there is no aggregator: a graph is named, or the method needs none."""
-    cls = METHODS.get(str(settings.get(_METHOD, DEFAULT_METHOD)))
-    return any(key.startswith('mesh.') for key in settings) or not issubclass(cls, StarMethod)

@@ -79,16 +79,11 @@ def read_loss_study(name: str, tree: Mapping[str, Any]) -> LossStudy:
     if not data_sets or not variants:
         raise ConfigError(f'study {name!r} needs data_sets and variants')
     study = LossStudy(
-        name,
-        str(tree.get('title') or name),
+        name, str(tree.get('title') or name),
         tuple(int(seed) for seed in tree.get('seeds') or [0]),
-        tuple(float(rate) for rate in tree.get('rates') or [0.0, 0.5]),
-        data_sets,
-        variants,
-        chosen,
-        read_settings(_Plain, plain),
-        str(tree.get('text') or ''),
-    )
+        tuple(float(rate) for rate in tree.get('rates') or [0.0, 0.5]), data_sets, variants,
+        chosen, read_settings(_Plain, plain), str(tree.get('text') or ''),
+    )  # fmt: skip
     refuse_unknown(tree, {*_KEYS, *plain})
     for data_set in data_sets:
         refuse_unknown(study.variants_of(data_set), variants)
@@ -111,11 +106,19 @@ class LossTask:
         return Path(self.section) / f'seed{self.seed}'
 
     @property
+    def chosen(self) -> tuple[str, ...]:
+        """The variants that are tried on the data set."""
+        return self.study.variants_of(self.section)
+
+    def recipe(self, variant: str) -> RecipeSettings:
+        """Return the recipe of a bundle."""
+        return self.study.settings(self.section, variant, self.seed)
+
+    @property
     def digest(self) -> str:
         """Changes with all settings that its rows depend on."""
-        study, chosen = self.study, self.study.variants_of(self.section)
-        recipes = [study.settings(self.section, name, self.seed) for name in (BASE, *chosen)]
-        return digest_of(repr((recipes, chosen, study.rates, study.plain)))
+        recipes = [self.recipe(name) for name in (BASE, *self.chosen)]
+        return digest_of(repr((recipes, self.chosen, self.study.rates, self.study.plain)))
 
     def rows(self, output: Path) -> list[Row] | None:
         """Return the rows measured before under the same settings, or None."""
@@ -129,9 +132,9 @@ class LossTask:
         """Train what is missing; return what was measured."""
         from iot_fl_ros.studies.loss_measures import measure, train_bundle
 
-        for variant in (BASE, *self.study.variants_of(self.section)):
-            train_bundle(self.study, self.section, self.seed, variant, output, progress)
-        return measure(self.study, self.section, self.seed, output)
+        for variant in (BASE, *self.chosen):
+            train_bundle(self, variant, output, progress)
+        return measure(self, output)
 
     def keep(self, output: Path, result: list[Row] | None, error: str) -> None:
         """Write the rows; the bundles are there already."""

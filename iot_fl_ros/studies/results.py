@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from iot_fl_ros.core.run_files import accuracy_of, read_events
-from iot_fl_ros.studies.sections import Case, Section
-from iot_fl_ros.studies.study import Study, StudyRun
+from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
 
 _CONFIDENCE = 0.95
 _COSTS = ('updates', 'wire_bytes', 'joules', 'seconds')

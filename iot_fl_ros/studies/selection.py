@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,21 +18,77 @@ from typing import Any
 
 import numpy as np
 
-from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown
+from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setting
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
+from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import SelectSettings
-from iot_fl_ros.memory.resources import ResourceSettings
+from iot_fl_ros.federation.selection.timing import Seconds, round_seconds
+from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
-from iot_fl_ros.studies.sections import Section, mapping, read_section
-from iot_fl_ros.studies.selection_game import GameSettings, play
-from iot_fl_ros.studies.study import Study, read_study
+from iot_fl_ros.studies.study import Section, Study, mapping, read_section, read_study, under
 
 TARGETS = (0.7, 0.8)
 # Keys of the study's file that are not those of any study.
 _GAME_KEYS = ('games', 'game_settings')
-_PARTS = {'game.': GameSettings, 'select.': SelectSettings, 'resources.': ResourceSettings}
 _LAST_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class GameSettings:
+    """The work of a round, and how many rounds there are."""
+
+    robots: int = setting(100, 'Number of robots.', minimum=1)
+    rounds: int = setting(500, 'Number of rounds.', minimum=1)
+    update_bytes: float = setting(1e6, 'Bytes of an update.', minimum=0.0)
+    deadline: float = setting(0.0, 'Longest round, s; 0 = none.', minimum=0.0)
+    told: bool = setting(False, 'Tell the policy the expected times of every round.')
+
+
+def play(
+    game: GameSettings, select: SelectSettings, resources: ResourceSettings, seed: int
+) -> list[float]:
+    """Return the duration of every round, s."""
+    robots = robot_ids(game.robots)
+    world = Resources(resources, robots, seed)
+    selector = ParticipantSelector(select, seed, quorum=0)
+    durations = []
+    for round in range(1, game.rounds + 1):
+        if game.told:
+            selector = ParticipantSelector(select, seed, quorum=0)
+            expected = {i: world.mean_seconds(i, round, game.update_bytes) for i in robots}
+            selector.observe({i: Observation(round, *times) for i, times in expected.items()})
+        asked = selector.ask(robots, round)
+        times = {i: world.seconds(i, round, game.update_bytes) for i in asked}
+        end = min(round_seconds(select.timing, times.values()), game.deadline or math.inf)
+        selector.observe(_sights(times, select.timing, end, round))
+        durations.append(end)
+    return durations
+
+
+def _sights(
+    times: dict[str, Seconds], timing: str, end: float, round: int
+) -> dict[str, Observation]:
+    """Return what the aggregator sees of a round that ends after `end` s."""
+    observations = {}
+    free = 0.0  # when the radio channel is, if there is only one
+    for robot_id, (train, upload) in sorted(times.items(), key=lambda item: item[1]):
+        if train >= end:
+            observations[robot_id] = Observation(round, end, math.nan, True)
+            continue
+        start = max(train, free) if timing == 'serial' else train
+        free = start + upload
+        if free <= end:
+            observations[robot_id] = Observation(round, train, upload)
+        else:
+            began = end - start if start < end else math.nan
+            observations[robot_id] = Observation(round, train, began, False, True)
+    return observations
+
+
+_PARTS = {'game.': GameSettings, 'select.': SelectSettings, 'resources.': ResourceSettings}
 
 
 @dataclass(frozen=True)
@@ -53,7 +110,8 @@ class GameRun:
     def parts(self) -> tuple[GameSettings, SelectSettings, ResourceSettings]:
         """The settings of the game, the choice and the robots."""
         refuse_unknown([n for n in self.settings if not n.startswith(tuple(_PARTS))], [*_PARTS])
-        return tuple(_part(self.settings, prefix, cls) for prefix, cls in _PARTS.items())
+        parts: Any = [read_settings(cls, under(p, self.settings)) for p, cls in _PARTS.items()]
+        return tuple(parts)
 
     @property
     def digest(self) -> str:
@@ -156,8 +214,3 @@ def read_course(folder: Path) -> Course:
         tuple(accuracy_of(row) for row in rounds),
         float(times.sum() ** 2 / (robots * (times**2).sum())),
     )
-
-
-def _part(settings: Mapping[str, Any], prefix: str, cls: type) -> Any:
-    own = {k.removeprefix(prefix): v for k, v in settings.items() if k.startswith(prefix)}
-    return read_settings(cls, own)

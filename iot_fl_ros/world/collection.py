@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import bisect
 import io
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,12 +72,8 @@ class PoseTrack:
         span = after.time - before.time
         share = (time - before.time) / span if span else 0.0
         turn = turn_between(before.yaw, after.yaw)
-        return PlanarPose(
-            time,
-            before.x + share * (after.x - before.x),
-            before.y + share * (after.y - before.y),
-            before.yaw + share * turn,
-        )
+        x, y = before.x + share * (after.x - before.x), before.y + share * (after.y - before.y)
+        return PlanarPose(time, x, y, before.yaw + share * turn)
 
 
 @dataclass
@@ -99,7 +96,7 @@ class Collection:
         self._rooms = frozenset(rooms)
         self._pause, self._views = pause, views
         self._last: dict[str, float] = {}
-        self._count: dict[str, int] = {}
+        self._count: Counter[str] = Counter()
         self.own, self.others = _Part(), _Part()
         self._track: list[PlanarPose] = []
         self._best: tuple[int, NDArray[np.uint8]] | None = None
@@ -109,19 +106,17 @@ class Collection:
     ) -> int:
         """Take what a picture [height, width, 3] shows; return how many samples it gave."""
         self._track.append(pose)
-        mine = [observation for observation in observations if self._is_own(observation)]
+        mine = [one for one in observations if self._is_own(one)]
         if mine and (self._best is None or len(mine) > self._best[0]):
             self._best = (len(mine), outlined(rgb, observations))
-        fresh = [
-            observation for observation in observations if self._is_fresh(observation, pose.time)
-        ]
-        for observation in fresh:
-            part = self.own if self._is_own(observation) else self.others
-            part.pictures.append(observation.crop(rgb))
-            part.kinds.append(observation.board.kind)
-            part.boards.append(observation.board.name)
-            self._last[observation.board.name] = pose.time
-            self._count[observation.board.name] = self._count.get(observation.board.name, 0) + 1
+        fresh = [one for one in observations if self._is_fresh(one, pose.time)]
+        for one in fresh:
+            part, board = self.own if self._is_own(one) else self.others, one.board
+            part.pictures.append(one.crop(rgb))
+            part.kinds.append(board.kind)
+            part.boards.append(board.name)
+            self._last[board.name] = pose.time
+            self._count[board.name] += 1
         return len(fresh)
 
     def counts(self) -> dict[str, int]:
@@ -140,12 +135,9 @@ class Collection:
         for name, part in ((OWN, self.own), (OTHERS, self.others)):
             if part.kinds:
                 _save_npz(
-                    folder / name,
-                    x=np.stack(part.pictures),
-                    y=np.array(part.kinds, np.int64),
-                    board=np.array(part.boards),
-                    class_names=np.array(class_names),
-                )
+                    folder / name, x=np.stack(part.pictures), y=np.array(part.kinds, np.int64),
+                    board=np.array(part.boards), class_names=np.array(class_names),
+                )  # fmt: skip
         track = [(pose.time, pose.x, pose.y, pose.yaw) for pose in self._track]
         _save_npz(folder / TRACK, track=np.array(track))
         if self._best is not None:
@@ -159,7 +151,7 @@ class Collection:
     def _is_fresh(self, observation: Observation, time: float) -> bool:
         name = observation.board.name
         rested = abs(time - self._last.get(name, -np.inf)) >= self._pause  # or set back
-        return rested and self._count.get(name, 0) < self._views
+        return rested and self._count[name] < self._views
 
 
 def outlined(rgb: NDArray[np.uint8], observations: Sequence[Observation]) -> NDArray[np.uint8]:

@@ -1,7 +1,13 @@
-"""Elements of an SDFormat file as values. Lengths in m, angles in rad, poses as matrices."""
+"""Elements of an SDFormat file as values. Lengths in m, angles in rad, poses as matrices.
+
+Boards among them are the ground truth of what a camera sees: a board is a static model named
+`board_<class index>_<serial>`, a thin box that bears its picture, upright, on the face towards +x
+of its pose.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from iot_fl_ros.world.poses import Matrix
@@ -128,3 +134,32 @@ class World:
     background: Vector
     lights: tuple[Light, ...]
     models: tuple[Model, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """One board. pose: of its centre in the world; side: of the square picture, m."""
+
+    name: str
+    kind: int
+    serial: int
+    pose: Matrix
+    side: float
+    thickness: float
+    texture: str
+
+
+def boards_of(world: World) -> tuple[Board, ...]:
+    """Return the boards of a world by name."""
+    found = []
+    for model in world.models:
+        match = re.fullmatch(r'board_(\d+)_(\d+)', model.name)
+        if match is None:
+            continue
+        link = model.links[0]
+        part = next(part for part in link.parts if part.visible)
+        kind, serial = (int(group) for group in match.groups())
+        pose = model.pose @ link.pose @ part.pose
+        thickness, side = part.shape.size[0], part.shape.size[1]
+        found.append(Board(model.name, kind, serial, pose, side, thickness, part.texture))
+    return tuple(sorted(found, key=lambda board: board.name))

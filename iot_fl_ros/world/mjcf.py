@@ -1,6 +1,8 @@
 """From SDFormat to MuJoCo: writes a world and its robots as MJCF.
 
 Names: a link's body is `model/link`, a joint `model/joint`, a camera `model/link/camera`.
+A box with a texture becomes a mesh whose faces show it as Gazebo's boxes do: on each side face
+upright and not mirrored for who stands before it. MuJoCo's own show a texture on two faces only.
 """
 
 from __future__ import annotations
@@ -9,13 +11,13 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.world.box_mesh import add_box_mesh
 from iot_fl_ros.world.elements import Camera, Joint, Link, Model, Part, World
 from iot_fl_ros.world.poses import Matrix, quaternion
 
@@ -26,6 +28,13 @@ _NEAR, _FAR, _EXTENT = 0.05, 50.0, 10.0  # m
 # Wheels follow their commanded speed closely, as Gazebo's do.
 _WHEEL_GAIN, _ROTOR = 1.0, 0.01  # N m s/rad, kg m2
 _SLIPPERY = 0.01  # coefficient below which there is no friction
+# For each face of a box its outward normal and, seen from outside, the direction to the right.
+_FACES = (
+    ((1, 0, 0), (0, 1, 0)), ((-1, 0, 0), (0, -1, 0)), ((0, 1, 0), (-1, 0, 0)),
+    ((0, -1, 0), (1, 0, 0)), ((0, 0, 1), (0, -1, 0)), ((0, 0, -1), (0, 1, 0)),
+)  # fmt: skip
+# Corners of a face: to the right, up, and where in the picture (0, 0 is its top left).
+_CORNERS = ((-1, -1, 0, 1), (1, -1, 1, 1), (1, 1, 1, 0), (-1, 1, 0, 0))
 # SDFormat cameras look along +x with z up, MuJoCo's along -z with y up.
 _CAMERA_TURN = np.array([[0, 0, -1, 0], [-1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]], float)
 
@@ -96,9 +105,15 @@ def _write_textures(mjcf: Mjcf, asset: Element, folder: Path, parts: Iterable[Pa
             raise DataError(f'{part.name}: a texture on a {part.shape.kind}: only boxes bear one')
         if part.shape.size not in meshes:
             meshes.add(part.shape.size)
-            add_box_mesh(asset, _mesh_name(part), part.shape.size)
+            _add_box_mesh(asset, _mesh_name(part), part.shape.size)
         if part.texture not in mjcf.assets:
-            mjcf.assets[part.texture] = _texture(folder / part.texture, part)
+            try:
+                mjcf.assets[part.texture] = (folder / part.texture).read_bytes()
+            except OSError as error:
+                raise DataError(
+                    f'{part.name}: no texture {folder / part.texture}: open the file that '
+                    'iot_fl_ros.world.textures.prepare_world() returns'
+                ) from error
             SubElement(asset, 'texture', type='2d', name=part.texture, file=part.texture)
             SubElement(
                 asset, 'material', name=part.texture, texture=part.texture, specular='0',
@@ -106,14 +121,22 @@ def _write_textures(mjcf: Mjcf, asset: Element, folder: Path, parts: Iterable[Pa
             )  # fmt: skip
 
 
-def _texture(path: Path, part: Part) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f'{part.name}: no texture {path}: open the file that '
-            'iot_fl_ros.world.textures.prepare_world() returns'
-        ) from error
+def _add_box_mesh(asset: Element, name: str, size: Sequence[float]) -> None:
+    """Add a mesh asset for a box of these sides, m."""
+    vertices: list[Any] = []
+    normals, coordinates, triangles = [], [], []
+    for normal, right in np.array(_FACES, float):
+        up = np.cross(normal, right)
+        first = len(vertices)
+        for to_right, to_up, u, v in _CORNERS:
+            vertices.append((normal + to_right * right + to_up * up) * np.array(size) / 2)
+            normals.append(normal)
+            coordinates.append((u, v))
+        triangles += [(first, first + 1, first + 2), (first, first + 2, first + 3)]
+    SubElement(
+        asset, 'mesh', name=name, vertex=_text(vertices), normal=_text(normals),
+        texcoord=_text(coordinates), face=_text(triangles),
+    )  # fmt: skip
 
 
 def _write_static(body: Element, model: Model) -> None:
@@ -215,5 +238,6 @@ def _pose(pose: Matrix) -> dict[str, str]:
     return {'pos': _text(pose[:3, 3]), 'quat': _text(quaternion(pose))}
 
 
-def _text(values: Iterable[float]) -> str:
-    return ' '.join(f'{value:.9g}' for value in values)
+def _text(values: Any) -> str:
+    """Return numbers, or rows of them, one after the other."""
+    return ' '.join(f'{value:.9g}' for value in np.ravel(values))

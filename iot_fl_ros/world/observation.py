@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.world.boards import Board, boards_of
-from iot_fl_ros.world.elements import Camera, Model, World
+from iot_fl_ros.world.elements import Board, Camera, Model, World, boards_of
 from iot_fl_ros.world.poses import Matrix
 
 # A point in the optical frame (x right, y down, z ahead) of a sensor that looks along +x.
@@ -82,16 +81,12 @@ class Scene:
     def _observation(self, board: Board, camera: Camera, pose: Matrix) -> Observation | None:
         eye = pose[:3, 3]
         corners = _project(camera, pose, _corners(board, 1.0))
-        if corners is None or not self._big_enough(corners) or self._hidden(eye, board):
+        if corners is None or np.ptp(corners, axis=0).min() < self._rules.pixels:
+            return None
+        targets = np.vstack([_corners(board, _INSET), board.pose[:3, 3]])
+        if _crossed(*self._boxes, eye, targets):
             return None
         return Observation(board, corners, float(np.linalg.norm(board.pose[:3, 3] - eye)))
-
-    def _big_enough(self, corners: NDArray[np.float64]) -> bool:
-        return bool((corners.max(axis=0) - corners.min(axis=0)).min() >= self._rules.pixels)
-
-    def _hidden(self, eye: NDArray[np.float64], board: Board) -> bool:
-        targets = np.vstack([_corners(board, _INSET), board.pose[:3, 3]])
-        return _crossed(*self._boxes, eye, targets)
 
 
 def camera_pose(robot: Model, base: Matrix) -> tuple[Camera, Matrix]:
@@ -107,30 +102,24 @@ def _corners(board: Board, share: float) -> NDArray[np.float64]:
     """Return the corners of the picture in the world, clockwise from the top left as seen."""
     half = share * board.side / 2
     # The picture is on the face towards +x; who looks at it has the board's +y on the right.
-    own = np.array(
-        [(board.thickness / 2, y, z, 1.0) for y, z in
-         ((-half, half), (half, half), (half, -half), (-half, -half))]
-    )  # fmt: skip
-    corners: NDArray[np.float64] = (own @ board.pose.T)[:, :3]
-    return corners
+    places = ((-half, half), (half, half), (half, -half), (-half, -half))
+    own = np.array([(board.thickness / 2, y, z, 1.0) for y, z in places])
+    return np.asarray((own @ board.pose.T)[:, :3])
 
 
-def _project(
-    camera: Camera, pose: Matrix, points: NDArray[np.float64]
-) -> NDArray[np.float64] | None:
+def _project(camera: Camera, pose: Matrix, points: Matrix) -> Matrix | None:
     """Return pixels of points [n, 3] of the world; None if one of them is not in the picture."""
     seen = (points - pose[:3, 3]) @ pose[:3, :3] @ _OPTICAL.T
     if (seen[:, 2] < _NEAR).any():
         return None
     focal = camera.width / 2 / math.tan(camera.horizontal_fov / 2)
-    pixels: NDArray[np.float64] = (
-        focal * seen[:, :2] / seen[:, 2:] + np.array([camera.width, camera.height]) / 2
-    )
-    inside = (pixels >= 0).all() and (pixels <= (camera.width, camera.height)).all()
+    size = np.array([camera.width, camera.height])
+    pixels: Matrix = focal * seen[:, :2] / seen[:, 2:] + size / 2
+    inside = (pixels >= 0).all() and (pixels <= size).all()
     return pixels if inside else None
 
 
-def _boxes(models: Iterable[Model]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _boxes(models: Iterable[Model]) -> tuple[Matrix, Matrix]:
     """Return world-to-box matrices [n, 4, 4] and half sizes [n, 3] of all boxes to be seen."""
     found = [
         (np.linalg.inv(model.pose @ link.pose @ part.pose), np.array(part.shape.size) / 2)
@@ -143,12 +132,7 @@ def _boxes(models: Iterable[Model]) -> tuple[NDArray[np.float64], NDArray[np.flo
     return np.reshape(matrices, (-1, 4, 4)), np.reshape([half for _, half in found], (-1, 3))
 
 
-def _crossed(
-    matrices: NDArray[np.float64],
-    halves: NDArray[np.float64],
-    eye: NDArray[np.float64],
-    targets: NDArray[np.float64],
-) -> bool:
+def _crossed(matrices: Matrix, halves: Matrix, eye: Matrix, targets: Matrix) -> bool:
     """Return whether a line from the eye to one of the targets [n, 3] goes through a box.
 
     The slab method, for all boxes and targets at once.

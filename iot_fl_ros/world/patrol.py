@@ -64,8 +64,6 @@ class Velocity:
 
 
 STOP = Velocity(0.0, 0.0)
-
-
 # From x, y to a waypoint in another way than straight.
 Detour = Callable[[float, float, Waypoint], Iterable[Waypoint]]
 
@@ -106,36 +104,35 @@ class Patrol:
         self._now = now
         if self._stuck(x, y, yaw, now):
             self._fail(x, y, now)
-        step = {
-            State.TURN: self._turn,
-            State.DRIVE: self._drive,
-            State.LOOK: self._look,
-            State.BACK: self._back,
-        }.get(self.state)
-        return STOP if step is None else step(x, y, yaw, now)
+        match self.state:
+            case State.TURN | State.DRIVE:
+                return self._go(x, y, yaw, now)
+            case State.LOOK:
+                return self._look(yaw, now)
+            case State.BACK:
+                return self._back(now)
+        return STOP
 
-    def _turn(self, x: float, y: float, yaw: float, now: float) -> Velocity:
-        off, distance = self._course(x, y, yaw)
+    def _go(self, x: float, y: float, yaw: float, now: float) -> Velocity:
+        """Turn towards the goal, or drive there."""
+        assert self._goal is not None
+        ahead_x, ahead_y = self._goal.x - x, self._goal.y - y
+        distance = math.hypot(ahead_x, ahead_y)
+        off = turn_between(yaw, math.atan2(ahead_y, ahead_x))  # course, rad
         if distance < _ARRIVED:
             return self._arrive(yaw, now)
-        if abs(off) < _ALIGNED:
+        if self.state is State.TURN and abs(off) < _ALIGNED:
             self._enter(State.DRIVE, now)
-            return self._drive(x, y, yaw, now)
-        rate = min(max(_STEERING * abs(off), _SLOWEST_TURN), self._turn_rate)
-        return Velocity(0.0, math.copysign(rate, off))
-
-    def _drive(self, x: float, y: float, yaw: float, now: float) -> Velocity:
-        off, distance = self._course(x, y, yaw)
-        if distance < _ARRIVED:
-            return self._arrive(yaw, now)
-        if abs(off) > _ASTRAY:
+        elif self.state is State.DRIVE and abs(off) > _ASTRAY:
             self._enter(State.TURN, now)
-            return self._turn(x, y, yaw, now)
+        if self.state is State.TURN:
+            rate = min(max(_STEERING * abs(off), _SLOWEST_TURN), self._turn_rate)
+            return Velocity(0.0, math.copysign(rate, off))
         speed = min(max(_BRAKING * distance, _SLOWEST), self._speed) * math.cos(off)
         rate = max(-self._turn_rate, min(_STEERING * off, self._turn_rate))
         return Velocity(speed, rate)
 
-    def _look(self, x: float, y: float, yaw: float, now: float) -> Velocity:
+    def _look(self, yaw: float, now: float) -> Velocity:
         self._turned += turn_between(self._yaw, yaw)
         self._yaw = yaw
         if self._turned >= 2 * math.pi:
@@ -143,7 +140,7 @@ class Patrol:
             return STOP
         return Velocity(0.0, self._turn_rate)
 
-    def _back(self, x: float, y: float, yaw: float, now: float) -> Velocity:
+    def _back(self, now: float) -> Velocity:
         if now - self._since >= _BACK_TIME:
             self._enter(State.TURN, now)
             return STOP
@@ -177,12 +174,6 @@ class Patrol:
 
     def _enter(self, state: State, now: float) -> None:
         self.state, self._since, self._mark = state, now, None
-
-    def _course(self, x: float, y: float, yaw: float) -> tuple[float, float]:
-        """Return how far off course it is, rad, and the distance to the goal, m."""
-        assert self._goal is not None
-        ahead_x, ahead_y = self._goal.x - x, self._goal.y - y
-        return turn_between(yaw, math.atan2(ahead_y, ahead_x)), math.hypot(ahead_x, ahead_y)
 
     def _stuck(self, x: float, y: float, yaw: float, now: float) -> bool:
         """Return whether it has neither moved nor turned for a while, although it should."""

@@ -2,7 +2,8 @@
 
 Room 0 is where x > 0 and y > 0, the others follow counter-clockwise. A place in a room is given
 as (along, across): distances from the hall's centre, m, mirrored into the room's quadrant, so that
-all rooms are alike. What kinds of pictures a room has differs: non-IID by geography.
+all rooms are alike. What kinds of pictures a room has differs: non-IID by geography. And a view of
+the whole hall from above.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 ROOMS = 4
 # Class indices of Fashion-MNIST; neighbours 0 and 1, 2 and 3 share one.
@@ -26,6 +28,7 @@ CRATE = 0.64  # side, m
 CRATE_HEIGHT = 0.8
 CRATES = ((3.55, 3.55), (3.55, 1.75), (1.75, 3.55))
 _OUTER_BOARDS, _INNER_BOARDS = 7, 4  # of one wall of one room, beside the one before the door
+_MARGIN, _HEIGHT = 0.1, 20.0  # of a view from above: around the outer walls; of its camera; m
 _SIGNS = ((1, 1), (-1, 1), (-1, -1), (1, -1))
 
 
@@ -88,8 +91,9 @@ def places() -> Iterator[Place]:
     """Yield where boards hang, room by room."""
     for room in range(ROOMS):
         for along, across, yaw in (*_wall_places(), *_crate_places()):
-            x, y = in_room(room, along, across)
-            yield Place(room, x, y, _mirrored(yaw, room))
+            sign_x, sign_y = _SIGNS[room]
+            mirrored = math.atan2(sign_y * round(math.sin(yaw)), sign_x * round(math.cos(yaw)))
+            yield Place(room, *in_room(room, along, across), mirrored)
 
 
 def _wall_places() -> Iterator[tuple[float, float, float]]:
@@ -120,11 +124,6 @@ def _spread(number: int, count: int, start: float, end: float) -> float:
     return start + (end - start) * (number + 0.5) / count
 
 
-def _mirrored(yaw: float, room: int) -> float:
-    sign_x, sign_y = _SIGNS[room]
-    return math.atan2(sign_y * round(math.sin(yaw)), sign_x * round(math.cos(yaw)))
-
-
 def named_places() -> Iterator[tuple[str, Place]]:
     """Yield the name `board_<class index>_<serial>` and the place of every board.
 
@@ -136,3 +135,33 @@ def named_places() -> Iterator[tuple[str, Place]]:
         kind = kinds[number % len(kinds)]
         yield f'board_{kind}_{used[kind]:03d}', place
         used[kind] += 1
+
+
+@dataclass(frozen=True)
+class TopView:
+    """A view from above of this size in pixels: x to the right, y up, the hall in the middle."""
+
+    width: int
+    height: int
+
+    @property
+    def pixels_per_metre(self) -> float:
+        """Scale, the same in both directions."""
+        return min(self.width, self.height) / (2 * (HALF + WALL + _MARGIN))
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Return column and row of a point of the world, from the picture's top left corner."""
+        scale = self.pixels_per_metre
+        return self.width / 2 + x * scale, self.height / 2 - y * scale
+
+    def aim(self, cameras: Any) -> None:
+        """Let the OpenGL cameras of a MuJoCo scene (one for each eye) look down."""
+        half_x, half_y = (s / 2 / self.pixels_per_metre for s in (self.width, self.height))
+        for camera in cameras:
+            camera.pos[:] = 0, 0, _HEIGHT
+            camera.forward[:] = 0, 0, -1
+            camera.up[:] = 0, 1, 0
+            camera.orthographic = 1
+            camera.frustum_center, camera.frustum_width = 0.0, half_x
+            camera.frustum_bottom, camera.frustum_top = -half_y, half_y
+            camera.frustum_near, camera.frustum_far = 1.0, 2 * _HEIGHT

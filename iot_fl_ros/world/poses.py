@@ -23,36 +23,25 @@ def pose_matrix(text: str | None) -> Matrix:
     cr, sr = math.cos(roll), math.sin(roll)
     cp, sp = math.cos(pitch), math.sin(pitch)
     cy, sy = math.cos(yaw), math.sin(yaw)
-    return np.array(
-        [
-            [cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, x],
-            [sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, y],
-            [-sp, cp * sr, cp * cr, z],
-            [0.0, 0.0, 0.0, 1.0],
-        ]
-    )
+    pose = np.eye(4)
+    pose[0] = cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, x
+    pose[1] = sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, y
+    pose[2] = -sp, cp * sr, cp * cr, z
+    return pose
 
 
 def quaternion(matrix: Matrix) -> tuple[float, float, float, float]:
     """Return the rotation of a pose as w, x, y, z with w >= 0."""
     r = matrix[:3, :3]
     # The largest of the four squares, so that no division is by next to nothing.
-    squares = np.array(
-        [
-            1 + r[0, 0] + r[1, 1] + r[2, 2],
-            1 + r[0, 0] - r[1, 1] - r[2, 2],
-            1 - r[0, 0] + r[1, 1] - r[2, 2],
-            1 - r[0, 0] - r[1, 1] + r[2, 2],
-        ]
-    )
-    columns = np.array(
-        [
-            [squares[0], r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]],
-            [r[2, 1] - r[1, 2], squares[1], r[0, 1] + r[1, 0], r[0, 2] + r[2, 0]],
-            [r[0, 2] - r[2, 0], r[0, 1] + r[1, 0], squares[2], r[1, 2] + r[2, 1]],
-            [r[1, 0] - r[0, 1], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], squares[3]],
-        ]
-    )
+    squares = [
+        1 + r[0, 0] + r[1, 1] + r[2, 2], 1 + r[0, 0] - r[1, 1] - r[2, 2],
+        1 - r[0, 0] + r[1, 1] - r[2, 2], 1 - r[0, 0] - r[1, 1] + r[2, 2],
+    ]  # fmt: skip
+    x, y, z = r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1]
+    xy, xz, yz = r[0, 1] + r[1, 0], r[0, 2] + r[2, 0], r[1, 2] + r[2, 1]
+    a, b, c, d = squares
+    columns = np.array([[a, x, y, z], [x, b, xy, xz], [y, xy, c, yz], [z, xz, yz, d]])
     best = columns[int(np.argmax(squares))]
     best = best / np.linalg.norm(best) * (1.0 if best[0] >= 0 else -1.0)
     return float(best[0]), float(best[1]), float(best[2]), float(best[3])

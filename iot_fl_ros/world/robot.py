@@ -1,19 +1,24 @@
-"""The camera robot: its model from the template worlds/camera_robot.sdf, and where it starts."""
+"""The camera robot: its model from the template worlds/camera_robot.sdf, and where it starts.
+
+And the arguments of Gazebo and its ROS bridge, for launch/gazebo.launch.py.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.world.elements import Model
 from iot_fl_ros.world.plan import ROOMS, in_room
 from iot_fl_ros.world.poses import pose_matrix
-from iot_fl_ros.world.sdf import placed, read_model
+from iot_fl_ros.world.sdf import read_model
 
-PLACEHOLDER = '__ROBOT__'
 TEMPLATE = 'camera_robot.sdf'
+CLOCK_BRIDGE, ROBOT_BRIDGE = 'gazebo_bridge.yaml', 'gazebo_bridge_robot.yaml'
+PATROLS = ('own', 'others', 'all', 'none')
 # Places of a room where robots start, in this order: along, across, m (see plan.in_room).
 _STARTS = (
     (2.5, 2.5), (1.8, 1.8), (1.1, 1.1), (2.7, 0.7), (0.7, 2.7),
@@ -32,15 +37,19 @@ def robot_names(count: int) -> tuple[str, ...]:
 
 def filled(text: str, name: str) -> str:
     """Return a template (of a model or of a bridge) for the robot of this name."""
-    return text.replace(PLACEHOLDER, name)
+    return text.replace('__ROBOT__', name)
 
 
 def robot_sdf(folder: Path, name: str) -> str:
     """Return the SDFormat text of a robot; folder: where the template is."""
+    return _filled_file(folder / TEMPLATE, 'robots', name)
+
+
+def _filled_file(template: Path, what: str, name: str) -> str:
     try:
-        return filled((folder / TEMPLATE).read_text(), name)
+        return filled(template.read_text(), name)
     except OSError as error:
-        raise DataError(f'cannot read the template of robots: {error}') from error
+        raise DataError(f'cannot read the template of {what}: {error}') from error
 
 
 def start_pose(index: int) -> tuple[float, float, float]:
@@ -54,6 +63,37 @@ def robots(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
     models = []
     for index, name in enumerate(names):
         x, y, yaw = start_pose(index)
-        model = read_model(robot_sdf(folder, name))
-        models.append(placed(model, pose_matrix(f'{x} {y} 0 0 0 {yaw}')))
+        pose = pose_matrix(f'{x} {y} 0 0 0 {yaw}')
+        models.append(replace(read_model(robot_sdf(folder, name)), pose=pose))
     return tuple(models)
+
+
+def server_arguments(world: Path, headless: bool) -> str:
+    """Return the arguments of `gz sim`: run at once; without a window if `headless`."""
+    window = '-s --headless-rendering ' if headless else ''
+    return f'-r {window}{world}'
+
+
+def spawn_arguments(world: Path, world_name: str, robot: str, index: int) -> list[str]:
+    """Return the arguments of `ros_gz_sim create` for one robot; world: its file."""
+    x, y, yaw = (f'{value:.6f}' for value in start_pose(index))
+    place = ['-x', x, '-y', y, '-z', '0.01', '-Y', yaw]
+    text = robot_sdf(world.parent, robot)
+    return ['-world', world_name, '-name', robot, '-string', text, *place]
+
+
+def write_bridge(config: Path, robot: str, folder: Path) -> Path:
+    """Write the bridge's file of one robot into a folder and return it; config: the template's."""
+    path = folder / f'bridge_{robot}.yaml'
+    path.write_text(_filled_file(config / ROBOT_BRIDGE, 'bridges', robot))
+    return path
+
+
+def patrol_route(choice: str, index: int) -> Sequence[int]:
+    """Return the rooms that robot `index` visits: its own, the others, or all of them."""
+    own = index % ROOMS
+    following = tuple((own + step) % ROOMS for step in range(ROOMS))
+    routes = {'own': (own,), 'others': following[1:], 'all': following, 'none': ()}
+    if choice not in routes:
+        raise ConfigError(f'patrol is {choice!r}: choose {", ".join(PATROLS)}')
+    return routes[choice]

@@ -16,18 +16,11 @@ from iot_fl_ros.world.plan import DOOR_END, DOOR_START, ROOMS, in_room, room_of
 _DOOR = (DOOR_START + DOOR_END) / 2
 _KEEP_RIGHT = 0.25  # m from the middle of a door
 _HUB = (_DOOR, _DOOR)  # between the two doors of a room
-_MIDDLE = (2.55, 2.55)
 # Around the crates and between them: along, across, and whether to look around there.
 _TOUR = (
-    (*_HUB, True),
-    (3.3, 0.6, True),
-    (4.6, 0.8, False),
-    (4.6, 2.65, True),
-    (*_MIDDLE, True),
-    (2.65, 4.6, True),
-    (0.8, 4.6, False),
-    (0.6, 3.3, True),
-)
+    (*_HUB, True), (3.3, 0.6, True), (4.6, 0.8, False), (4.6, 2.65, True),
+    (2.55, 2.55, True), (2.65, 4.6, True), (0.8, 4.6, False), (0.6, 3.3, True),
+)  # fmt: skip
 _HUB_INDEX, _MIDDLE_INDEX = 0, 4
 
 
@@ -55,7 +48,8 @@ def tour(route: Sequence[int], loops: int, x: float, y: float) -> Iterator[Waypo
     route: empty = the room of x, y; loops: 0 = for ever.
     """
     here = room_of(x, y)
-    start = _nearest(here, x, y)
+    places = [in_room(here, along, across) for along, across, _ in _TOUR]
+    start = min(range(len(_TOUR)), key=lambda index: math.dist(places[index], (x, y)))
     laps = itertools.count() if loops == 0 else range(loops)
     for _ in laps:
         for room in route or (here,):
@@ -77,11 +71,6 @@ def detour(x: float, y: float, goal: Waypoint) -> Iterator[Waypoint]:
     yield goal
 
 
-def _nearest(room: int, x: float, y: float) -> int:
-    places = [in_room(room, along, across) for along, across, _ in _TOUR]
-    return min(range(len(_TOUR)), key=lambda index: math.dist(places[index], (x, y)))
-
-
 def _to_hub(room: int, index: int) -> Iterator[Waypoint]:
     """Yield the way from a point of the tour to the doors; from the middle it is straight."""
     steps = [] if index in (_HUB_INDEX, _MIDDLE_INDEX) else list(range(index + 1, len(_TOUR)))
@@ -92,11 +81,10 @@ def _to_hub(room: int, index: int) -> Iterator[Waypoint]:
 def _through_doors(start: int, end: int) -> Iterator[Waypoint]:
     """Yield the way from hub to hub, the shorter way around the ring of rooms."""
     step = 1 if (end - start) % ROOMS <= ROOMS // 2 else -1
-    room = start
-    while room != end:
-        following = (room + step) % ROOMS
-        yield from _through_door(room, following)
-        room = following
+    while start != end:
+        following = (start + step) % ROOMS
+        yield from _through_door(start, following)
+        start = following
 
 
 def _through_door(room: int, following: int) -> Iterator[Waypoint]:

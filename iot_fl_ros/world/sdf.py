@@ -6,7 +6,6 @@ simulators. Plugins of Gazebo itself (physics, sensors, ...) say nothing about t
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
@@ -36,7 +35,12 @@ _GREY = '0.7 0.7 0.7 1'
 
 def read_world(path: Path) -> World:
     """Read the world of an .sdf file; DataError names what is missing or not understood."""
-    root = _root(path)
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (OSError, ElementTree.ParseError) as error:
+        raise DataError(f'cannot read {path}: {error}') from error
+    if root.tag != 'sdf':
+        raise DataError(f'{path} begins with <{root.tag}>: an SDFormat file begins with <sdf>')
     world = _child(root, 'world', str(path))
     return World(
         name=world.get('name', 'world'),
@@ -56,21 +60,6 @@ def read_model(text: str) -> Model:
     except ElementTree.ParseError as error:
         raise DataError(f'not XML: {error}') from error
     return _model(_child(root, 'model', 'the text'))
-
-
-def placed(model: Model, pose: Matrix) -> Model:
-    """Return the model at another pose in the world."""
-    return dataclasses.replace(model, pose=pose)
-
-
-def _root(path: Path) -> Element:
-    try:
-        root = ElementTree.parse(path).getroot()
-    except (OSError, ElementTree.ParseError) as error:
-        raise DataError(f'cannot read {path}: {error}') from error
-    if root.tag != 'sdf':
-        raise DataError(f'{path} begins with <{root.tag}>: an SDFormat file begins with <sdf>')
-    return root
 
 
 def _child(parent: Element, tag: str, where: str) -> Element:
@@ -118,18 +107,14 @@ def _link(model: str, link: Element, links: dict[str, Element]) -> Link:
         mass=_number(link, 'inertial/mass', 1.0),
         centre=tuple(pose_matrix(link.findtext('inertial/pose'))[:3, 3]),
         inertia=tuple(_number(link, inertia + axis, 1.0) for axis in ('ixx', 'iyy', 'izz')),
-        parts=tuple(
-            _part(where, part, part.tag == 'visual')
-            for part in link
-            if part.tag in ('visual', 'collision')
-        ),
+        parts=tuple(_part(where, p) for p in link if p.tag in ('visual', 'collision')),
         cameras=tuple(_camera(where, sensor) for sensor in link.findall('sensor')),
     )
 
 
 def _link_pose(where: str, link: Element, links: dict[str, Element]) -> Matrix:
+    pose = pose_matrix(link.findtext('pose'))
     element = link.find('pose')
-    pose = pose_matrix(None if element is None else element.text)
     base = '' if element is None else element.get('relative_to', '')
     if not base or base == '__model__':
         return pose
@@ -139,18 +124,17 @@ def _link_pose(where: str, link: Element, links: dict[str, Element]) -> Matrix:
     return above
 
 
-def _part(where: str, part: Element, visible: bool) -> Part:
+def _part(where: str, part: Element) -> Part:
     name = f'{where}/{part.get("name")}'
+    friction = 'surface/friction/ode/mu'
     return Part(
         name=name,
         pose=pose_matrix(part.findtext('pose')),
         shape=_shape(name, part),
-        visible=visible,
+        visible=part.tag == 'visual',
         colour=_vector(part, 'material/diffuse', _GREY, 4),
         texture=(part.findtext('material/pbr/metal/albedo_map') or '').strip(),
-        friction=_number(part, 'surface/friction/ode/mu', -1.0)
-        if part.find('surface/friction/ode/mu') is not None
-        else None,
+        friction=None if part.find(friction) is None else _number(part, friction, -1.0),
     )
 
 
@@ -159,11 +143,10 @@ def _shape(where: str, part: Element) -> Shape:
     if len(kinds) != 1 or kinds[0].tag not in _SIZES:
         said = ', '.join(kind.tag for kind in kinds) or 'nothing'
         raise DataError(f'{where}: geometry is {said}: one of {", ".join(_SIZES)} is needed')
-    shape = kinds[0]
+    shape, count = kinds[0], _SIZES[kinds[0].tag]
     if shape.tag in ('box', 'plane'):
-        return Shape(shape.tag, _vector(shape, 'size', '1 1 1'[: 2 * _SIZES[shape.tag] - 1],
-                                        _SIZES[shape.tag]))  # fmt: skip
-    names = ('radius', 'length')[: _SIZES[shape.tag]]
+        return Shape(shape.tag, _vector(shape, 'size', ' '.join(['1'] * count), count))
+    names = ('radius', 'length')[:count]
     return Shape(shape.tag, tuple(_number(shape, name, 1.0) for name in names))
 
 

@@ -1,7 +1,12 @@
-"""A world with robots in MuJoCo: steps it, drives robots, takes pictures. Knows nothing of ROS."""
+"""A world with robots in MuJoCo: steps it, drives robots, takes pictures. Knows nothing of ROS.
+
+MuJoCo gets a graphics library that needs no screen: EGL, or else OSMesa.
+"""
 
 from __future__ import annotations
 
+import ctypes.util
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,14 +16,86 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.world.elements import Camera, Model
-from iot_fl_ros.world.graphics import load_mujoco, make_renderer
 from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert
 from iot_fl_ros.world.motion import Motion, WheelOdometry, motion_of
+from iot_fl_ros.world.plan import TopView
 from iot_fl_ros.world.robot import robot_names, robots
 from iot_fl_ros.world.sdf import read_world
-from iot_fl_ros.world.top_view import TopView
 
+VARIABLE = 'MUJOCO_GL'
+_LIBRARIES = {'egl': 'EGL', 'osmesa': 'OSMesa'}
+_REMEDY = (
+    'install EGL (apt-get install libegl1 libegl-mesa0) or OSMesa (apt-get install libosmesa6); '
+    f'{VARIABLE}=egl or osmesa chooses one'
+)
+_failure: SimulatorError | None = None
 Rgb = NDArray[np.uint8]
+
+
+def load_mujoco() -> Any:
+    """Import MuJoCo with the library that MUJOCO_GL names, else with the first there is.
+
+    SimulatorError if MuJoCo is missing or its graphics library is. A process keeps its choice.
+    """
+    global _failure
+    if _failure is not None:  # a second import would half succeed, and abort the process later
+        raise _failure
+    _choose()
+    try:
+        import mujoco
+    except (ImportError, AttributeError, RuntimeError) as error:  # or PyOpenGL without its library
+        text = f'MuJoCo cannot use {os.environ.get(VARIABLE)} ({error}): {_REMEDY}'
+        if isinstance(error, ImportError) and error.name == 'mujoco':
+            text = f"{error}: pip install 'iot_fl_ros[sim]'"
+        _failure = SimulatorError(text)
+        raise _failure from error
+    return mujoco
+
+
+def _choose() -> None:
+    if os.environ.get(VARIABLE):
+        return
+    for name, library in _LIBRARIES.items():
+        if ctypes.util.find_library(library):
+            os.environ[VARIABLE] = name
+            return
+    raise SimulatorError(f'there is no graphics library to draw pictures with: {_REMEDY}')
+
+
+class Every:
+    """True once each period of simulated time, at its multiples, from time 0 on."""
+
+    def __init__(self, rate: float) -> None:
+        """rate: 1/s."""
+        self._rate = rate
+        self._count = 0
+
+    def due(self, now_ns: int) -> bool:
+        """Return whether another period has begun by now, ns."""
+        if now_ns * self._rate < self._count * 1e9:
+            return False
+        self._count = int(now_ns * self._rate // 1e9) + 1
+        return True
+
+
+class Pace:
+    """Holds simulated time back to `factor` times real time; factor 0: never holds it back."""
+
+    def __init__(self, factor: float, patience: float) -> None:
+        """patience: lag, s of simulated time, after which it does not try to catch up."""
+        self._factor, self._patience = factor, patience
+        self._start: tuple[float, float] | None = None
+
+    def allows(self, simulated: float, real: float) -> bool:
+        """Return whether to simulate on; simulated and real time in s."""
+        if self._factor == 0:
+            return True
+        if self._start is None:
+            self._start = real, simulated
+        behind = (real - self._start[0]) * self._factor - (simulated - self._start[1])
+        if behind > self._patience:  # too slow a machine: it is not to race later
+            self._start = real, simulated
+        return behind >= 0
 
 
 class Simulation:
@@ -104,8 +181,7 @@ class Simulation:
         camera = self.camera(robot)
         renderer = self._renderer(camera.height, camera.width)
         renderer.update_scene(self._data, camera=camera.name, scene_option=self._option)
-        picture: Rgb = renderer.render()
-        return picture
+        return np.asarray(renderer.render(), np.uint8)
 
     def top_view(self, width: int = 800, height: int = 800) -> Rgb:
         """Return the hall from above, without perspective: uint8 [height, width, 3], +y up.
@@ -115,8 +191,7 @@ class Simulation:
         renderer = self._renderer(height, width)
         renderer.update_scene(self._data, scene_option=self._option)
         TopView(width, height).aim(renderer.scene.camera)
-        picture: Rgb = renderer.render()
-        return picture
+        return np.asarray(renderer.render(), np.uint8)
 
     def close(self) -> None:
         """Free the renderers."""
@@ -127,6 +202,12 @@ class Simulation:
     def _renderer(self, height: int, width: int) -> Any:
         if (height, width) not in self._renderers:
             self._model.vis.global_.offheight, self._model.vis.global_.offwidth = height, width
-            renderer = make_renderer(self._mujoco, self._model, height, width)
+            try:
+                renderer = self._mujoco.Renderer(self._model, height, width)
+            except Exception as error:  # PyOpenGL's errors have no common base
+                used = os.environ.get(VARIABLE)
+                raise SimulatorError(
+                    f'{used} cannot draw pictures ({error}): {_REMEDY}'
+                ) from error
             self._renderers[height, width] = renderer
         return self._renderers[height, width]

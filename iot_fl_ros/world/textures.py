@@ -8,9 +8,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,8 +18,8 @@ from PIL import Image
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.data.packages import cache_folder, make_folder
-from iot_fl_ros.world.boards import Board, boards_of
+from iot_fl_ros.data.packages import cache_folder, make_folder, replace_file
+from iot_fl_ros.world.elements import Board, boards_of
 from iot_fl_ros.world.robot import TEMPLATE
 from iot_fl_ros.world.sdf import read_world
 
@@ -48,11 +46,18 @@ def prepare_world(
             return folder / WORLD
     boards = boards_of(read_world(source / WORLD))
     make_folder(folder / 'textures')
-    chosen = choose_pictures(boards, fashion_mnist.load('test').labels, seed)
-    _write_textures(folder, boards, chosen)
+    images = fashion_mnist.load('test')
+    chosen = choose_pictures(boards, images.labels, seed)
+    for board in boards:
+        grey = Image.fromarray(np.asarray(images.values[chosen[board.name], 0]))
+        picture = grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).convert('RGB')
+        encoded = io.BytesIO()
+        picture.save(encoded, 'PNG')
+        replace_file(folder / board.texture, encoded.getvalue())
     for name in (WORLD, TEMPLATE):
-        _replace(folder / name, (source / name).read_bytes())
-    _replace(folder / PICTURES, (json.dumps(chosen, indent=1) + '\n').encode())  # last: complete
+        replace_file(folder / name, (source / name).read_bytes())
+    content = (json.dumps(chosen, indent=1) + '\n').encode()
+    replace_file(folder / PICTURES, content)  # last: complete
     return folder / WORLD
 
 
@@ -86,23 +91,6 @@ def choose_pictures(
         order = generator(seed, 'world', 'pictures', kind).permutation(candidates)
         chosen |= {board.name: int(n) for board, n in zip(mine, order, strict=False)}
     return dict(sorted(chosen.items()))
-
-
-def _write_textures(folder: Path, boards: Sequence[Board], chosen: dict[str, int]) -> None:
-    images = fashion_mnist.load('test').values
-    for board in boards:
-        grey = Image.fromarray(np.asarray(images[chosen[board.name], 0]))
-        picture = grey.resize((_SIDE, _SIDE), Image.Resampling.BICUBIC).convert('RGB')
-        encoded = io.BytesIO()
-        picture.save(encoded, 'PNG')
-        _replace(folder / board.texture, encoded.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(content)
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
 
 
 def _digest(source: Path, seed: int) -> str:

@@ -11,7 +11,6 @@ from iot_fl_ros.world.plan import (
     BOARD_CENTRE,
     BOARD_THICKNESS,
     HALF,
-    Block,
     crates,
     named_places,
     walls,
@@ -111,27 +110,17 @@ WALL_COLOUR, CRATE_COLOUR = '0.75 0.72 0.66 1', '0.55 0.42 0.28 1'
 
 def world_text() -> str:
     """Return the SDFormat text of the hall."""
-    return ''.join((HEAD, *_lights(), FLOOR, *_blocks(), *_boards(), TAIL))
-
-
-def _lights() -> Iterator[str]:
-    for name, x, y in (('ne', -1, -1), ('nw', 1, -1), ('sw', 1, 1), ('se', -1, 1)):
-        yield LIGHT.format(name=name, x=x, y=y)
+    places = (('ne', -1, -1), ('nw', 1, -1), ('sw', 1, 1), ('se', -1, 1))
+    lights = (LIGHT.format(name=name, x=x, y=y) for name, x, y in places)
+    return ''.join((HEAD, *lights, FLOOR, *_blocks(), *_boards(), TAIL))
 
 
 def _blocks() -> Iterator[str]:
     for colour, blocks in ((WALL_COLOUR, walls()), (CRATE_COLOUR, crates())):
         for block in blocks:
-            yield _block(block, colour)
-
-
-def _block(block: Block, colour: str) -> str:
-    return BLOCK.format(
-        name=block.name,
-        pose=_numbers(block.x, block.y, block.height / 2, 0, 0, 0),
-        size=_numbers(block.size_x, block.size_y, block.height),
-        colour=colour,
-    )
+            pose = _numbers(block.x, block.y, block.height / 2, 0, 0, 0)
+            size = _numbers(block.size_x, block.size_y, block.height)
+            yield BLOCK.format(name=block.name, pose=pose, size=size, colour=colour)
 
 
 def _boards() -> Iterator[str]:

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from iot_fl_ros.bag.making import Shooting, make_bag
+from iot_fl_ros.bag.pictures import Shooting, make_bag
 from iot_fl_ros.bag.writer import BagSettings
 
 COUNT = 12

@@ -8,8 +8,7 @@ from mcap.reader import make_reader
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 
 from iot_fl_ros.bag.definitions import definition_of, typestore
-from iot_fl_ros.bag.making import Shooting, make_bag
-from iot_fl_ros.bag.pictures import image_topic, pictures
+from iot_fl_ros.bag.pictures import Shooting, image_topic, make_bag, pictures
 from iot_fl_ros.bag.reader import check_own_types, open_bag
 from iot_fl_ros.bag.salvage import survey
 from iot_fl_ros.bag.storage import McapFile, SqliteFile
@@ -130,10 +129,9 @@ def test_a_truncated_file_is_read_as_far_as_it_goes(tmp_path):
 def test_a_file_without_its_end_loses_nothing(tmp_path):
     """As a recorder leaves it that is killed behind a flush."""
     file = McapFile(tmp_path / 'x.mcap', 'none')
-    file.add_type(IMAGE, *definition_of(IMAGE))
-    topic = file.add_topic('/a', IMAGE, '', '')
+    file.add_topic('/a', IMAGE, '', *definition_of(IMAGE))
     for number in range(3):
-        file.write(topic, number, b'abcd')
+        file.write('/a', number, b'abcd')
     file.flush()
     with open_bag(tmp_path / 'x.mcap') as bag:
         assert [message.raw for message in bag.messages()] == [b'abcd'] * 3
@@ -162,10 +160,9 @@ def test_a_truncated_database_costs_one_line(shoot, size):
 def database(folder):
     """Write a database of a thousand small messages, several dozen pages."""
     file = SqliteFile(folder / 'x.db3', 'none')
-    file.add_type(IMAGE, *definition_of(IMAGE))
-    topic = file.add_topic('/a', IMAGE, '', '')
+    file.add_topic('/a', IMAGE, '', *definition_of(IMAGE))
     for number in range(1_000):
-        file.write(topic, number, bytes(200))
+        file.write('/a', number, bytes(200))
     file.close('')
     return folder / 'x.db3'
 
@@ -239,8 +236,8 @@ def test_a_type_that_is_not_installed_is_named(tmp_path):
 def test_messages_of_another_release_are_refused(tmp_path):
     kind = 'iot_fl_ros/msg/Inference'
     file = McapFile(tmp_path / 'x.mcap', 'none')
-    file.add_type(kind, 'uint8 something_else\n', '')
-    file.write(file.add_topic('/i', kind, '', ''), 1, b'abcd')
+    file.add_topic('/i', kind, '', 'uint8 something_else\n', '')
+    file.write('/i', 1, b'abcd')
     file.close('')
     with open_bag(tmp_path / 'x.mcap') as bag, pytest.raises(DataError, match='another release'):
         check_own_types(bag, ['/i'])
@@ -280,8 +277,9 @@ def test_wrong_settings_are_refused(wrong):
 def test_a_definition_in_another_language_is_not_held_against_a_bag(tmp_path):
     kind = 'iot_fl_ros/msg/Inference'
     file = McapFile(tmp_path / 'x.mcap', 'none')
-    file.add_type(kind, '=' * 80 + '\nIDL: iot_fl_ros/msg/Inference\nmodule iot_fl_ros {};', '')
-    file.write(file.add_topic('/i', kind, '', ''), 1, b'abcd')
+    definition = '=' * 80 + '\nIDL: iot_fl_ros/msg/Inference\nmodule iot_fl_ros {};'
+    file.add_topic('/i', kind, '', definition, '')
+    file.write('/i', 1, b'abcd')
     file.close('')
     with open_bag(tmp_path / 'x.mcap') as bag:
         check_own_types(bag, ['/i'])

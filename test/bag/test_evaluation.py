@@ -13,7 +13,7 @@ from tiny_split import CLASSES, tiny_bundle
 
 from iot_fl_ros.bag.definitions import canonical
 from iot_fl_ros.bag.evaluation import EvaluationSettings, evaluate
-from iot_fl_ros.bag.evaluation_figures import figures_of
+from iot_fl_ros.bag.evaluation_figures import BoxAgreement, figures_of
 from iot_fl_ros.bag.pictures import pictures
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.bag.writer import BagWriter
@@ -22,10 +22,9 @@ from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import open_stream
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.memory.split import SplitSimulation
 from iot_fl_ros.ros.convert import decode, encode
-from iot_fl_ros.split.answer_agreement import BoxAgreement
 
 LABEL = 'iot_fl_ros/msg/Inference'
 

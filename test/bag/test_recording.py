@@ -18,10 +18,9 @@ from rosbags.rosbag2 import Reader
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
-from iot_fl_ros.bag.qos import qos_text, subscription_for
 from iot_fl_ros.bag.reader import open_bag
-from iot_fl_ros.bag.recording import RecordingThread
-from iot_fl_ros.bag.writer import BagWriter
+from iot_fl_ros.bag.recording import RecordingThread, subscription_for
+from iot_fl_ros.bag.writer import BagWriter, qos_tree
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.nodes.recorder import RecorderNode
@@ -98,7 +97,7 @@ def test_the_profile_that_matches_all_publishers_is_asked_for():
     assert subscription_for([latched]).durability is DurabilityPolicy.TRANSIENT_LOCAL
     mixed = subscription_for([latched, offered(reliable)])
     assert mixed.durability is DurabilityPolicy.VOLATILE
-    assert 'reliability: best_effort' in qos_text([offered(best)])
+    assert qos_tree([offered(best)])[0]['reliability'] == 'best_effort'
 
 
 # --- over DDS -----------------------------------------------------------------------------------

@@ -9,8 +9,7 @@ from recorded_federations import record
 from iot_fl_ros.bag.audit import audit
 from iot_fl_ros.bag.federation import read_federation
 from iot_fl_ros.bag.reader import open_bag
-from iot_fl_ros.bag.replay import Replay
-from iot_fl_ros.bag.replay_worker import ReplayWorker
+from iot_fl_ros.bag.replay import Replay, ReplayWorker
 from iot_fl_ros.bag.what_if import Change, changed_info, compare
 from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.cli.main import main
@@ -158,6 +157,19 @@ def test_a_method_by_dotted_path_is_not_loaded_unless_trusted(tmp_path, quick):
     record(tmp_path / 'bag', quick, tamper=tamper)
     with pytest.raises(ConfigError, match='os:system'):
         verdicts(tmp_path / 'bag')
+
+
+def test_a_bag_of_the_former_method_single_says_what_to_do(tmp_path, quick, capsys):
+    def tamper(message):
+        if isinstance(message, RunInfo):
+            return dataclasses.replace(message, method='single')
+        return message
+
+    record(tmp_path / 'bag', quick, tamper=tamper)
+    assert main(['replay', '--bag', str(tmp_path / 'bag')]) == 2
+    error = capsys.readouterr().err
+    assert "'single' is called 'alone' today" in error
+    assert 'use the release that recorded' in error
 
 
 # --- what if ------------------------------------------------------------------------------------

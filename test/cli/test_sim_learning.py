@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from iot_fl_ros.processes.nodes import private_dds_env
-from iot_fl_ros.processes.world_learning import Learning
+from iot_fl_ros.processes.world import Learning
 
 
 def test_robots_learn_alone_and_together_from_their_own_files(toy_npz, tmp_path):

@@ -1,19 +1,22 @@
 """iot-fl comtune, bundle and study loss on toy data."""
 
+import argparse
 import json
 
 import pytest
 import torch
 import yaml
 
+from iot_fl_ros.cli import bundle as bundle_verb
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
 from iot_fl_ros.split.bundle import load_bundle
+from iot_fl_ros.split.pretrained import PRETRAINED
 from iot_fl_ros.split.recipe import RecipeSettings
-from iot_fl_ros.studies.comtune import make_bundle
 from iot_fl_ros.studies.loss import read_loss_study
+from iot_fl_ros.studies.loss_measures import make_bundle
 
 SMALL = {
     'split.model': 'comtune_small',
@@ -126,6 +129,18 @@ def test_a_pretrained_detector_becomes_a_bundle(tmp_path):
     assert main(['bundle', 'yolov3_tiny', *source, *bundles]) == 0
     bundle = load_bundle(tmp_path / 'bundles/yolov3_tiny')
     assert (bundle.task, bundle.codec.spec.shapes) == ('detection', ((128, 26, 26),))
+
+
+def test_the_models_of_a_bundle_are_those_that_are_pretrained(tmp_path, capsys):
+    parser = argparse.ArgumentParser()
+    bundle_verb.add_arguments(parser)
+    choices = {action.dest: action.choices for action in parser._actions}
+    assert choices['model'] == tuple(PRETRAINED)
+    with pytest.raises(SystemExit) as end:
+        main(['bundle', 'yolo', '--bundle-dir', str(tmp_path / 'bundles')])
+    assert end.value.code == 2
+    assert 'invalid choice' in capsys.readouterr().err
+    assert not (tmp_path / 'bundles').exists()
 
 
 def test_the_split_points_of_a_model_are_listed(capsys):

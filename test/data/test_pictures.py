@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.data import visp
-from iot_fl_ros.data.debian import DebianFiles
+from iot_fl_ros.data import image_stream
+from iot_fl_ros.data.packages import DebianFiles
 from iot_fl_ros.data.pictures import RESIZES, ImageInput
 
 PLAIN = {'mean': (0.0,) * 3, 'std': (1.0,) * 3}
@@ -160,21 +160,21 @@ def sequence(tmp_path, monkeypatch):
     for number in (3, 4):
         (source / f'{number}.pgm').write_bytes(bytes([number]) * 10)
         digest.update(hashlib.sha256(bytes([number]) * 10).digest())
-    known = visp._Sequence('cube', '%d.pgm', 3, 2, 10, digest.hexdigest())
-    monkeypatch.setattr(visp, '_IMAGES', (tmp_path / 'system').relative_to('/'))
-    monkeypatch.setattr(visp, '_SEQUENCES', {'visp-cube': known})
+    known = image_stream._Sequence('cube', '%d.pgm', 3, 2, 10, digest.hexdigest())
+    monkeypatch.setattr(image_stream, '_IMAGES', (tmp_path / 'system').relative_to('/'))
+    monkeypatch.setattr(image_stream, '_SEQUENCES', {'visp-cube': known})
     return source
 
 
 def test_a_camera_sequence_is_checked_as_a_whole(sequence):
-    paths = visp.visp_pictures('visp-cube')
+    paths = image_stream.visp_pictures('visp-cube')
     assert [path.name for path in paths] == ['3.pgm', '4.pgm']
     (sequence / '3.pgm').unlink()
-    assert visp.visp_pictures('visp-cube') == paths  # the system is not asked again
+    assert image_stream.visp_pictures('visp-cube') == paths  # the system is not asked again
 
 
 def test_a_camera_sequence_of_another_version_is_refused(sequence):
     (sequence / '4.pgm').write_bytes(bytes(10))
     with pytest.raises(DataError, match=r'not those of 3\.5\.0'):
-        visp.visp_pictures('visp-cube')
+        image_stream.visp_pictures('visp-cube')
     assert not list(sequence.parents[1].rglob('cache/**/*.pgm'))

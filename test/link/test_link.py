@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from iot_fl_ros.link.link import LOST, Link
-from iot_fl_ros.link.retransmission import delivery_rounds
-from iot_fl_ros.link.settings import LinkSettings
-from iot_fl_ros.split.emulated_links import EmulatedLinks
+from iot_fl_ros.link.link import LOST, EmulatedLinks, Link, LinkSettings
+from iot_fl_ros.link.loss import delivery_rounds
 
 SIZES = np.full(50, 1_000)
 

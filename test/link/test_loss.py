@@ -22,12 +22,12 @@ def bursts(arrived):
 def in_pieces(process, count):
     """Ask in small pieces of odd sizes, also for nothing."""
     sizes = rng(9).integers(0, 40, count // 15)
-    return np.concatenate([process.arrivals(int(size)) for size in sizes])[:count]
+    return np.concatenate([process(int(size)) for size in sizes])[:count]
 
 
 @pytest.mark.parametrize('loss', [0.0, 0.1, 0.5, 0.9, 1.0])
 def test_independent_losses_have_their_rate(loss):
-    arrived = IidLoss(loss, rng()).arrivals(COUNT)
+    arrived = IidLoss(loss, rng())(COUNT)
     assert arrived.dtype == bool
     assert 1 - arrived.mean() == pytest.approx(loss, abs=0.002)
     if 0 < loss < 1:
@@ -40,7 +40,7 @@ def test_independent_losses_have_their_rate(loss):
 )
 def test_bursts_have_their_rate_and_length(loss, burst):
     count = int(COUNT * max(1, burst / 2))  # for as many bursts
-    arrived = GilbertElliottLoss(loss, burst, rng()).arrivals(count)
+    arrived = GilbertElliottLoss(loss, burst, rng())(count)
     assert len(arrived) == count
     assert 1 - arrived.mean() == pytest.approx(loss, rel=0.02)
     assert bursts(arrived).mean() == pytest.approx(burst, rel=0.02)
@@ -55,13 +55,13 @@ def test_bursts_go_on_where_the_call_before_ended(loss, burst):
 
 
 def test_the_first_packet_is_lost_as_often_as_any():
-    first = [GilbertElliottLoss(0.4, 8.0, rng(n)).arrivals(1)[0] for n in range(5_000)]
+    first = [GilbertElliottLoss(0.4, 8.0, rng(n))(1)[0] for n in range(5_000)]
     assert 1 - np.mean(first) == pytest.approx(0.4, abs=0.03)
 
 
 def test_in_bad_periods_some_packets_may_arrive():
     process = GilbertElliottLoss(0.3, 10.0, rng(), loss_when_bad=0.6)
-    arrived = process.arrivals(COUNT)
+    arrived = process(COUNT)
     assert 1 - arrived.mean() == pytest.approx(0.3, rel=0.02)
     # Two neighbours: both in a bad period, and both lost.
     both = np.mean(~arrived[1:] & ~arrived[:-1])
@@ -69,13 +69,13 @@ def test_in_bad_periods_some_packets_may_arrive():
 
 
 def test_without_losses_nothing_is_lost():
-    assert GilbertElliottLoss(0.0, 5.0, rng()).arrivals(1_000).all()
+    assert GilbertElliottLoss(0.0, 5.0, rng())(1_000).all()
 
 
 @pytest.mark.parametrize('burst', [1.0, 2.0, 5.0, 7.0, 11.0])
 def test_the_largest_possible_loss_is_possible(burst):
     process = GilbertElliottLoss(burst / (burst + 1), burst, rng())
-    arrived = process.arrivals(200_000)
+    arrived = process(200_000)
     assert 1 - arrived.mean() == pytest.approx(burst / (burst + 1), rel=0.02)
     assert (bursts(arrived)[:-1] >= 1).all()
 
@@ -92,7 +92,7 @@ def test_impossible_bursts_are_refused_with_what_is_possible(loss, burst, loss_w
 def test_a_trace_is_replayed_again_and_again():
     trace = np.array([1, 0, 0, 1, 1])
     process = TraceLoss(trace, start=3)
-    got = np.concatenate([process.arrivals(n) for n in (1, 0, 3, 12)])
+    got = np.concatenate([process(n) for n in (1, 0, 3, 12)])
     assert got.tolist() == np.tile(trace, 5)[3:19].astype(bool).tolist()
 
 

@@ -16,7 +16,7 @@ from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.memory.uplink import RobotUplink
 from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import methods_of
-from iot_fl_ros.studies.selection_game import GameSettings, play
+from iot_fl_ros.studies.selection import GameSettings, play
 
 IDS = robot_ids(6)
 

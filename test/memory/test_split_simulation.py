@@ -5,7 +5,7 @@ import pytest
 from shown_pictures import show
 from tiny_split import tiny_bundle
 
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.memory.split import SplitSimulation, WorkTimes
 
 PICTURES = [np.random.default_rng(n).integers(0, 255, (20, 30, 3), np.uint8) for n in range(40)]

@@ -9,8 +9,7 @@ from iot_fl_ros.data.pictures import photographs, vtest_video
 from iot_fl_ros.models.efficientnet_lite import load_published
 from iot_fl_ros.models.registry import build_model, parameter_count
 from iot_fl_ros.models.resnet import cifar_resnet
-from iot_fl_ros.models.yolo import load_darknet
-from iot_fl_ros.models.yolo_boxes import decode
+from iot_fl_ros.models.yolo import decode, load_darknet
 from iot_fl_ros.split.cut import cut, split_points
 from iot_fl_ros.split.pretrained import load_pretrained
 

@@ -8,7 +8,7 @@ from radio import SPLIT, Radio, why_not
 from split_bundles import quick_bundle
 
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.processes.split import evaluate_over_dds
 from iot_fl_ros.split.evaluation import LossEvaluation
 

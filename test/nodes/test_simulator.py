@@ -20,8 +20,8 @@ from iot_fl_ros.processes.nodes import NodeProcesses, private_dds_env
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.ros.world_messages import twist
-from iot_fl_ros.world.graphics import load_mujoco
 from iot_fl_ros.world.robot import filled
+from iot_fl_ros.world.simulation import load_mujoco
 from iot_fl_ros.world.textures import prepare_world
 
 TYPES = {'sensor_msgs/msg/Image': Image, 'sensor_msgs/msg/CameraInfo': CameraInfo,

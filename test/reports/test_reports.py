@@ -11,10 +11,10 @@ from rich.console import Console
 
 import iot_fl_ros.reports
 from iot_fl_ros.reports import markdown
+from iot_fl_ros.reports.markdown import write_strict_json
 from iot_fl_ros.reports.progress import TrainingProgress, bars
 from iot_fl_ros.reports.run_tables import tram_table, world_table
-from iot_fl_ros.reports.strict_json import write_strict_json
-from iot_fl_ros.reports.texts import percent, plus_minus, size
+from iot_fl_ros.reports.tables import percent, plus_minus, size
 from iot_fl_ros.split.training import Epoch
 from iot_fl_ros.studies.study import Study
 

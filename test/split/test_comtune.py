@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from iot_fl_ros.core.store import MemoryStore
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.split.codec import CodecSpec, fit_codec
 from iot_fl_ros.split.comtune import (
     LossDraw,

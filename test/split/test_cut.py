@@ -9,8 +9,7 @@ from torch import nn
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.models.graph import INPUT, Layer, LayerGraph
-from iot_fl_ros.split.bottleneck import start_from_principal_channels, with_bottleneck
-from iot_fl_ros.split.cut import cut, split_points
+from iot_fl_ros.split.cut import cut, split_points, start_from_principal_channels, with_bottleneck
 
 
 @pytest.fixture

@@ -10,10 +10,9 @@ from iot_fl_ros.core.events import JobDone, Leave, PictureArrived, SwitchRequest
 from iot_fl_ros.core.messages.feature_packet import FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
-from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.head import HeadMachine
-from iot_fl_ros.split.jobs import EncodeFrame, HeadWorker, LoadBundle, TailWorker
+from iot_fl_ros.split.jobs import AnswerSettings, EncodeFrame, HeadWorker, LoadBundle, TailWorker
 from iot_fl_ros.split.tail import TailMachine
 
 DEADLINE, TIMEOUT = 0.2, 10.0

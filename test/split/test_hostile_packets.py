@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from tiny_split import Sender, tiny_bundle
 
 from iot_fl_ros.core.messages.split import Inference
-from iot_fl_ros.split.answers import AnswerSettings
-from iot_fl_ros.split.jobs import TailWorker
+from iot_fl_ros.split.jobs import AnswerSettings, TailWorker
 from iot_fl_ros.split.tail import TailMachine, max_open
 
 NANO = 1_000_000_000

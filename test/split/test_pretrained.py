@@ -11,8 +11,7 @@ from torch.nn import functional
 
 from iot_fl_ros.models.efficientnet_lite import load_published
 from iot_fl_ros.models.registry import build_model
-from iot_fl_ros.models.yolo import load_darknet
-from iot_fl_ros.models.yolo_boxes import decode
+from iot_fl_ros.models.yolo import decode, load_darknet
 from iot_fl_ros.split import pretrained
 from iot_fl_ros.split.cut import cut
 

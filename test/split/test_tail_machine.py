@@ -8,9 +8,8 @@ from tiny_split import Sender
 
 from iot_fl_ros.core.events import JobDone, JobFailed, Leave
 from iot_fl_ros.core.messages.split import Inference, SplitStatus, TailState
-from iot_fl_ros.split.answers import AnswerSettings
 from iot_fl_ros.split.bundle import load_bundle
-from iot_fl_ros.split.jobs import InferFrames, TailWorker
+from iot_fl_ros.split.jobs import AnswerSettings, InferFrames, TailWorker
 from iot_fl_ros.split.tail import TailMachine, max_open
 
 SECONDS = 0.01  # that a frame takes

@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.studies import kinds
+from iot_fl_ros.reports import kinds
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.results import Curve, Estimate, curves_of, table
 from iot_fl_ros.studies.study import StudyRun, read_study

@@ -7,8 +7,8 @@ import pytest
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.world.boards import Board
 from iot_fl_ros.world.collection import OTHERS, OWN, TRACK, VIEW, Collection, PlanarPose, PoseTrack
+from iot_fl_ros.world.elements import Board
 from iot_fl_ros.world.observation import Observation
 from iot_fl_ros.world.poses import pose_matrix
 

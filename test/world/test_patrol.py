@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.world.boards import boards_of
+from iot_fl_ros.world.elements import boards_of
 from iot_fl_ros.world.patrol import STOP, Patrol, PatrolSettings, State
 from iot_fl_ros.world.plan import HALF, crates, room_of, walls
 from iot_fl_ros.world.robot import MOST_ROBOTS, start_pose

@@ -7,11 +7,11 @@ import pytest
 from PIL import Image
 
 from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError
-from iot_fl_ros.world.boards import boards_of
+from iot_fl_ros.world.elements import boards_of
+from iot_fl_ros.world.plan import TopView
 from iot_fl_ros.world.robot import start_pose
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.simulation import Simulation
-from iot_fl_ros.world.top_view import TopView
 
 
 def _run(simulation, seconds):

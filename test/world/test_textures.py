@@ -8,7 +8,7 @@ from PIL import Image
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.world.boards import boards_of
+from iot_fl_ros.world.elements import boards_of
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.textures import choose_pictures, prepare_world
 

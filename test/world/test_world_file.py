@@ -8,7 +8,7 @@ import sdf_check
 import yaml
 
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.world.boards import boards_of
+from iot_fl_ros.world.elements import boards_of
 from iot_fl_ros.world.plan import DOOR_END, DOOR_START, HALF, ROOM_KINDS, crates, room_of, walls
 from iot_fl_ros.world.robot import MOST_ROBOTS, filled, robot_names, robot_sdf, start_pose
 from iot_fl_ros.world.sdf import read_model, read_world

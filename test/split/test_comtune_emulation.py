@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from iot_fl_ros.link.settings import LinkSettings
+from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.split.codec import CodecSpec, fit_codec
-from iot_fl_ros.split.comtune import LossDraw, LossSettings
-from iot_fl_ros.split.emulation import EmulatedChannel
+from iot_fl_ros.split.comtune import EmulatedChannel, LossDraw, LossSettings
 
 SHAPES = ((3, 5, 7), (11,))
 BITS = (1, 2, 4, 8, 16, 32)

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.world.gazebo import patrol_route, server_arguments, spawn_arguments, write_bridge
+from iot_fl_ros.world.robot import patrol_route, server_arguments, spawn_arguments, write_bridge
 from iot_fl_ros.world.sdf import read_model
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iot_fl_ros.world.pace import Every, Pace
+from iot_fl_ros.world.simulation import Every, Pace
 
 
 @pytest.mark.parametrize(('rate', 'count'), [(10, 100), (20, 200), (50, 500), (7.3, 73), (1, 10)])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.data.partition import by_dirichlet, by_labels, by_shards, iid
+from iot_fl_ros.data.parts import by_dirichlet, by_labels, by_shards, iid
 
 LABELS = np.repeat(np.arange(10), 100)
 
