@@ -6,7 +6,6 @@ from iot_fl_ros.core.messages.chunks import Chunk
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import Assembly
-from iot_fl_ros.exchange.repair import Repair
 
 
 class Inbox:
@@ -79,3 +78,31 @@ class Inbox:
         """Expect nothing any more."""
         self.expected = NO_DIGEST
         self._sets.clear()
+
+
+FIRST_DELAY = 0.1
+_MAX_DELAY = 5.0
+_NUDGES = 4
+
+
+class Repair:
+    """Backs off while nothing arrives: 0.1, 0.2, 0.4 ... 5 s."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+
+    @property
+    def delay(self) -> float:
+        """Time to wait before the next look, s."""
+        return float(min(FIRST_DELAY * 2**self._attempts, _MAX_DELAY))
+
+    def progressed(self) -> None:
+        """Something arrived: be quick again."""
+        self._attempts = 0
+
+    def wanted(self, missing: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the chunks to ask for now, given the missing ones (empty = all, or unknown)."""
+        self._attempts += 1
+        if self._attempts <= _NUDGES:
+            return missing[:1] or (0,)
+        return missing

@@ -11,28 +11,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    Publish,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    MessageArrived,
-    PeersChanged,
-    TimerFired,
-)
+from iot_fl_ros.core.events import Event
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import (
     AGGREGATOR,
@@ -43,20 +27,16 @@ from iot_fl_ros.core.messages.federation import (
     RunInfo,
 )
 from iot_fl_ros.core.messages.fields import NO_DIGEST
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import chunk_count
-from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.endpoint import OTHERS, Endpoint
+from iot_fl_ros.exchange.inbox import FIRST_DELAY
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.exchange.refusals import OTHERS
-from iot_fl_ros.exchange.repair import FIRST_DELAY
-from iot_fl_ros.federation.ending import Ending
-from iot_fl_ros.federation.evaluation import Evaluations
 from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
-from iot_fl_ros.federation.report import row_of
-from iot_fl_ros.federation.roster import Roster
-from iot_fl_ros.federation.selection.observations import observations_of
+from iot_fl_ros.federation.report import Evaluations, row_of
+from iot_fl_ros.federation.roster import Ending, Roster
+from iot_fl_ros.federation.selection.history import observations_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
 from iot_fl_ros.federation.settings import RunSettings
@@ -150,12 +130,12 @@ class AggregatorMachine:
         self._states.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
         effects: list[Effect] = [
-            Publish(self.info),
+            do.Publish(self.info),
             *self._send_newest(now),
             *self._beat(now),
         ]
         if not finished:
-            effects.append(SetTimer(_START, self._settings.start_timeout))
+            effects.append(do.SetTimer(_START, self._settings.start_timeout))
         if self.round:
             effects.append(self._evaluate())
         return effects + (self._finish(now) if finished else [])
@@ -163,34 +143,34 @@ class AggregatorMachine:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self._arrived(event, now)
-            case BadMessage(wire_bytes=wire_bytes):
+            case events.BadMessage(wire_bytes=wire_bytes):
                 self.traffic.received(OTHERS, wire_bytes)
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case PeersChanged():
+            case events.PeersChanged():
                 return self._check_roster(now)
-            case JobDone(Aggregate() as job, result):
+            case events.JobDone(Aggregate() as job, result):
                 return self._aggregated(job, result)
-            case JobFailed(Aggregate(), error):
+            case events.JobFailed(Aggregate(), error):
                 self._states.go('aggregation failed')
-                return [Warn('aggregate', f'aggregation failed: {error}'), self._save()]
-            case JobDone(Evaluate() as job, accuracy):
+                return [do.Warn('aggregate', f'aggregation failed: {error}'), self._save()]
+            case events.JobDone(Evaluate() as job, accuracy):
                 return self._evaluated(job, accuracy, now)
-            case JobFailed(Evaluate() as job, error):
-                warn = Warn('evaluate', f'evaluation failed: {error}')
+            case events.JobFailed(Evaluate() as job, error):
+                warn = do.Warn('evaluate', f'evaluation failed: {error}')
                 return [warn, *self._evaluated(job, math.nan, now)]
-            case CheckpointSaved():
+            case events.CheckpointSaved():
                 return self._saved(now)
-            case JobFailed(SaveCheckpoint(), error):
-                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case events.JobFailed(do.SaveCheckpoint(), error):
+                return [do.Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
         return []
 
     # --- messages -------------------------------------------------------------------------------
 
-    def _arrived(self, event: MessageArrived, now: float) -> list[Effect]:
+    def _arrived(self, event: events.MessageArrived, now: float) -> list[Effect]:
         sender = event.message.sender
         if sender != AGGREGATOR:
             known = self.roster.get(sender) is not None
@@ -221,7 +201,7 @@ class AggregatorMachine:
         self.traffic.reported(status)
         if status.state == RobotState.REFUSED:
             effects = [
-                Warn(
+                do.Warn(
                     f'no {status.robot_id}',
                     f'{status.robot_id} does not take part: {status.reason}',
                 )
@@ -252,7 +232,7 @@ class AggregatorMachine:
         self.roster.missed[robot_id] = 0
         # Time-based selection: confirm at once so that upload time is exact.
         told: list[Effect] = [self._plan(now)] if self._selector.chooses else []
-        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
+        return [do.Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
 
     # --- timers ---------------------------------------------------------------------------------
 
@@ -269,10 +249,13 @@ class AggregatorMachine:
         return []
 
     def _beat(self, now: float) -> list[Effect]:
-        effects: list[Effect] = [SetTimer(_HEARTBEAT, self._settings.heartbeat), self._plan(now)]
+        effects: list[Effect] = [
+            do.SetTimer(_HEARTBEAT, self._settings.heartbeat),
+            self._plan(now),
+        ]
         if self._info_wanted:
             self._info_wanted = False
-            effects.append(Publish(self.info))
+            effects.append(do.Publish(self.info))
         return effects
 
     def _repair(self, now: float) -> list[Effect]:
@@ -282,7 +265,7 @@ class AggregatorMachine:
             self.endpoint.request(robot_id, digest, missing, now)
             for robot_id, digest, missing in self._open.wanted(now)
         ]
-        return [SetTimer(_REPAIR, FIRST_DELAY), *requests]
+        return [do.SetTimer(_REPAIR, FIRST_DELAY), *requests]
 
     def _check_roster(self, now: float) -> list[Effect]:
         return self._lost(self.roster.drop_silent(now), now)
@@ -292,7 +275,7 @@ class AggregatorMachine:
         for robot_id in robot_ids:
             self.endpoint.refusals.add(robot_id, 'gone')
             effects += [
-                Warn(f'gone {robot_id}', f'{robot_id} fell silent'),
+                do.Warn(f'gone {robot_id}', f'{robot_id} fell silent'),
                 *self._without(robot_id),
             ]
         return effects + (self._close_if_complete(now) if robot_ids else [])
@@ -301,7 +284,7 @@ class AggregatorMachine:
         """Wait no longer for a robot that is not there."""
         if self._open and robot_id in self._open.participants:
             self._open.silent.add(robot_id)
-        return [Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
+        return [do.Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -316,7 +299,9 @@ class AggregatorMachine:
         eligible = self._selector.eligible({i: statuses[i] for i in available})
         if len(eligible) < needed:
             few = f'{len(eligible)} of {len(available)} robots may be asked, {needed} are needed'
-            return [Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+            return (
+                [do.Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+            )
         if not self._started and self._settings.settle:
             return self._settle_down()
         self._started = True
@@ -330,11 +315,11 @@ class AggregatorMachine:
             self._open.add_status(statuses[robot_id], now)
         self._deadline_at = now + self._settings.deadline
         return [
-            CancelTimer(_START),
-            SetTimer(_DEADLINE, self._settings.deadline),
-            SetTimer(_REPAIR, FIRST_DELAY),
+            do.CancelTimer(_START),
+            do.SetTimer(_DEADLINE, self._settings.deadline),
+            do.SetTimer(_REPAIR, FIRST_DELAY),
             self._plan(now),
-            Record({'kind': 'open', 'round': self.round, 'participants': asked}),
+            do.Record({'kind': 'open', 'round': self.round, 'participants': asked}),
         ]
 
     def _settle_down(self) -> list[Effect]:
@@ -342,7 +327,7 @@ class AggregatorMachine:
         if self._settling:
             return []
         self._settling = True
-        return [SetTimer(_START, self._settings.settle)]
+        return [do.SetTimer(_START, self._settings.settle)]
 
     def _close_if_complete(self, now: float) -> list[Effect]:
         if self._open is None or not self._open.complete(self._settings.quorum):
@@ -361,10 +346,10 @@ class AggregatorMachine:
         self._evaluations.hold(closed.number, row)
         if not closed.accepted:
             self._states.go('no updates')
-            return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
+            return [do.CancelTimer(_DEADLINE), do.CancelTimer(_REPAIR), self._save()]
         self._states.go('quorum or deadline')
         job = Aggregate(closed.number, closed.updates())
-        return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), StartJob(job)]
+        return [do.CancelTimer(_DEADLINE), do.CancelTimer(_REPAIR), do.StartJob(job)]
 
     def _aggregated(self, job: Aggregate, tensors: Tensors) -> list[Effect]:
         self._states.go('aggregated')
@@ -372,7 +357,7 @@ class AggregatorMachine:
         self._history.add(tensors, round=job.round, model_version=self.version)
         return [self._save()]
 
-    def _save(self) -> SaveCheckpoint:
+    def _save(self) -> do.SaveCheckpoint:
         sets, tensors = self._history.state()
         manifest = {
             'run_name': self._settings.name,
@@ -385,7 +370,7 @@ class AggregatorMachine:
             'traffic': self.traffic.state(),
             **({'selector': self._selector.state()} if self._selector.chooses else {}),
         }
-        return SaveCheckpoint(self.round, manifest, tensors)
+        return do.SaveCheckpoint(self.round, manifest, tensors)
 
     def _saved(self, now: float) -> list[Effect]:
         last = self.round >= self._settings.rounds
@@ -418,7 +403,7 @@ class AggregatorMachine:
         """End once everything is measured and the robots have the result, or are too slow."""
         if self._evaluations.pending or not self._ending.ends_now(self.roster, now):
             return []
-        return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
+        return [do.Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), do.RunEnded()]
 
     # --- sending --------------------------------------------------------------------------------
 
@@ -426,10 +411,10 @@ class AggregatorMachine:
         newest = self._history.newest
         return self.endpoint.send(GlobalChunk, newest, now) if newest.specs else []
 
-    def _plan(self, now: float) -> Publish:
+    def _plan(self, now: float) -> do.Publish:
         self._plan_sequence += 1
         round_, newest = self._open, self._history.newest
-        return Publish(
+        return do.Publish(
             RoundPlan(
                 stamp=now,
                 run_id=self.info.run_id,

@@ -12,26 +12,12 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    Effect,
-    Publish,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    TimerFired,
-)
+from iot_fl_ros.core.events import Event
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import (
     AGGREGATOR,
@@ -44,7 +30,6 @@ from iot_fl_ros.core.messages.federation import (
     RunInfo,
 )
 from iot_fl_ros.core.messages.fields import NO_DIGEST
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.federation.global_inbox import GlobalInbox
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
@@ -117,25 +102,25 @@ class RobotMachine:
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._repair_global(now) if name == _REPAIR else self._beat(now)
-            case JobDone(Prepare(), Prepared() as result):
+            case events.JobDone(Prepare(), Prepared() as result):
                 return self._prepared(result, now)
-            case JobFailed(Prepare() as job, error):
+            case events.JobFailed(Prepare() as job, error):
                 return self._cannot_take_part(job, error, now)
-            case JobDone(TrainRound() as job, Trained() as result):
+            case events.JobDone(TrainRound() as job, Trained() as result):
                 return self._trained(job, result, now)
-            case JobFailed(TrainRound() as job, error):
+            case events.JobFailed(TrainRound() as job, error):
                 return self._training_failed(job, error, now)
-            case CheckpointSaved():
+            case events.CheckpointSaved():
                 return self._saved(now)
-            case JobFailed(SaveCheckpoint(), error):
-                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
-            case Leave():
+            case events.JobFailed(do.SaveCheckpoint(), error):
+                return [do.Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case events.Leave():
                 return [self._status(now, RobotState.LEAVING)]
         return []
 
@@ -182,7 +167,7 @@ class RobotMachine:
         self._upload, self._result = Upload(), None
         self.round = 0
         self.reason = ''
-        return [StartJob(Prepare(info)), self._status(now), *self._early(now)]
+        return [do.StartJob(Prepare(info)), self._status(now), *self._early(now)]
 
     def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
         if not self._run.take_plan(plan, now):
@@ -233,7 +218,7 @@ class RobotMachine:
             and self._method.global_specs(1)
         ):
             self._states.go('nothing to adopt')
-            return [self._status(now), RunEnded()]
+            return [self._status(now), do.RunEnded()]
         return self._start_job(plan, plan.round, now, last=True)
 
     def _start_job(self, plan: RoundPlan, round: int, now: float, *, last: bool) -> list[Effect]:
@@ -244,7 +229,7 @@ class RobotMachine:
         job = TrainRound(round, plan.model_version, tensors.fresh, last)
         if not self._method.shares_state:
             tensors.use_up()  # distilled once; weights are adopted again after a lost round
-        return [StartJob(job)]
+        return [do.StartJob(job)]
 
     def _prepared(self, result: Prepared, now: float) -> list[Effect]:
         self._samples = result.samples
@@ -268,7 +253,7 @@ class RobotMachine:
         self._states.go('cannot take part')
         self.reason = error[:255]
         return [
-            Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'),
+            do.Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'),
             self._status(now),
         ]
 
@@ -280,7 +265,7 @@ class RobotMachine:
         if job.last:
             self._result = Trained({}, math.nan, result.accuracy, result.seconds)
             self._states.go('final tensors adopted')
-            return [self._status(now), RunEnded()]
+            return [self._status(now), do.RunEnded()]
         self.round = job.round
         self._result = result
         self._upload.put(result.update, job.round, job.model_version)
@@ -291,7 +276,7 @@ class RobotMachine:
             'measures': [result.loss, result.accuracy, result.seconds],
             'learned': self._learned.hex(),
         }
-        return [SaveCheckpoint(job.round, manifest, result.update)]
+        return [do.SaveCheckpoint(job.round, manifest, result.update)]
 
     def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
         self._states.go('cannot take part' if job.last else 'training failed')
@@ -299,7 +284,7 @@ class RobotMachine:
         self.round = job.round  # not again in this round
         self._upload.clear()
         self._result = None
-        return [Warn('training', f'training failed: {error}'), self._status(now)]
+        return [do.Warn('training', f'training failed: {error}'), self._status(now)]
 
     def _saved(self, now: float) -> list[Effect]:
         self._states.go('update saved')
@@ -313,7 +298,7 @@ class RobotMachine:
 
     def _beat(self, now: float) -> list[Effect]:
         period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
-        effects: list[Effect] = [SetTimer(_HEARTBEAT, period), self._status(now)]
+        effects: list[Effect] = [do.SetTimer(_HEARTBEAT, period), self._status(now)]
         waiting = self._run.take_waiting(self.state, now)
         if waiting:
             effects += self.endpoint.guard(waiting, lambda info: self._run_info(info, now))
@@ -322,7 +307,7 @@ class RobotMachine:
     def _expect_global(self) -> list[Effect]:
         """Watch for the global tensors that the plan names, if they are not here."""
         delay = self.tensors.expect()
-        return [] if delay is None else [SetTimer(_REPAIR, delay)]
+        return [] if delay is None else [do.SetTimer(_REPAIR, delay)]
 
     def _repair_global(self, now: float) -> list[Effect]:
         """Ask for global tensors that the plan names and that stopped arriving."""
@@ -330,7 +315,7 @@ class RobotMachine:
             return []
         digest = self.tensors.wanted
         missing, delay = self.tensors.look()
-        effects: list[Effect] = [] if delay is None else [SetTimer(_REPAIR, delay)]
+        effects: list[Effect] = [] if delay is None else [do.SetTimer(_REPAIR, delay)]
         if missing is None:
             return effects
         return [self.endpoint.request(AGGREGATOR, digest, missing, now), *effects]
@@ -340,9 +325,9 @@ class RobotMachine:
         self._upload.begin(now)
         return [self._status(now), *self.endpoint.send(TensorChunk, self._upload.parcel, now)]
 
-    def _status(self, now: float, state: RobotState | None = None) -> Publish:
+    def _status(self, now: float, state: RobotState | None = None) -> do.Publish:
         result = self._result
-        return Publish(
+        return do.Publish(
             RobotStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id,

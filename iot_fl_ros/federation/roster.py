@@ -1,4 +1,4 @@
-"""The robots of a fleet as the aggregator knows them, from their statuses and their absence."""
+"""The robots of a fleet as the aggregator knows them, and whether they still need it."""
 
 from __future__ import annotations
 
@@ -35,3 +35,27 @@ class Roster(Presence[RobotStatus]):
         They are idle, or done with the round that they last sent.
         """
         return [i for i, status in self.statuses().items() if status.state in _AVAILABLE]
+
+
+_DONE = (RobotState.FINISHED, RobotState.REFUSED)
+
+
+class Ending:
+    """Says when a run that has finished its rounds may end. patience: time for slow robots, s."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._since: float | None = None
+        self.over = False
+
+    def begin(self, now: float) -> None:
+        """Note that the last round is saved."""
+        self._since = now
+
+    def ends_now(self, roster: Roster, now: float) -> bool:
+        """Return True once: when nobody needs the aggregator any more."""
+        if self._since is None or self.over:
+            return False
+        waiting = [i for i, status in roster.statuses().items() if status.state not in _DONE]
+        self.over = not waiting or now >= self._since + self._patience
+        return self.over

@@ -9,28 +9,10 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    PreparePublisher,
-    Publish,
-    PublishPackets,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
-from iot_fl_ros.core.events import (
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    MessageArrived,
-    TimerFired,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
+from iot_fl_ros.core.events import Event
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
@@ -95,35 +77,35 @@ class Host:
             self._do(self.machine.handle(event, self._clock.now))
 
     def _deliver(self, message: WireMessage | FeaturePacket, size: int) -> None:
-        self.tell(MessageArrived(message, size))
+        self.tell(events.MessageArrived(message, size))
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Publish(message, to):
+                case do.Publish(message, to):
                     self._count(self._network.publish(message, to))
-                case PublishPackets(packets):
+                case do.PublishPackets(packets):
                     self._count(self._network.publish_packets(packets))
-                case Subscribe(kind, robot_ids):
+                case do.Subscribe(kind, robot_ids):
                     self._network.subscribe(self.name, kind, robot_ids)
-                case PreparePublisher():
+                case do.PreparePublisher():
                     pass  # here nobody has to be discovered
-                case StartJob(job, background=True):
+                case do.StartJob(job, background=True):
                     self._beside(job)
-                case StartJob(job):
+                case do.StartJob(job):
                     self._start_job(job)
-                case SaveCheckpoint():
+                case do.SaveCheckpoint():
                     self._work(effect, partial(self._save, effect))
-                case SetTimer(name, delay):
+                case do.SetTimer(name, delay):
                     self._set_timer(name, delay)
-                case CancelTimer(name):
+                case do.CancelTimer(name):
                     self._timers[name] = self._timers.get(name, 0) + 1
-                case Record(row):
+                case do.Record(row):
                     if self._record:
                         self._record(row)
-                case Warn(_, text):
+                case do.Warn(_, text):
                     self._warn(text)
-                case RunEnded():
+                case do.RunEnded():
                     self.ended = True
                 case _:
                     assert_never(effect)
@@ -166,16 +148,16 @@ class Host:
 
     def _run_job(self, job: Any) -> Event:
         try:
-            return JobDone(job, self._worker.run(job))
+            return events.JobDone(job, self._worker.run(job))
         except Exception as error:  # as in the ROS driver: news for the machine
-            return JobFailed(job, f'{type(error).__name__}: {error}')
+            return events.JobFailed(job, f'{type(error).__name__}: {error}')
 
-    def _save(self, effect: SaveCheckpoint) -> Event:
+    def _save(self, effect: do.SaveCheckpoint) -> Event:
         try:
             self._worker.save(effect)
         except Exception as error:  # as in the ROS driver: a full disk must not end the run
-            return JobFailed(effect, f'{type(error).__name__}: {error}')
-        return CheckpointSaved(effect.round)
+            return events.JobFailed(effect, f'{type(error).__name__}: {error}')
+        return events.CheckpointSaved(effect.round)
 
     def _set_timer(self, name: str, delay: float) -> None:
         version = self._timers.get(name, 0) + 1
@@ -184,7 +166,7 @@ class Host:
 
     def _fire(self, name: str, version: int) -> None:
         if self.alive and self._timers.get(name) == version:
-            self.tell(TimerFired(name))
+            self.tell(events.TimerFired(name))
 
 
 _KEPT_WARNINGS = 20

@@ -12,46 +12,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    PreparePublisher,
-    Publish,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    GraphChanged,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    PeersChanged,
-    TimerFired,
-)
+from iot_fl_ros.core.events import Event
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.exchange.inbox import FIRST_DELAY
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.mixing import mixing_weights
 from iot_fl_ros.mesh.neighbourhood import Neighbourhood
 from iot_fl_ros.mesh.report import end_row, round_row
-from iot_fl_ros.mesh.rounds import PeerRounds
+from iot_fl_ros.mesh.rounds import PeerRounds, Updates
 from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
-from iot_fl_ros.mesh.updates import Updates
 from iot_fl_ros.training.energy import EnergySettings, Joules
 from iot_fl_ros.training.work_clock import WorkClock
 
@@ -106,28 +84,28 @@ class PeerMachine:
     def start(self, now: float) -> list[Effect]:
         """Begin: load everything, and keep saying so."""
         self._clock.started = self._since = now
-        return [StartJob(PreparePeer()), *self._beat(now)]
+        return [do.StartJob(PreparePeer()), *self._beat(now)]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case PeersChanged():
+            case events.PeersChanged():
                 return self._look_around(now)
-            case GraphChanged(neighbours, eps):
+            case events.GraphChanged(neighbours, eps):
                 return self._graph_changed(neighbours, eps, now)
-            case Leave():
+            case events.Leave():
                 return [self._status(now, PeerState.LEAVING)]
-            case JobDone(_, result):
+            case events.JobDone(_, result):
                 return self._job_done(result, now)
-            case JobFailed(job, error):
+            case events.JobFailed(job, error):
                 return self._job_failed(job, error, now)
-            case CheckpointSaved():
+            case events.CheckpointSaved():
                 return self._saved(now)
         return []
 
@@ -203,7 +181,7 @@ class PeerMachine:
         if self.near.neighbours == self._heard:
             return []
         self._heard = self.near.neighbours
-        return [Subscribe(PeerChunk, self._heard)]
+        return [do.Subscribe(PeerChunk, self._heard)]
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -246,7 +224,7 @@ class PeerMachine:
                 self._rounds.add_status(status, now)
             except MessageError as error:
                 effects.append(self.endpoint.refuse(status.robot_id, error.reason, str(error)))
-        return [*effects, CancelTimer(_START), StartJob(TrainPeer(round))]
+        return [*effects, do.CancelTimer(_START), do.StartJob(TrainPeer(round))]
 
     def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
         self._round_train = now - self._since
@@ -257,8 +235,8 @@ class PeerMachine:
         return [
             self._status(now),
             *self._send_newest(now),
-            SetTimer(_DEADLINE, self._run.deadline),
-            SetTimer(_REPAIR, FIRST_DELAY),
+            do.SetTimer(_DEADLINE, self._run.deadline),
+            do.SetTimer(_REPAIR, FIRST_DELAY),
             *self._advance(now),
         ]
 
@@ -275,22 +253,22 @@ class PeerMachine:
         own = self._own.update if self._own else {}
         received = {i: received[i] for i in arrived}
         return [
-            CancelTimer(_DEADLINE),
-            CancelTimer(_REPAIR),
-            StartJob(Mix(self.round, own, received, weights)),
+            do.CancelTimer(_DEADLINE),
+            do.CancelTimer(_REPAIR),
+            do.StartJob(Mix(self.round, own, received, weights)),
         ]
 
     def _mixed(self, result: Mixed, now: float) -> list[Effect]:
         self._clock.computing += now - self._since
         self.accuracy, self.disagreement = result.accuracy, result.disagreement
-        effects: list[Effect] = [Warn('graph', result.warning)] if result.warning else []
-        effects.append(Record(self._row(now)))
+        effects: list[Effect] = [do.Warn('graph', result.warning)] if result.warning else []
+        effects.append(do.Record(self._row(now)))
         if result.links is not None:
             effects += self._graph_changed(result.links.neighbours, result.links.eps, now)
         assert self.info is not None
         manifest = {'run_id': self.info.run_id, 'round': self.round}
         update = self._own.update if self._own else {}
-        return [*effects, SaveCheckpoint(self.round, manifest, update)]
+        return [*effects, do.SaveCheckpoint(self.round, manifest, update)]
 
     def _saved(self, now: float) -> list[Effect]:
         assert self.info is not None
@@ -302,7 +280,7 @@ class PeerMachine:
     def _finished(self, now: float) -> list[Effect]:
         return [
             self._status(now),
-            SetTimer(_FAREWELL, self._run.deadline),
+            do.SetTimer(_FAREWELL, self._run.deadline),
             *self._advance(now),
         ]
 
@@ -313,7 +291,7 @@ class PeerMachine:
         row = end_row(
             self.robot_id, self.round, self.endpoint.bytes_sent, self.endpoint.bytes_received
         )
-        return [Record(row), RunEnded()]
+        return [do.Record(row), do.RunEnded()]
 
     # --- jobs -----------------------------------------------------------------------------------
 
@@ -333,16 +311,19 @@ class PeerMachine:
             case PreparePeer():
                 self._states.go('cannot take part')
                 self.reason = error[:255]
-                return [Warn('prepare', f'cannot take part: {error}'), self._status(now)]
+                return [do.Warn('prepare', f'cannot take part: {error}'), self._status(now)]
             case TrainPeer():
                 self._states.go('training failed')
-                return [Warn('training', f'training failed: {error}'), *self._trained(None, now)]
+                return [
+                    do.Warn('training', f'training failed: {error}'),
+                    *self._trained(None, now),
+                ]
             case Mix():
                 failed = Mixed(math.nan, math.nan)
-                return [Warn('mixing', f'mixing failed: {error}'), *self._mixed(failed, now)]
-            case SaveCheckpoint():
+                return [do.Warn('mixing', f'mixing failed: {error}'), *self._mixed(failed, now)]
+            case do.SaveCheckpoint():
                 text = f'checkpoint not saved: {error}'
-                return [Warn('checkpoint', text), *self._saved(now)]
+                return [do.Warn('checkpoint', text), *self._saved(now)]
         return []
 
     def _prepared(self, ready: PeerReady, now: float) -> list[Effect]:
@@ -351,14 +332,14 @@ class PeerMachine:
         self._exchanges = bool(ready.method.update_specs(1))
         self._rounds = PeerRounds(ready.method, ready.info.rounds)
         self.near.set(ready.links.neighbours)
-        effects: list[Effect] = [Warn('graph', ready.warning)] if ready.warning else []
+        effects: list[Effect] = [do.Warn('graph', ready.warning)] if ready.warning else []
         patience = self._run.start_timeout
         if ready.manifest is not None:
             patience = self._run.lease  # whoever is there has been there
             self.round = int(ready.manifest['round'])
             self._updates.put(self.round, ready.update or None)
         begin = {'kind': 'start', 'round': self.round, 'run_id': ready.info.run_id, 'time': now}
-        effects.append(Record({**begin, 'neighbours': list(ready.links.neighbours)}))
+        effects.append(do.Record({**begin, 'neighbours': list(ready.links.neighbours)}))
         if self.round >= ready.info.rounds:
             self._states.go('prepared after the last round')
             return [*effects, *self._finished(now)]
@@ -366,9 +347,9 @@ class PeerMachine:
         self._rounds.open(self.round + 1, self.near.neighbours, now)
         return [
             *effects,
-            PreparePublisher(PeerChunk, (self.robot_id,)),
+            do.PreparePublisher(PeerChunk, (self.robot_id,)),
             *self._follow(),
-            SetTimer(_START, patience),
+            do.SetTimer(_START, patience),
             self._status(now),
             *self._advance(now),
         ]
@@ -376,7 +357,7 @@ class PeerMachine:
     # --- sending --------------------------------------------------------------------------------
 
     def _beat(self, now: float) -> list[Effect]:
-        return [SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
+        return [do.SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
 
     def _ask_again(self, now: float) -> list[Effect]:
         """Ask for updates that were announced and stopped arriving."""
@@ -386,7 +367,7 @@ class PeerMachine:
             self.endpoint.request(robot_id, digest, missing, now)
             for robot_id, digest, missing in self._rounds[self.round].wanted(now)
         ]
-        return [*requests, SetTimer(_REPAIR, FIRST_DELAY)]
+        return [*requests, do.SetTimer(_REPAIR, FIRST_DELAY)]
 
     def _send_newest(self, now: float) -> list[Effect]:
         """Publish the update that is announced; nothing if there is none."""
@@ -412,8 +393,8 @@ class PeerMachine:
             joules=self._joules(now),
         )
 
-    def _status(self, now: float, state: PeerState | None = None) -> Publish:
-        return Publish(
+    def _status(self, now: float, state: PeerState | None = None) -> do.Publish:
+        return do.Publish(
             PeerStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id,

@@ -8,7 +8,7 @@ import numpy as np
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.federation import RunInfo
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.data.parts import open_samples
 from iot_fl_ros.data.samples import Samples

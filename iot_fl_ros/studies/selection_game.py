@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.policies import Seconds, round_seconds
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import SelectSettings
-from iot_fl_ros.federation.selection.timing import Seconds, round_seconds
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 
 

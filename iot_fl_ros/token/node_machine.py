@@ -9,26 +9,11 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    Effect,
-    Publish,
-    Record,
-    RunEnded,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    Event,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    TimerFired,
-)
+from iot_fl_ros.core.events import Event
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
@@ -126,7 +111,7 @@ class NodeMachine:
     def start(self, now: float) -> list[Effect]:
         """Begin: load data and model."""
         self._beaten_at = now
-        return [StartJob(Prepare()), self._next_beat()]
+        return [do.StartJob(Prepare()), self._next_beat()]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
@@ -136,21 +121,21 @@ class NodeMachine:
 
     def _handle(self, event: Event, now: float) -> list[Effect]:
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case JobDone(Prepare(), Prepared() as result):
+            case events.JobDone(Prepare(), Prepared() as result):
                 return self._prepared(result, now)
-            case JobFailed(Prepare(), error):
+            case events.JobFailed(Prepare(), error):
                 return self._cannot_take_part(error, now)
-            case JobDone(job, result):
+            case events.JobDone(job, result):
                 return self._done(job, result, now)
-            case JobFailed(job, error):
+            case events.JobFailed(job, error):
                 return self._failed(job, error, now)
-            case Leave():
+            case events.Leave():
                 return [self._status(now, TramState.LEAVING)] if self.endpoint.run_id else []
         return []
 
@@ -213,12 +198,12 @@ class NodeMachine:
             for token in result.tokens
         ]
         self._meeting = Meeting(node, self.tokens)
-        return [Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
+        return [do.Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
 
     def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
         self._refused = True
         self.reason = error[:255]
-        return [Warn('prepare', f'cannot take part: {error}'), self._status(now), RunEnded()]
+        return [do.Warn('prepare', f'cannot take part: {error}'), self._status(now), do.RunEnded()]
 
     def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
         match job:
@@ -238,14 +223,14 @@ class NodeMachine:
     def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
         match job:
             case KeepPromise(claim=claim):
-                warn = Warn('disk', f'a promise is not on disk, so it is not made: {error}')
+                warn = do.Warn('disk', f'a promise is not on disk, so it is not made: {error}')
                 return [warn, *self.tokens[claim.token_id].not_promised(claim, now)]
             case KeepToken(token):
                 return self.tokens[token.token_id].not_kept(token, error, now)
             case Visit(token):
                 return self.tokens[token.token_id].failed(job, error)
             case Merge():
-                warn = Warn('merge', f'tokens were not merged: {error}')
+                warn = do.Warn('merge', f'tokens were not merged: {error}')
                 return [warn, *self._meeting.failed(job)]
         return []
 
@@ -298,7 +283,7 @@ class NodeMachine:
         return [*effects, self._status(now), *self._end_if_done(now)]
 
     def _next_beat(self) -> Effect:
-        return SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
+        return do.SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once the others know that all tokens are finished, or had time enough to."""
@@ -315,10 +300,10 @@ class NodeMachine:
         if not self.context.roster.done(now) and waited < _FAREWELL_LEASES * lease:
             return []
         self._over = True
-        return [self._last_row(now), RunEnded()]
+        return [self._last_row(now), do.RunEnded()]
 
-    def _last_row(self, now: float) -> Record:
-        return Record(
+    def _last_row(self, now: float) -> do.Record:
+        return do.Record(
             {
                 'kind': 'totals',
                 'robot': self.robot_id,
@@ -333,7 +318,7 @@ class NodeMachine:
     def _status(self, now: float, state: TramState | None = None) -> Effect:
         node = self.context
         made = node.acceptor.promises
-        return Publish(
+        return do.Publish(
             TramStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id or self._settings.run.name,

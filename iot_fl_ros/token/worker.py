@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.machine import Stateless
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
