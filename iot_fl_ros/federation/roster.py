@@ -1,4 +1,4 @@
-"""The robots of a fleet as the aggregator knows them, and whether they still need it."""
+"""The robots of a fleet as the aggregator knows them, from their statuses and their absence."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.exchange.presence import Presence
 
 _AVAILABLE = (RobotState.READY, RobotState.UPLOADING)
+_DONE = (RobotState.FINISHED, RobotState.REFUSED)
 
 
 class Roster(Presence[RobotStatus]):
@@ -22,13 +23,6 @@ class Roster(Presence[RobotStatus]):
         super().forget(robot_id)
         self.missed.pop(robot_id, None)
 
-    def drop_silent(self, now: float) -> list[str]:
-        """Forget who was not heard for a lease, and what it missed; return their ids, sorted."""
-        silent = super().drop_silent(now)
-        for robot_id in silent:
-            self.missed.pop(robot_id, None)
-        return silent
-
     def available(self) -> list[str]:
         """Return the ids of the robots that can be asked now, sorted.
 
@@ -36,26 +30,6 @@ class Roster(Presence[RobotStatus]):
         """
         return [i for i, status in self.statuses().items() if status.state in _AVAILABLE]
 
-
-_DONE = (RobotState.FINISHED, RobotState.REFUSED)
-
-
-class Ending:
-    """Says when a run that has finished its rounds may end. patience: time for slow robots, s."""
-
-    def __init__(self, patience: float) -> None:
-        self._patience = patience
-        self._since: float | None = None
-        self.over = False
-
-    def begin(self, now: float) -> None:
-        """Note that the last round is saved."""
-        self._since = now
-
-    def ends_now(self, roster: Roster, now: float) -> bool:
-        """Return True once: when nobody needs the aggregator any more."""
-        if self._since is None or self.over:
-            return False
-        waiting = [i for i, status in roster.statuses().items() if status.state not in _DONE]
-        self.over = not waiting or now >= self._since + self._patience
-        return self.over
+    def unfinished(self) -> bool:
+        """Return whether a robot still needs the aggregator."""
+        return any(status.state not in _DONE for status in self.statuses().values())

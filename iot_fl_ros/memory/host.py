@@ -12,7 +12,6 @@ from typing_extensions import assert_never
 from iot_fl_ros.core import effects as do
 from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
-from iot_fl_ros.core.events import Event
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
@@ -71,7 +70,7 @@ class Host:
         self.alive = False
         self._network.leave(self.name)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Give the machine an event, if it is alive."""
         if self.alive:
             self._do(self.machine.handle(event, self._clock.now))
@@ -120,11 +119,11 @@ class Host:
 
     def _start_job(self, job: Any) -> None:
         """Let a job compute when the worker is free, and tell its result when its time is over."""
-        function: Callable[[], Event] = partial(self._run_job, job)
+        function: Callable[[], events.Event] = partial(self._run_job, job)
         if self._pool is None:
             self._work(job, function)
             return
-        started: list[Future[Event]] = []
+        started: list[Future[events.Event]] = []
 
         def start() -> None:
             assert self._pool is not None
@@ -141,18 +140,18 @@ class Host:
         done = self._clock.now + self._job_seconds(job)
         self._clock.at(done, lambda: self.tell(self._run_job(job)) if self.alive else None)
 
-    def _work(self, job: Any, function: Callable[[], Event]) -> None:
+    def _work(self, job: Any, function: Callable[[], events.Event]) -> None:
         """Do a job when its time is over, one after the other as a worker thread would."""
         self._free_at = max(self._free_at, self._clock.now) + self._job_seconds(job)
         self._clock.at(self._free_at, lambda: self.tell(function()) if self.alive else None)
 
-    def _run_job(self, job: Any) -> Event:
+    def _run_job(self, job: Any) -> events.Event:
         try:
             return events.JobDone(job, self._worker.run(job))
         except Exception as error:  # as in the ROS driver: news for the machine
             return events.JobFailed(job, f'{type(error).__name__}: {error}')
 
-    def _save(self, effect: do.SaveCheckpoint) -> Event:
+    def _save(self, effect: do.SaveCheckpoint) -> events.Event:
         try:
             self._worker.save(effect)
         except Exception as error:  # as in the ROS driver: a full disk must not end the run

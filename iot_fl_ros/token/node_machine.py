@@ -13,7 +13,6 @@ from iot_fl_ros.core import effects as do
 from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import Event
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
@@ -113,13 +112,13 @@ class NodeMachine:
         self._beaten_at = now
         return [do.StartJob(Prepare()), self._next_beat()]
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         self._now = now
         effects = self._handle(event, now)
         return effects + self._use_worker(now)
 
-    def _handle(self, event: Event, now: float) -> list[Effect]:
+    def _handle(self, event: events.Event, now: float) -> list[Effect]:
         match event:
             case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
