@@ -289,9 +289,9 @@ class TokenMachine:
         self._accuracy = result.accuracy
         return [row]
 
-    def keep(self) -> Effect:
-        """Make the trained token durable; the place is SAVING."""
-        return do.StartJob(KeepToken(self.token))
+    def keep(self) -> list[Effect]:
+        """Make a token that was trained here durable, if it is to be saved."""
+        return [do.StartJob(KeepToken(self.token))] if self.place is Place.SAVING else []
 
     def failed(self, visit: Visit, error: str) -> list[Effect]:
         """Training raised: pass the token on as it came."""
@@ -304,7 +304,7 @@ class TokenMachine:
         """Take what came as the result of this holder too, on disk first."""
         self._places.go(trigger)
         self.token = dataclasses.replace(self.token, base=self.fence, trained=True)
-        return [self.keep()]
+        return self.keep()
 
     def _onward(self, now: float) -> list[Effect]:
         """Offer the token to the next robot; the place is OFFERING."""
