@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -17,14 +18,16 @@ from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import WireMessage
-from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.network import Network
+
+_KEPT_WARNINGS = 20
 
 
 class Host:
     """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
 
-    job_seconds: virtual duration of a job. record, sent: as in `ros.driver`. pool: where jobs
+    job_seconds: virtual duration of a job, and what a result that tells its seconds then tells
+    instead of real ones. record, sent: as in `ros.driver`. pool: where jobs
     compute while virtual time goes on, so that robots train side by side; their results arrive at
     the same virtual time as without. Checkpoints are written when their time has come.
     """
@@ -35,7 +38,6 @@ class Host:
         role: Role,
         machine: Machine,
         worker: Worker,
-        clock: VirtualClock,
         network: Network,
         *,
         job_seconds: Callable[[Any], float],
@@ -50,8 +52,8 @@ class Host:
         self.warnings: list[str] = []
         self._role = role
         self._worker = worker
-        self._clock = clock
         self._network = network
+        self._clock = network.clock
         self._job_seconds = job_seconds
         self._record = record
         self._sent = sent
@@ -147,7 +149,10 @@ class Host:
 
     def _run_job(self, job: Any) -> events.Event:
         try:
-            return events.JobDone(job, self._worker.run(job))
+            result = self._worker.run(job)
+            if hasattr(result, 'seconds'):
+                result = dataclasses.replace(result, seconds=self._job_seconds(job))
+            return events.JobDone(job, result)
         except Exception as error:  # as in the ROS driver: news for the machine
             return events.JobFailed(job, f'{type(error).__name__}: {error}')
 
@@ -166,6 +171,3 @@ class Host:
     def _fire(self, name: str, version: int) -> None:
         if self.alive and self._timers.get(name) == version:
             self.tell(events.TimerFired(name))
-
-
-_KEPT_WARNINGS = 20
