@@ -1,8 +1,13 @@
-"""Names that others use as parts of topics and of paths."""
+"""Names of robots, as parts of topics and of paths, and of runs without a server."""
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from iot_fl_ros.core.errors import MessageError
 
@@ -22,3 +27,15 @@ def robot_ids(count: int) -> list[str]:
     """Return robot_0 .. robot_<count-1>, padded so that they sort by number."""
     width = len(str(count - 1))
     return [f'robot_{i:0{width}d}' for i in range(count)]
+
+
+_DIGITS = 8
+
+
+def agreed_run_id(name: str, facts: Mapping[str, Any]) -> str:
+    """Return `<name>-<digest of the facts>`: the same wherever name and facts are the same.
+
+    facts: plain values or settings dataclasses.
+    """
+    text = json.dumps(facts, sort_keys=True, default=dataclasses.asdict)
+    return f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}'

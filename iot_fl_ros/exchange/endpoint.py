@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -10,7 +11,6 @@ from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.events import BadMessage, MessageArrived
 from iot_fl_ros.core.messages.chunks import Chunk, ChunkRequest
 from iot_fl_ros.exchange.chunking import Parcel
-from iot_fl_ros.exchange.refusals import Refusals
 
 Take = Callable[[Any], list[Effect]]
 
@@ -137,3 +137,16 @@ class Endpoint:
                 missing=missing,
             )
         )
+
+
+_MAX_ENTRIES = 1_000
+OTHERS = '(others)'
+
+
+class Refusals(Counter[tuple[str, str]]):
+    """Counts per (sender, reason). Senders beyond the first thousand share one name."""
+
+    def add(self, sender: str, reason: str) -> None:
+        """Count one."""
+        known = (sender, reason) in self or len(self) < _MAX_ENTRIES
+        self[(sender if known else OTHERS), reason] += 1

@@ -6,20 +6,20 @@ from iot_fl_ros.core.messages.chunks import Chunk
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import Assembly
-from iot_fl_ros.exchange.repair import Repair
 
 
 class Inbox:
     """Puts sets of one sender together, at most `limit` at a time; one of them is expected.
 
     Pieces may come before they are expected. The expected set is never pushed out by others.
-    progressed: some of its pieces came since the last look.
+    sets: those in the making, by digest. progressed: pieces of the expected one came since the
+    last look.
     """
 
     def __init__(self, limit: int = 2) -> None:
         self.expected = NO_DIGEST
         self._limit = limit
-        self._sets: dict[bytes, Assembly] = {}
+        self.sets: dict[bytes, Assembly] = {}
         self._repair = Repair()
         self.progressed = False
 
@@ -29,33 +29,30 @@ class Inbox:
             return
         self.expected = digest
         if digest:
-            self._sets = {known: made for known, made in self._sets.items() if known == digest}
+            self.sets = {known: made for known, made in self.sets.items() if known == digest}
         self._repair = Repair()
-        self.progressed = digest in self._sets
+        self.progressed = digest in self.sets
 
-    def add(self, chunk: Chunk) -> None:
-        """Place a piece; MessageError says why it is refused."""
-        if chunk.digest not in self._sets:
-            others = [digest for digest in self._sets if digest != self.expected]
-            if len(self._sets) >= self._limit and others:
-                del self._sets[others[0]]
-            self._sets[chunk.digest] = Assembly(chunk)
-        self._sets[chunk.digest].add(chunk)
+    def add(self, chunk: Chunk) -> bool:
+        """Place a piece; return whether its set is whole. MessageError says why it is refused."""
+        if chunk.digest not in self.sets:
+            others = [digest for digest in self.sets if digest != self.expected]
+            if len(self.sets) >= self._limit and others:
+                del self.sets[others[0]]
+            self.sets[chunk.digest] = Assembly(chunk)
+        self.sets[chunk.digest].add(chunk)
         self.progressed |= chunk.digest == self.expected
-
-    def making(self, digest: bytes) -> Assembly | None:
-        """Return the set of that digest as far as it has come, if any of it is here."""
-        return self._sets.get(digest)
+        return not self.sets[chunk.digest].missing
 
     def take(self, digest: bytes) -> Tensors | None:
         """Return the tensors of a set once it is whole, and forget it.
 
         MessageError if they are not those of the digest; then they can be sent again.
         """
-        assembly = self._sets.get(digest)
+        assembly = self.sets.get(digest)
         if assembly is None or assembly.missing:
             return None
-        del self._sets[digest]
+        del self.sets[digest]
         return assembly.tensors()
 
     def to_request(self) -> tuple[int, ...] | None:
@@ -67,7 +64,7 @@ class Inbox:
         if progressed:
             self._repair.progressed()
             return None
-        assembly = self._sets.get(self.expected)
+        assembly = self.sets.get(self.expected)
         return self._repair.wanted(assembly.missing if assembly else ())
 
     @property
@@ -78,4 +75,32 @@ class Inbox:
     def forget(self) -> None:
         """Expect nothing any more."""
         self.expected = NO_DIGEST
-        self._sets.clear()
+        self.sets.clear()
+
+
+FIRST_DELAY = 0.1
+_MAX_DELAY = 5.0
+_NUDGES = 4
+
+
+class Repair:
+    """Backs off while nothing arrives: 0.1, 0.2, 0.4 ... 5 s."""
+
+    def __init__(self) -> None:
+        self._attempts = 0
+
+    @property
+    def delay(self) -> float:
+        """Time to wait before the next look, s."""
+        return float(min(FIRST_DELAY * 2**self._attempts, _MAX_DELAY))
+
+    def progressed(self) -> None:
+        """Something arrived: be quick again."""
+        self._attempts = 0
+
+    def wanted(self, missing: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the chunks to ask for now, given the missing ones (empty = all, or unknown)."""
+        self._attempts += 1
+        if self._attempts <= _NUDGES:
+            return missing[:1] or (0,)
+        return missing

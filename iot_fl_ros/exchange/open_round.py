@@ -10,8 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import Chunk
 from iot_fl_ros.core.tensors import Tensors, TensorSpec, all_allowed
-from iot_fl_ros.exchange.inbox import Inbox
-from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.exchange.inbox import FIRST_DELAY, Inbox
 
 
 class UpdateContract(Protocol):

@@ -55,7 +55,7 @@ class Presence(Generic[S]):
         """Forget who was not heard for a lease; return their ids, sorted."""
         silent = sorted(i for i, (_, heard) in self._heard.items() if now - heard > self._lease)
         for robot_id in silent:
-            del self._heard[robot_id]
+            self.forget(robot_id)
         return silent
 
     def get(self, robot_id: str) -> S | None:

@@ -11,28 +11,11 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    Publish,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    MessageArrived,
-    PeersChanged,
-    TimerFired,
-)
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import (
     AGGREGATOR,
@@ -43,20 +26,16 @@ from iot_fl_ros.core.messages.federation import (
     RunInfo,
 )
 from iot_fl_ros.core.messages.fields import NO_DIGEST
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import chunk_count
-from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.endpoint import OTHERS, Endpoint
+from iot_fl_ros.exchange.inbox import FIRST_DELAY
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.exchange.refusals import OTHERS
-from iot_fl_ros.exchange.repair import FIRST_DELAY
-from iot_fl_ros.federation.ending import Ending
-from iot_fl_ros.federation.evaluation import Evaluations
 from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
-from iot_fl_ros.federation.report import row_of
+from iot_fl_ros.federation.report import report_of, row_of
 from iot_fl_ros.federation.roster import Roster
-from iot_fl_ros.federation.selection.observations import observations_of
+from iot_fl_ros.federation.selection.history import observations_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
 from iot_fl_ros.federation.settings import RunSettings
@@ -70,7 +49,7 @@ _START = 'start'
 _REPAIR = 'repair'
 
 
-class AggregatorMachine:
+class AggregatorMachine(Tracker[AggregatorState]):
     """The aggregator. `handle` is the only entry; it never blocks nor raises on remote input.
 
     initial: tensors to send before round 1. restored: (manifest, tensors) of a checkpoint.
@@ -86,6 +65,7 @@ class AggregatorMachine:
         select: SelectSettings = ASK_ALL,
         selector: ParticipantSelector | None = None,
     ) -> None:
+        super().__init__(AGGREGATOR_TABLE, AggregatorState.IDLE)
         self.info = info
         self.endpoint = Endpoint(AGGREGATOR)
         self.roster = Roster(settings.lease)
@@ -95,11 +75,12 @@ class AggregatorMachine:
         self._settings = settings
         self._selector = selector or ParticipantSelector(select, info.seed, settings.quorum)
         self._method = method_of(info)
-        self._states = Tracker(AGGREGATOR_TABLE, AggregatorState.IDLE)
-        self._open: OpenRound[RobotStatus] | None = None
-        self._evaluations = Evaluations()
-        self._ending = Ending(settings.deadline)
-        self._started = False
+        self.open_round: OpenRound[RobotStatus] | None = None
+        # Rows of rounds that have not been measured yet, and the rounds that are being measured.
+        self._rows: dict[int, dict[str, Any]] = {}
+        self._measuring: set[int] = set()
+        self._started = self._over = False
+        self._finished_at: float | None = None
         self._settling = False
         self._deadline_at = 0.0
         self._plan_sequence = 0
@@ -116,18 +97,13 @@ class AggregatorMachine:
         self.round, self.version = manifest['round'], manifest['model_version']
         self._history.restore(manifest['sets'], tensors)
         if manifest['row']:
-            self._evaluations.hold(self.round, manifest['row'])
+            self._rows[self.round] = dict(manifest['row'])
         self.info = dataclasses.replace(
             self.info, run_id=manifest['run_id'], epoch=manifest['epoch'] + 1
         )
         self.traffic.restore(manifest['traffic'])
         if 'selector' in manifest:
             self._selector.restore(manifest['selector'])
-
-    @property
-    def state(self) -> AggregatorState:
-        """Current state."""
-        return self._states.state
 
     @property
     def global_chunk_count(self) -> int:
@@ -139,58 +115,49 @@ class AggregatorMachine:
         """Digest of the newest global tensors."""
         return self._history.newest.digest
 
-    @property
-    def open_round(self) -> OpenRound[RobotStatus] | None:
-        """The round that is open, if one is."""
-        return self._open
-
     def start(self, now: float) -> list[Effect]:
         """Begin, or go on after the checkpoint that the machine was made from."""
         finished = self.round >= self._settings.rounds
-        self._states.go('start of a finished run' if finished else 'start')
+        self.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
-        effects: list[Effect] = [
-            Publish(self.info),
-            *self._send_newest(now),
-            *self._beat(now),
-        ]
+        effects: list[Effect] = [do.Publish(self.info), *self._send_newest(now), *self._beat(now)]
         if not finished:
-            effects.append(SetTimer(_START, self._settings.start_timeout))
+            effects.append(do.SetTimer(_START, self._settings.start_timeout))
         if self.round:
             effects.append(self._evaluate())
         return effects + (self._finish(now) if finished else [])
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self._arrived(event, now)
-            case BadMessage(wire_bytes=wire_bytes):
+            case events.BadMessage(wire_bytes=wire_bytes):
                 self.traffic.received(OTHERS, wire_bytes)
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case PeersChanged():
+            case events.PeersChanged():
                 return self._check_roster(now)
-            case JobDone(Aggregate() as job, result):
+            case events.JobDone(Aggregate() as job, result):
                 return self._aggregated(job, result)
-            case JobFailed(Aggregate(), error):
-                self._states.go('aggregation failed')
-                return [Warn('aggregate', f'aggregation failed: {error}'), self._save()]
-            case JobDone(Evaluate() as job, accuracy):
+            case events.JobFailed(Aggregate(), error):
+                self.go('aggregation failed')
+                return [do.Warn('aggregate', f'aggregation failed: {error}'), self._save()]
+            case events.JobDone(Evaluate() as job, accuracy):
                 return self._evaluated(job, accuracy, now)
-            case JobFailed(Evaluate() as job, error):
-                warn = Warn('evaluate', f'evaluation failed: {error}')
+            case events.JobFailed(Evaluate() as job, error):
+                warn = do.Warn('evaluate', f'evaluation failed: {error}')
                 return [warn, *self._evaluated(job, math.nan, now)]
-            case CheckpointSaved():
+            case events.CheckpointSaved():
                 return self._saved(now)
-            case JobFailed(SaveCheckpoint(), error):
-                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case events.JobFailed(do.SaveCheckpoint(), error):
+                return [do.Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
         return []
 
     # --- messages -------------------------------------------------------------------------------
 
-    def _arrived(self, event: MessageArrived, now: float) -> list[Effect]:
+    def _arrived(self, event: events.MessageArrived, now: float) -> list[Effect]:
         sender = event.message.sender
         if sender != AGGREGATOR:
             known = self.roster.get(sender) is not None
@@ -219,32 +186,27 @@ class AggregatorMachine:
             return self._without(status.robot_id) + self._close_if_complete(now)
         self.roster.hear(status, now)
         self.traffic.reported(status)
+        effects: list[Effect] = []
         if status.state == RobotState.REFUSED:
-            effects = [
-                Warn(
-                    f'no {status.robot_id}',
-                    f'{status.robot_id} does not take part: {status.reason}',
-                )
-            ]
-        else:
-            effects = []
-        if self._open:
-            self._open.add_status(status, now)
-            if status.state == RobotState.REFUSED and status.robot_id in self._open.participants:
-                self._open.refused.add(status.robot_id)
+            text = f'{status.robot_id} does not take part: {status.reason}'
+            effects.append(do.Warn(f'no {status.robot_id}', text))
+        if self.open_round:
+            self.open_round.add_status(status, now)
+            if effects and status.robot_id in self.open_round.participants:
+                self.open_round.refused.add(status.robot_id)
             return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
         return effects + self._open_if_possible(now) + self._end_if_done(now)
 
     def _chunk(self, chunk: TensorChunk, now: float) -> list[Effect]:
-        if self._open is None or chunk.round < self._open.number:
+        if self.open_round is None or chunk.round < self.open_round.number:
             raise MessageError('late', f'round {chunk.round} is closed')
-        self._open.add_chunk(chunk, self._method)
+        self.open_round.add_chunk(chunk, self._method)
         return self._settle(chunk.sender_id, now) + self._close_if_complete(now)
 
     def _settle(self, robot_id: str, now: float) -> list[Effect]:
-        assert self._open is not None
+        assert self.open_round is not None
         try:
-            if not self._open.settle(robot_id, self._method, now):
+            if not self.open_round.settle(robot_id, self._method, now):
                 return []
         except MessageError as error:  # the round does not wait for it any more
             reason = f'{TensorChunk.TOPIC}: {error.reason}'
@@ -252,7 +214,7 @@ class AggregatorMachine:
         self.roster.missed[robot_id] = 0
         # Time-based selection: confirm at once so that upload time is exact.
         told: list[Effect] = [self._plan(now)] if self._selector.chooses else []
-        return [Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
+        return [do.Record({'kind': 'update', 'round': self.round, 'robot': robot_id}), *told]
 
     # --- timers ---------------------------------------------------------------------------------
 
@@ -262,46 +224,44 @@ class AggregatorMachine:
         if name == _START:
             self._started = True
             return self._open_if_possible(now)
-        if name == _DEADLINE and self._open:
+        if name == _DEADLINE and self.open_round:
             return self._close(now)
-        if name == _REPAIR and self._open:
+        if name == _REPAIR and self.open_round:
             return self._repair(now)
         return []
 
     def _beat(self, now: float) -> list[Effect]:
-        effects: list[Effect] = [SetTimer(_HEARTBEAT, self._settings.heartbeat), self._plan(now)]
+        effects: list[Effect] = [
+            do.SetTimer(_HEARTBEAT, self._settings.heartbeat),
+            self._plan(now),
+        ]
         if self._info_wanted:
             self._info_wanted = False
-            effects.append(Publish(self.info))
+            effects.append(do.Publish(self.info))
         return effects
 
     def _repair(self, now: float) -> list[Effect]:
         """Ask for the pieces of updates that stopped coming."""
-        assert self._open is not None
+        assert self.open_round is not None
         requests = [
             self.endpoint.request(robot_id, digest, missing, now)
-            for robot_id, digest, missing in self._open.wanted(now)
+            for robot_id, digest, missing in self.open_round.wanted(now)
         ]
-        return [SetTimer(_REPAIR, FIRST_DELAY), *requests]
+        return [do.SetTimer(_REPAIR, FIRST_DELAY), *requests]
 
     def _check_roster(self, now: float) -> list[Effect]:
-        return self._lost(self.roster.drop_silent(now), now)
-
-    def _lost(self, robot_ids: list[str], now: float) -> list[Effect]:
         effects: list[Effect] = []
-        for robot_id in robot_ids:
+        for robot_id in self.roster.drop_silent(now):
             self.endpoint.refusals.add(robot_id, 'gone')
-            effects += [
-                Warn(f'gone {robot_id}', f'{robot_id} fell silent'),
-                *self._without(robot_id),
-            ]
-        return effects + (self._close_if_complete(now) if robot_ids else [])
+            effects.append(do.Warn(f'gone {robot_id}', f'{robot_id} fell silent'))
+            effects += self._without(robot_id)
+        return effects + (self._close_if_complete(now) if effects else [])
 
     def _without(self, robot_id: str) -> list[Effect]:
         """Wait no longer for a robot that is not there."""
-        if self._open and robot_id in self._open.participants:
-            self._open.silent.add(robot_id)
-        return [Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
+        if self.open_round and robot_id in self.open_round.participants:
+            self.open_round.silent.add(robot_id)
+        return [do.Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -316,63 +276,57 @@ class AggregatorMachine:
         eligible = self._selector.eligible({i: statuses[i] for i in available})
         if len(eligible) < needed:
             few = f'{len(eligible)} of {len(available)} robots may be asked, {needed} are needed'
-            return [Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+            return (
+                [do.Warn('eligible', f'{few}: see {FILTERS}')] if len(available) >= needed else []
+            )
         if not self._started and self._settings.settle:
-            return self._settle_down()
+            # The first round opens a while after the last robot has come.
+            settling, self._settling = self._settling, True
+            return [] if settling else [do.SetTimer(_START, self._settings.settle)]
         self._started = True
-        self._states.go('enough robots')
+        self.go('enough robots')
         self.round += 1
         asked = self._selector.ask(eligible, self.round)
         patience = self._selector.patience(asked, self.round)
-        self._open = OpenRound(self.round, self.version, asked, now, patience)
+        self.open_round = OpenRound(self.round, self.version, asked, now, patience)
         for robot_id in asked:
             # It may have trained for this round already, if the aggregator started again.
-            self._open.add_status(statuses[robot_id], now)
+            self.open_round.add_status(statuses[robot_id], now)
         self._deadline_at = now + self._settings.deadline
         return [
-            CancelTimer(_START),
-            SetTimer(_DEADLINE, self._settings.deadline),
-            SetTimer(_REPAIR, FIRST_DELAY),
+            do.CancelTimer(_START),
+            do.SetTimer(_DEADLINE, self._settings.deadline),
+            do.SetTimer(_REPAIR, FIRST_DELAY),
             self._plan(now),
-            Record({'kind': 'open', 'round': self.round, 'participants': asked}),
+            do.Record({'kind': 'open', 'round': self.round, 'participants': asked}),
         ]
 
-    def _settle_down(self) -> list[Effect]:
-        """Open the first round a while after the last robot has come."""
-        if self._settling:
-            return []
-        self._settling = True
-        return [SetTimer(_START, self._settings.settle)]
-
     def _close_if_complete(self, now: float) -> list[Effect]:
-        if self._open is None or not self._open.complete(self._settings.quorum):
+        if self.open_round is None or not self.open_round.complete(self._settings.quorum):
             return []
         return self._close(now)
 
     def _close(self, now: float) -> list[Effect]:
-        closed, self._open = self._open, None
+        closed, self.open_round = self.open_round, None
         assert closed is not None
         for robot_id in closed.late():
             self.endpoint.refusals.add(robot_id, 'late')
             self.roster.missed[robot_id] += 1
         observations = observations_of(closed, self._selector.timing, now)
         self._selector.observe(observations)
-        row = row_of(closed, observations, self.traffic, now)
-        self._evaluations.hold(closed.number, row)
-        if not closed.accepted:
-            self._states.go('no updates')
-            return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), self._save()]
-        self._states.go('quorum or deadline')
-        job = Aggregate(closed.number, closed.updates())
-        return [CancelTimer(_DEADLINE), CancelTimer(_REPAIR), StartJob(job)]
+        self._rows[closed.number] = row_of(closed, observations, self.traffic, now)
+        self.go('quorum or deadline' if closed.accepted else 'no updates')
+        job = do.StartJob(Aggregate(closed.number, closed.updates()))
+        after = job if closed.accepted else self._save()
+        return [do.CancelTimer(_DEADLINE), do.CancelTimer(_REPAIR), after]
 
     def _aggregated(self, job: Aggregate, tensors: Tensors) -> list[Effect]:
-        self._states.go('aggregated')
+        self.go('aggregated')
         self.version += 1
         self._history.add(tensors, round=job.round, model_version=self.version)
         return [self._save()]
 
-    def _save(self) -> SaveCheckpoint:
+    def _save(self) -> do.SaveCheckpoint:
         sets, tensors = self._history.state()
         manifest = {
             'run_name': self._settings.name,
@@ -381,15 +335,15 @@ class AggregatorMachine:
             'round': self.round,
             'model_version': self.version,
             'sets': sets,
-            'row': self._evaluations.row_of(self.round),
+            'row': self._rows.get(self.round),
             'traffic': self.traffic.state(),
             **({'selector': self._selector.state()} if self._selector.chooses else {}),
         }
-        return SaveCheckpoint(self.round, manifest, tensors)
+        return do.SaveCheckpoint(self.round, manifest, tensors)
 
     def _saved(self, now: float) -> list[Effect]:
         last = self.round >= self._settings.rounds
-        self._states.go('last round saved' if last else 'saved')
+        self.go('last round saved' if last else 'saved')
         effects = self._send_newest(now) if self._fresh else []
         evaluate = self._evaluate()  # of this round, while the robots are busy with the next
         if last:
@@ -399,7 +353,8 @@ class AggregatorMachine:
 
     def _evaluate(self) -> Effect:
         tensors = self._history.newest_tensors() if self._fresh else {}
-        return self._evaluations.begin(self.round, self.version, tensors)
+        self._measuring.add(self.round)
+        return do.StartJob(Evaluate(self.round, self.version, tensors))
 
     @property
     def _fresh(self) -> bool:
@@ -407,18 +362,27 @@ class AggregatorMachine:
         return self._history.newest.labels['round'] == self.round
 
     def _evaluated(self, job: Evaluate, accuracy: float, now: float) -> list[Effect]:
-        rows = self._evaluations.done(job, accuracy, self.info.run_id, now)
-        return rows + self._end_if_done(now)
+        self._measuring.discard(job.round)
+        row = self._rows.pop(job.round, None)
+        if row is None:  # a restart measures a round again whose row is on disk already
+            return self._end_if_done(now)
+        row |= {'accuracy': accuracy, 'model_version': job.model_version}
+        report = do.Publish(report_of(row, self.info.run_id, now))
+        robots = [{'kind': 'robot', 'round': job.round, **robot} for robot in row.pop('robots')]
+        return [*map(do.Record, [*robots, row]), report, *self._end_if_done(now)]
 
     def _finish(self, now: float) -> list[Effect]:
-        self._ending.begin(now)
+        self._finished_at = now
         return self._end_if_done(now)
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once everything is measured and the robots have the result, or are too slow."""
-        if self._evaluations.pending or not self._ending.ends_now(self.roster, now):
+        if self._finished_at is None or self._over or self._measuring:
             return []
-        return [Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), RunEnded()]
+        if self.roster.unfinished() and now < self._finished_at + self._settings.deadline:
+            return []
+        self._over = True
+        return [do.Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), do.RunEnded()]
 
     # --- sending --------------------------------------------------------------------------------
 
@@ -426,10 +390,10 @@ class AggregatorMachine:
         newest = self._history.newest
         return self.endpoint.send(GlobalChunk, newest, now) if newest.specs else []
 
-    def _plan(self, now: float) -> Publish:
+    def _plan(self, now: float) -> do.Publish:
         self._plan_sequence += 1
-        round_, newest = self._open, self._history.newest
-        return Publish(
+        round_, newest = self.open_round, self._history.newest
+        return do.Publish(
             RoundPlan(
                 stamp=now,
                 run_id=self.info.run_id,

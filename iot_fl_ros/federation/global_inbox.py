@@ -17,9 +17,6 @@ from iot_fl_ros.exchange.inbox import Inbox
 from iot_fl_ros.federation.global_sets import previous_of, wire_specs, without_link
 from iot_fl_ros.methods.method import GlobalSet, StarMethod
 
-# Tensors that arrive before the run info they belong to: latched topics come in any order.
-_MAX_EARLY_CHUNKS = 256
-
 
 @dataclass(frozen=True)
 class _Whole:
@@ -32,20 +29,11 @@ class _Whole:
 
 
 class GlobalInbox:
-    """Takes chunks; `held` names the newest set that is here with all that it builds upon."""
+    """The sets of one run; `held` names the newest that is here with all that it builds upon."""
 
-    def __init__(self) -> None:
-        self._early: list[GlobalChunk] = []
-        self._method: StarMethod | None = None
-        self._forget()
-
-    def join(self, method: StarMethod) -> None:
-        """Begin a run: forget everything of a former one."""
-        self._method = method
-        self._forget()
-
-    def _forget(self) -> None:
+    def __init__(self, method: StarMethod) -> None:
         self.held = NO_DIGEST
+        self._method = method
         self._version = 0
         self._planned = NO_DIGEST
         self._planned_round = 0
@@ -73,23 +61,12 @@ class GlobalInbox:
 
     def learned(self, digest: bytes, version: int) -> None:
         """Take note that the model has learned from that set and those before it already."""
-        places = [n for n, whole in enumerate(self._fresh) if whole.digest == digest]
-        self._fresh = self._fresh[places[0] + 1 :] if places else self._fresh
+        digests = [whole.digest for whole in self._fresh]
+        if digest in digests:
+            del self._fresh[: digests.index(digest) + 1]
         if not self.held:
             self.held, self._version = digest, version
         self._settle()
-
-    def keep_early(self, chunk: GlobalChunk) -> bool:
-        """Keep a chunk that came before run info or plan; return whether there was room."""
-        if len(self._early) >= _MAX_EARLY_CHUNKS:
-            return False
-        self._early.append(chunk)
-        return True
-
-    def take_early(self) -> list[GlobalChunk]:
-        """Return and forget the chunks that came early."""
-        early, self._early = self._early, []
-        return early
 
     @property
     def wanted(self) -> bytes:
@@ -102,7 +79,6 @@ class GlobalInbox:
 
         MessageError says why a chunk or set is refused.
         """
-        assert self._method is not None
         if chunk.sender_id != AGGREGATOR:
             raise MessageError('wrong tensors', f'{chunk.sender_id!r} is not the aggregator')
         if chunk.round > self._planned_round + 1:
@@ -114,9 +90,7 @@ class GlobalInbox:
         if self._making[0] != chunk.digest:
             self._check_worth(chunk)
             self._making = chunk.digest, chunk.model_version
-        self._inbox.add(chunk)
-        assembly = self._inbox.making(chunk.digest)
-        if assembly is None or assembly.missing:
+        if not self._inbox.add(chunk):
             return False
         self._making = NO_DIGEST, 0
         tensors = self._inbox.take(chunk.digest)
@@ -149,7 +123,6 @@ class GlobalInbox:
     def _is_here(self, chunk: GlobalChunk) -> bool:
         if chunk.digest == self.held or chunk.digest in self._waiting:
             return True
-        assert self._method is not None
         old = chunk.model_version <= self._version and bool(self.held)
         return self._method.chained and old and chunk.digest != self.wanted
 
@@ -170,8 +143,7 @@ class GlobalInbox:
     def _settle(self) -> None:
         """Hold the newest set that lacks nothing, and forget what waits in vain."""
         by_version = sorted(self._waiting.values(), key=lambda whole: -whole.model_version)
-        starts = [self._planned, *(whole.digest for whole in by_version)]
-        for start in starts:
+        for start in [self._planned, *(whole.digest for whole in by_version)]:
             chain = self._behind(start)
             if chain and self._lacks_nothing(chain):
                 self._hold(chain)
@@ -179,14 +151,12 @@ class GlobalInbox:
         self._limit_waiting()
 
     def _lacks_nothing(self, chain: list[_Whole]) -> bool:
-        assert self._method is not None
         newest, oldest = chain[0], chain[-1]
         if not oldest.previous or (self.held and oldest.previous == self.held):
             return True
         return oldest.content.round <= self._method.needs_since(newest.content.round)
 
     def _hold(self, chain: list[_Whole]) -> None:
-        assert self._method is not None
         newest = chain[0]
         continues = bool(self.held) and chain[-1].previous == self.held
         sets = [*(self._fresh if continues else ()), *reversed(chain)]
@@ -195,26 +165,21 @@ class GlobalInbox:
             del sets[0]  # a robot that is not asked for long gathers no more than it needs
         self._fresh = sets
         self.held, self._version = newest.digest, newest.model_version
-        self._waiting = {
-            digest: whole
-            for digest, whole in self._waiting.items()
-            if whole.content.round > newest.content.round
-        }
+        for whole in list(self._waiting.values()):
+            if whole.content.round <= newest.content.round:
+                del self._waiting[whole.digest]
 
     def _limit_waiting(self) -> None:
         """Keep no more sets than the newest ones can build upon."""
-        assert self._method is not None or not self._waiting
-        if not self._waiting or self._method is None:
+        if not self._waiting:
             return
         wanted = {whole.digest for whole in self._behind(self._planned)}
         newest = max(whole.content.round for whole in self._waiting.values())
         most = 2 + newest - self._method.needs_since(newest)
-        others = sorted(
-            (whole for whole in self._waiting.values() if whole.digest not in wanted),
-            key=lambda whole: whole.content.round,
-        )
-        while len(self._waiting) > most and others:
-            del self._waiting[others.pop(0).digest]
+        others = [whole for whole in self._waiting.values() if whole.digest not in wanted]
+        for whole in sorted(others, key=lambda whole: whole.content.round):
+            if len(self._waiting) > most:
+                del self._waiting[whole.digest]
 
     def _check_worth(self, chunk: GlobalChunk) -> None:
         """Raise MessageError unless a new set may replace the one in the making."""

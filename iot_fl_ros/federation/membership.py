@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RobotState, RoundPlan, RunInfo
 
 # Heartbeats without a plan after which a run is over for a robot.
 _SILENT_BEATS = 5
+# What may not change when an aggregator comes back on the same run.
+_constants = attrgetter(
+    'method', 'method_settings', 'model', 'seed', 'class_names', 'input_shape', 'state_size',
+    'open_set_digest',
+)  # fmt: skip
 _BUSY = (RobotState.PREPARING, RobotState.TRAINING)
 _FREE = (RobotState.FINISHED, RobotState.REFUSED)
 
@@ -22,8 +28,8 @@ class Membership:
         self._heard = -math.inf
         self._waiting: RunInfo | None = None
 
-    def is_new(self, info: RunInfo, state: RobotState, now: float) -> bool:
-        """Return whether to join the run of `info`; False if the robot is in it already.
+    def take_info(self, info: RunInfo, state: RobotState, now: float) -> bool:
+        """Take a run info; return whether to join its run, False if the robot is in it already.
 
         MessageError if the robot is in another run that goes on: latched info comes only once, so
         it is kept until that run is over or silent.
@@ -78,17 +84,3 @@ class Membership:
             return False  # the worker is busy; asked again at the next heartbeat
         silent = now - self._heard > _SILENT_BEATS * current.heartbeat_period
         return silent or state in _FREE
-
-
-def _constants(info: RunInfo) -> tuple:
-    """Return what may not change when an aggregator comes back on the same run."""
-    return (
-        info.method,
-        info.method_settings,
-        info.model,
-        info.seed,
-        info.class_names,
-        info.input_shape,
-        info.state_size,
-        info.open_set_digest,
-    )

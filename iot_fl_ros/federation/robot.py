@@ -12,26 +12,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    Effect,
-    Publish,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    TimerFired,
-)
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import (
     AGGREGATOR,
@@ -44,22 +29,24 @@ from iot_fl_ros.core.messages.federation import (
     RunInfo,
 )
 from iot_fl_ros.core.messages.fields import NO_DIGEST
-from iot_fl_ros.core.state_table import Tracker
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.federation.global_inbox import GlobalInbox
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.membership import Membership
 from iot_fl_ros.federation.states import ROBOT_TABLE
-from iot_fl_ros.federation.upload import Upload
 from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
 
 _HEARTBEAT = 'heartbeat'
 _REPAIR = 'repair'
 _JOINING_PERIOD = 1.0
+# Tensors that arrive before the run info they belong to: latched topics come in any order.
+_MAX_EARLY_CHUNKS = 256
 
 
-class RobotMachine:
+class RobotMachine(Tracker[RobotState]):
     """One robot. `handle` is the only entry; it never blocks and never raises on remote input.
 
     trusted: dotted paths of methods that a run may name; registered names always may. tags: what
@@ -69,6 +56,8 @@ class RobotMachine:
     def __init__(
         self, robot_id: str, trusted: Sequence[str] = (), tags: Sequence[str] = ()
     ) -> None:
+        super().__init__(ROBOT_TABLE, RobotState.JOINING)
+        self.robot_id = robot_id
         self.endpoint = Endpoint(robot_id)
         self._trusted = tuple(trusted)
         self._tags = tuple(tags)
@@ -77,12 +66,15 @@ class RobotMachine:
         self._battery = math.nan
         self.accuracy = math.nan
         self.round = 0
-        self._states = Tracker(ROBOT_TABLE, RobotState.JOINING)
         self._method: StarMethod
         self._run = Membership()
-        self.tensors = GlobalInbox()
+        self.tensors: GlobalInbox
+        self._early: list[GlobalChunk] = []
         self._learned = NO_DIGEST
-        self._upload = Upload()
+        self._update: Parcel | None = None  # that may be asked for
+        self._model_version = 0  # of the global tensors that it was computed from
+        self._upload_began = 0.0
+        self._upload_seconds = math.nan  # of the last upload
         self._result: Trained | None = None
         self.reason = ''
         self._samples = 0
@@ -91,19 +83,9 @@ class RobotMachine:
         self._train_began = 0.0
 
     @property
-    def robot_id(self) -> str:
-        """Id of the robot."""
-        return self.endpoint.id
-
-    @property
     def info(self) -> RunInfo | None:
         """The run that the robot is in; None before the first."""
         return self._run.info
-
-    @property
-    def state(self) -> RobotState:
-        """Current state."""
-        return self._states.state
 
     def start(self, now: float) -> list[Effect]:
         """Begin: announce the robot and keep doing so."""
@@ -114,28 +96,28 @@ class RobotMachine:
         """Take note of the charge of the battery, 0..1; anything else = unknown."""
         self._battery = charge if 0.0 <= charge <= 1.0 else math.nan
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._repair_global(now) if name == _REPAIR else self._beat(now)
-            case JobDone(Prepare(), Prepared() as result):
+            case events.JobDone(Prepare(), Prepared() as result):
                 return self._prepared(result, now)
-            case JobFailed(Prepare() as job, error):
+            case events.JobFailed(Prepare() as job, error):
                 return self._cannot_take_part(job, error, now)
-            case JobDone(TrainRound() as job, Trained() as result):
+            case events.JobDone(TrainRound() as job, Trained() as result):
                 return self._trained(job, result, now)
-            case JobFailed(TrainRound() as job, error):
+            case events.JobFailed(TrainRound() as job, error):
                 return self._training_failed(job, error, now)
-            case CheckpointSaved():
+            case events.CheckpointSaved():
                 return self._saved(now)
-            case JobFailed(SaveCheckpoint(), error):
-                return [Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
-            case Leave():
+            case events.JobFailed(do.SaveCheckpoint(), error):
+                return [do.Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
+            case events.Leave():
                 return [self._status(now, RobotState.LEAVING)]
         return []
 
@@ -150,19 +132,20 @@ class RobotMachine:
             case GlobalChunk():
                 return self._global_chunk(message, now)
             case ChunkRequest() if message.receiver_id == self.robot_id:
-                kept = [self._upload.parcel] if self._upload.parcel else []
+                kept = [self._update] if self._update else []
                 return self.endpoint.answer(message, TensorChunk, kept, now)
         return []
 
-    def _early(self, now: float) -> list[Effect]:
+    def _take_early(self, now: float) -> list[Effect]:
         """Take the global tensors that came before the run info or plan that they belong to."""
+        early, self._early = self._early, []
         effects: list[Effect] = []
-        for chunk in self.tensors.take_early():
+        for chunk in early:
             effects += self.endpoint.guard(chunk, lambda early: self._global_chunk(early, now))
         return effects
 
     def _run_info(self, info: RunInfo, now: float) -> list[Effect]:
-        return self._join(info, now) if self._run.is_new(info, self.state, now) else []
+        return self._join(info, now) if self._run.take_info(info, self.state, now) else []
 
     def _join(self, info: RunInfo, now: float) -> list[Effect]:
         try:
@@ -170,38 +153,41 @@ class RobotMachine:
             self._method = method_of(info)
         except IotFlError as error:
             if self.info is None and self.state is RobotState.JOINING:
-                self._states.go('cannot take part')
+                self.go('cannot take part')
                 self.reason = str(error)[:255]
             raise MessageError('unusable', str(error)) from error
-        self._states.go('run info' if self.state is RobotState.JOINING else 'new run')
+        self.go('run info' if self.state is RobotState.JOINING else 'new run')
         self._run.join(info, now)
         self.endpoint.run_id = info.run_id
-        self.tensors.join(self._method)
+        self.tensors = GlobalInbox(self._method)
         if self._run.plan:
             self.tensors.plan(self._run.plan.model_digest, self._run.plan.round)
-        self._upload, self._result = Upload(), None
-        self.round = 0
+        self._update = self._result = None
+        self._upload_seconds = math.nan
+        self.round = self._model_version = 0
         self.reason = ''
-        return [StartJob(Prepare(info)), self._status(now), *self._early(now)]
+        return [do.StartJob(Prepare(info)), self._status(now), *self._take_early(now)]
 
     def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
         if not self._run.take_plan(plan, now):
             return []
         self.tensors.plan(plan.model_digest, plan.round)
-        early = self._early(now)
+        early = self._take_early(now)
         if self.state is RobotState.UPLOADING:
             if plan.round > self.round:
-                self._states.go('round over')
-                self._upload.given_up()
+                self.go('round over')
+                self._upload_seconds = math.nan
             elif self.robot_id in plan.accepted:
-                self._states.go('accepted')
-                self._upload.accepted(now)
+                self.go('accepted')
+                self._upload_seconds = max(0.0, now - self._upload_began)
         return early + self._expect_global() + self._advance(now)
 
     def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
-        if (self.info is None or self._run.plan is None) and self.tensors.keep_early(chunk):
+        info = self.info if self._run.plan else None
+        if info is None and len(self._early) < _MAX_EARLY_CHUNKS:
+            self._early.append(chunk)
             return []
-        if self.info is None or self._run.plan is None or chunk.run_id != self.info.run_id:
+        if info is None or chunk.run_id != info.run_id:
             raise MessageError('foreign run', f'tensors of run {chunk.run_id!r}')
         if self.state is RobotState.REFUSED or not self.tensors.take(chunk):
             return []
@@ -224,66 +210,61 @@ class RobotMachine:
         if not asked or plan.round <= self.round:
             return []
         self._wait_seconds = max(0.0, now - self._idle_since)
-        return self._start_job(plan, plan.round, now, last=False)
+        return self._start_job(plan, now, last=False)
 
     def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
-        if (
-            not self.tensors.fresh
-            and not math.isnan(self.accuracy)
-            and self._method.global_specs(1)
-        ):
-            self._states.go('nothing to adopt')
-            return [self._status(now), RunEnded()]
-        return self._start_job(plan, plan.round, now, last=True)
+        measured = not math.isnan(self.accuracy)
+        if measured and not self.tensors.fresh and self._method.global_specs(1):
+            self.go('nothing to adopt')
+            return [self._status(now), do.RunEnded()]
+        return self._start_job(plan, now, last=True)
 
-    def _start_job(self, plan: RoundPlan, round: int, now: float, *, last: bool) -> list[Effect]:
-        self._states.go('plan and tensors')
+    def _start_job(self, plan: RoundPlan, now: float, *, last: bool) -> list[Effect]:
+        self.go('plan and tensors')
         self._train_began = now
         tensors = self.tensors
         self._learned = tensors.held
-        job = TrainRound(round, plan.model_version, tensors.fresh, last)
+        job = TrainRound(plan.round, plan.model_version, tensors.fresh, last)
         if not self._method.shares_state:
             tensors.use_up()  # distilled once; weights are adopted again after a lost round
-        return [StartJob(job)]
+        return [do.StartJob(job)]
 
     def _prepared(self, result: Prepared, now: float) -> list[Effect]:
         self._samples = result.samples
         self._idle_since = now
         manifest = result.manifest
         if manifest is None:
-            self._states.go('prepared')
+            self.go('prepared')
             return [self._status(now), *self._advance(now)]
         self.round = manifest['round']
         version = manifest['model_version']
-        self._upload.put(result.update, self.round, version)
+        self._put(result.update, version)
         self._result = Trained(result.update, *manifest['measures'])
         self.accuracy = self._result.accuracy
         if not self._method.shares_state:
             # The model behind the checkpoint has learned from these: they need not come again.
             self.tensors.learned(bytes.fromhex(manifest['learned']), version)
-        self._states.go('prepared with update')
+        self.go('prepared with update')
         return [*self._send_update(now), *self._advance(now)]
 
     def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
-        self._states.go('cannot take part')
+        self.go('cannot take part')
         self.reason = error[:255]
-        return [
-            Warn('prepare', f'cannot take part in {job.info.run_id}: {error}'),
-            self._status(now),
-        ]
+        text = f'cannot take part in {job.info.run_id}: {error}'
+        return [do.Warn('prepare', text), self._status(now)]
 
     def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
         # By the clock of the run, which is virtual in a fleet in memory.
         result = dataclasses.replace(result, seconds=max(0.0, now - self._train_began))
         self.accuracy = result.accuracy
-        self._upload.model_version = job.model_version
+        self._model_version = job.model_version
         if job.last:
             self._result = Trained({}, math.nan, result.accuracy, result.seconds)
-            self._states.go('final tensors adopted')
-            return [self._status(now), RunEnded()]
+            self.go('final tensors adopted')
+            return [self._status(now), do.RunEnded()]
         self.round = job.round
         self._result = result
-        self._upload.put(result.update, job.round, job.model_version)
+        self._put(result.update, job.model_version)
         manifest = {
             'run_id': self.endpoint.run_id,
             'round': job.round,
@@ -291,29 +272,28 @@ class RobotMachine:
             'measures': [result.loss, result.accuracy, result.seconds],
             'learned': self._learned.hex(),
         }
-        return [SaveCheckpoint(job.round, manifest, result.update)]
+        return [do.SaveCheckpoint(job.round, manifest, result.update)]
 
     def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
-        self._states.go('cannot take part' if job.last else 'training failed')
+        self.go('cannot take part' if job.last else 'training failed')
         self.reason = error[:255]
         self.round = job.round  # not again in this round
-        self._upload.clear()
-        self._result = None
-        return [Warn('training', f'training failed: {error}'), self._status(now)]
+        self._update = self._result = None
+        return [do.Warn('training', f'training failed: {error}'), self._status(now)]
 
     def _saved(self, now: float) -> list[Effect]:
-        self._states.go('update saved')
+        self.go('update saved')
         self._idle_since = now
         effects = self._send_update(now)
         if self._run.plan and self._run.plan.round > self.round:
-            self._states.go('round over')
+            self.go('round over')
         return [*effects, *self._advance(now)]
 
     # --- sending --------------------------------------------------------------------------------
 
     def _beat(self, now: float) -> list[Effect]:
         period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
-        effects: list[Effect] = [SetTimer(_HEARTBEAT, period), self._status(now)]
+        effects: list[Effect] = [do.SetTimer(_HEARTBEAT, period), self._status(now)]
         waiting = self._run.take_waiting(self.state, now)
         if waiting:
             effects += self.endpoint.guard(waiting, lambda info: self._run_info(info, now))
@@ -322,7 +302,7 @@ class RobotMachine:
     def _expect_global(self) -> list[Effect]:
         """Watch for the global tensors that the plan names, if they are not here."""
         delay = self.tensors.expect()
-        return [] if delay is None else [SetTimer(_REPAIR, delay)]
+        return [] if delay is None else [do.SetTimer(_REPAIR, delay)]
 
     def _repair_global(self, now: float) -> list[Effect]:
         """Ask for global tensors that the plan names and that stopped arriving."""
@@ -330,19 +310,24 @@ class RobotMachine:
             return []
         digest = self.tensors.wanted
         missing, delay = self.tensors.look()
-        effects: list[Effect] = [] if delay is None else [SetTimer(_REPAIR, delay)]
+        effects: list[Effect] = [] if delay is None else [do.SetTimer(_REPAIR, delay)]
         if missing is None:
             return effects
         return [self.endpoint.request(AGGREGATOR, digest, missing, now), *effects]
 
-    def _send_update(self, now: float) -> list[Effect]:
-        assert self._upload.parcel is not None
-        self._upload.begin(now)
-        return [self._status(now), *self.endpoint.send(TensorChunk, self._upload.parcel, now)]
+    def _put(self, update: Tensors, model_version: int) -> None:
+        """Take the update of this round."""
+        self._model_version = model_version
+        self._update = Parcel.of(update, round=self.round, model_version=model_version)
 
-    def _status(self, now: float, state: RobotState | None = None) -> Publish:
+    def _send_update(self, now: float) -> list[Effect]:
+        assert self._update is not None
+        self._upload_began = now
+        return [self._status(now), *self.endpoint.send(TensorChunk, self._update, now)]
+
+    def _status(self, now: float, state: RobotState | None = None) -> do.Publish:
         result = self._result
-        return Publish(
+        return do.Publish(
             RobotStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id,
@@ -351,8 +336,8 @@ class RobotMachine:
                 state=self.state if state is None else state,
                 reason=self.reason,
                 round=self.round,
-                model_version=self._upload.model_version,
-                update_digest=self._upload.digest,
+                model_version=self._model_version,
+                update_digest=self._update.digest if self._update else NO_DIGEST,
                 samples=self._samples,
                 loss=result.loss if result else math.nan,
                 accuracy=result.accuracy if result else math.nan,
@@ -360,7 +345,7 @@ class RobotMachine:
                 wait_seconds=self._wait_seconds,
                 bytes_received=self.endpoint.bytes_received,
                 bytes_sent=self.endpoint.bytes_sent,
-                upload_seconds=self._upload.seconds,
+                upload_seconds=self._upload_seconds,
                 battery=self._battery,
                 tags=self._tags,
             )

@@ -8,6 +8,7 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.exchange.presence import Presence
 
 _AVAILABLE = (RobotState.READY, RobotState.UPLOADING)
+_DONE = (RobotState.FINISHED, RobotState.REFUSED)
 
 
 class Roster(Presence[RobotStatus]):
@@ -22,16 +23,13 @@ class Roster(Presence[RobotStatus]):
         super().forget(robot_id)
         self.missed.pop(robot_id, None)
 
-    def drop_silent(self, now: float) -> list[str]:
-        """Forget who was not heard for a lease, and what it missed; return their ids, sorted."""
-        silent = super().drop_silent(now)
-        for robot_id in silent:
-            self.missed.pop(robot_id, None)
-        return silent
-
     def available(self) -> list[str]:
         """Return the ids of the robots that can be asked now, sorted.
 
         They are idle, or done with the round that they last sent.
         """
         return [i for i, status in self.statuses().items() if status.state in _AVAILABLE]
+
+    def unfinished(self) -> bool:
+        """Return whether a robot still needs the aggregator."""
+        return any(status.state not in _DONE for status in self.statuses().values())

@@ -5,7 +5,7 @@ that it asks, collects their updates until the quorum is in or the deadline is o
 its worker, and saves. A round counts only once its result is on disk. A robot that hears of a run
 prepares for it, waits until a plan names it and the tensors of that plan are here, trains, saves
 its update, and uploads it until the plan says that it was accepted or the round is over.
-Rules: see `core.state_table`.
+Rules: see `core.machine`.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
+from iot_fl_ros.core.machine import Table
 from iot_fl_ros.core.messages.federation import PlanState, RobotState
-from iot_fl_ros.core.state_table import Table
 
 
 class AggregatorState(Enum):

@@ -50,12 +50,7 @@ class RobotWorker(ParticipantWorker):
         if not self._settings.model.name:
             MODELS.check_remote(info.model, self._settings.robot.trusted)
         trainer = new_trainer(
-            model,
-            shape,
-            len(info.class_names),
-            run_seed=info.seed,
-            device=self._settings.node.device,
-            private=private,
+            model, shape, len(info.class_names), info.seed, self._settings.node.device, private
         )
         if self._method.shares_state and trainer.state_size != info.state_size:
             raise DataError(
@@ -98,11 +93,7 @@ class AggregatorWorker(ParticipantWorker):
     """Does the jobs of the aggregator, and knows what there is to say about the run."""
 
     def __init__(
-        self,
-        settings: AggregatorSettings,
-        method_name: str,
-        method_settings: Any,
-        store: Store | None,
+        self, settings: AggregatorSettings, method_name: str, method: Any, store: Store | None
     ) -> None:
         super().__init__(store)
         run, data = settings.run, settings.data
@@ -121,24 +112,20 @@ class AggregatorWorker(ParticipantWorker):
             )
         if self._test:
             self._test = self._test.with_classes(names)
-        trainer = new_trainer(
-            settings.model.name,
-            first.shape,
-            len(names),
-            run_seed=run.seed,
-            device=settings.node.device,
-        )
+        model = settings.model.name
+        trainer = new_trainer(model, first.shape, len(names), run.seed, settings.node.device)
         self.participant = Participant(AGGREGATOR, trainer, open_set)
         self.info = run_info(
             self.participant,
+            method_name,
+            method,
             run_id=f'{run.name}-{secrets.token_hex(4)}',
-            method=(method_name, method_settings),
-            model=settings.model.name,
+            model=model,
             seed=run.seed,
             class_names=names,
             input_shape=first.shape,
             rounds=run.rounds,
-            heartbeat=run.heartbeat,
+            heartbeat_period=run.heartbeat,
         )
         self._method = method_of(self.info)
 

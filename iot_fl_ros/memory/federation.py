@@ -14,17 +14,15 @@ from iot_fl_ros.core.messages.federation import (
     RobotState,
 )
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.core.store import Store
 from iot_fl_ros.federation.aggregator import AggregatorMachine
 from iot_fl_ros.federation.jobs import Evaluate, TrainRound
 from iot_fl_ros.federation.robot import RobotMachine
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.federation.workers import AggregatorWorker, RobotWorker
-from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet, Record
 from iot_fl_ros.memory.host import Host
-from iot_fl_ros.memory.network import Faults, Network, Uplink
+from iot_fl_ros.memory.network import Faults, Network, RobotUplink
 
 _EVALUATE_SECONDS = 0.5  # virtual; while the robots train
 
@@ -47,7 +45,7 @@ class Simulation(MemoryFleet[Any]):
         faults: Faults | None = None,
         fault_seed: int = 0,
         train_seconds: Callable[[str, int], float] = lambda robot_id, round: 1.0,
-        uplink: Uplink | None = None,
+        uplink: RobotUplink | None = None,
         record: Record | None = None,
         store: Store | None = None,
         threads: int = 1,
@@ -56,12 +54,10 @@ class Simulation(MemoryFleet[Any]):
         tags: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
-        clock, rng = VirtualClock(), generator(fault_seed, 'network')
-        super().__init__(Network(clock, faults or Faults(), rng, uplink), clock, threads)
-        self.rows: list[Mapping[str, Any]] = []
+        super().__init__(Network(faults, fault_seed, uplink), threads, record)
         self._train_seconds = train_seconds
-        self._record = record
-        self._stores: dict[str, Store] = {AGGREGATOR: store or MemoryStore()}
+        if store:
+            self._stores[AGGREGATOR] = store
         self._robots = robots
         self._crashes = crashes
         self._models = tuple(models)
@@ -85,14 +81,10 @@ class Simulation(MemoryFleet[Any]):
         """Return whether the aggregator says so."""
         return self.hosts[AGGREGATOR].ended
 
-    def refusals(self) -> list[str]:
+    def drop_refused(self) -> list[str]:
         """Return why robots cannot take part, if none can."""
         all_refused = set(self.robot_states().values()) == {RobotState.REFUSED.name}
         return [self.robot(i).reason for i in self.robot_states()] if all_refused else []
-
-    def result(self) -> list[Mapping[str, Any]]:
-        """Return the rows of the aggregator."""
-        return self.rows
 
     @property
     def aggregator(self) -> AggregatorMachine:
@@ -117,14 +109,9 @@ class Simulation(MemoryFleet[Any]):
     def make_robot_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the robot that has part `index` of the private samples."""
         learner = self.settings.learner
-        data = dataclasses.replace(
-            learner.data, partition_index=index, partition_count=self._robots
-        )
         robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
-        name = self._models[index % len(self._models)] if self._models else learner.model.name
-        model = dataclasses.replace(learner.model, name=name)
-        settings = dataclasses.replace(learner, data=data, robot=robot, model=model)
-        return RobotWorker(robot_id, settings, store)
+        own = self.own_settings(learner, index, self._robots, self._models)
+        return RobotWorker(robot_id, dataclasses.replace(own, robot=robot), store)
 
     def _aggregator(self) -> Host:
         store = self._stores[AGGREGATOR]
@@ -134,31 +121,21 @@ class Simulation(MemoryFleet[Any]):
         machine = AggregatorMachine(
             run, worker.info, worker.initial_global(), restored, self.settings.aggregator.select
         )
-        return self.host(
-            AGGREGATOR,
-            Role.AGGREGATOR,
-            machine,
-            worker,
+        return Host(
+            AGGREGATOR, Role.AGGREGATOR, machine, worker, self.network, pool=self._pool,
             job_seconds=lambda job: _EVALUATE_SECONDS if isinstance(job, Evaluate) else 0.0,
-            record=self._keep,
-        )
+            record=self.keep,
+        )  # fmt: skip
 
     def _robot(self, robot_id: str) -> Host:
-        store = self._stores.setdefault(robot_id, MemoryStore()) if self._crashes else None
+        store = self._stores[robot_id] if self._crashes else None
         index = robot_ids(self._robots).index(robot_id)
         machine = RobotMachine(robot_id, self.settings.trusted, self._tags.get(robot_id, ()))
-        return self.host(
-            robot_id,
-            Role.ROBOT,
-            machine,
-            self.make_robot_worker(robot_id, index, store),
+        worker = self.make_robot_worker(robot_id, index, store)
+        return Host(
+            robot_id, Role.ROBOT, machine, worker, self.network, pool=self._pool,
             job_seconds=lambda job: (
                 self._train_seconds(robot_id, job.round) if isinstance(job, TrainRound) else 0.0
             ),
             sent=machine.endpoint.note_sent,
-        )
-
-    def _keep(self, row: Mapping[str, Any]) -> None:
-        self.rows.append(row)
-        if self._record:
-            self._record(row)
+        )  # fmt: skip

@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.core.machine import Machine, Worker
-from iot_fl_ros.core.messages.delivery import Role
-from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.core.machine import Machine
+from iot_fl_ros.core.store import MemoryStore, Store
+from iot_fl_ros.federation.settings import LearnerSettings
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Network
+from iot_fl_ros.mesh.settings import PeerSettings
+from iot_fl_ros.token.settings import TramNodeSettings
 
 Record = Callable[[Mapping[str, Any]], None]
 M = TypeVar('M', bound=Machine)
+S = TypeVar('S', LearnerSettings, PeerSettings, TramNodeSettings)
 _CHECK_PERIOD = 60.0  # virtual s
 
 
 class MemoryFleet(Generic[M]):
     """Runs participants in virtual time; subclasses say how one is made and when all is over.
 
-    threads: jobs that compute at a time.
+    threads: jobs that compute at a time. record: told every row.
     """
 
-    def __init__(self, network: Network, clock: VirtualClock, threads: int = 1) -> None:
-        self.clock = clock
-        self.network = network
+    def __init__(self, network: Network, threads: int = 1, record: Record | None = None) -> None:
+        self.network, self.clock = network, network.clock
         self.hosts: dict[str, Host] = {}
+        self.rows: list[Mapping[str, Any]] = []
+        self.record = record
+        self._stores: defaultdict[str, Store] = defaultdict(MemoryStore)
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def names(self) -> Iterable[str]:
@@ -42,8 +49,8 @@ class MemoryFleet(Generic[M]):
         """Return whether the run has ended."""
         raise NotImplementedError
 
-    def refusals(self) -> Iterable[str]:
-        """Return why the run cannot go on; empty = it can."""
+    def drop_refused(self) -> Iterable[str]:
+        """Wait for those that cannot take part no longer; return why the run cannot go on."""
         raise NotImplementedError
 
     def start_all(self) -> None:
@@ -67,7 +74,7 @@ class MemoryFleet(Generic[M]):
 
     def result(self) -> list[Any]:
         """Return the rows of the run."""
-        raise NotImplementedError
+        return self.rows
 
     def run(self, until: float = 1e9) -> list[Any]:
         """Run until all is over; return the rows.
@@ -75,7 +82,7 @@ class MemoryFleet(Generic[M]):
         IotFlError if robots cannot take part, or virtual time `until` comes first.
         """
         while not self.clock.run(self.clock.now + _CHECK_PERIOD, self.over):
-            reasons = sorted(set(self.refusals()))
+            reasons = sorted(set(self.drop_refused()))
             if reasons:
                 raise IotFlError(f'robots cannot take part: {"; ".join(reasons)}')
             if self.clock.now >= until:
@@ -93,19 +100,14 @@ class MemoryFleet(Generic[M]):
             lines.append(f'{name} {getattr(state, "name", state)}{last}')
         return '; '.join(lines)
 
-    def host(
-        self,
-        name: str,
-        role: Role,
-        machine: Machine,
-        worker: Worker,
-        *,
-        job_seconds: Callable[[Any], float],
-        record: Record | None = None,
-        sent: Callable[[int], None] | None = None,
-    ) -> Host:
-        """Return a host on this fleet's clock and network."""
-        return Host(
-            name, role, machine, worker, self.clock, self.network,
-            job_seconds=job_seconds, record=record, sent=sent, pool=self._pool,
-        )  # fmt: skip
+    def keep(self, row: Mapping[str, Any]) -> None:
+        """Take a row of the run."""
+        self.rows.append(row)
+        if self.record:
+            self.record(row)
+
+    def own_settings(self, settings: S, index: int, robots: int, models: Sequence[str] = ()) -> S:
+        """Return the settings of a robot: its part of the private samples, its model in turn."""
+        data = replace(settings.data, partition_index=index, partition_count=robots)
+        name = models[index % len(models)] if models else settings.model.name
+        return replace(settings, data=data, model=replace(settings.model, name=name))

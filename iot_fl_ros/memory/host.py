@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from functools import partial
@@ -9,41 +10,24 @@ from typing import Any
 
 from typing_extensions import assert_never
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    PreparePublisher,
-    Publish,
-    PublishPackets,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
-from iot_fl_ros.core.events import (
-    CheckpointSaved,
-    Event,
-    JobDone,
-    JobFailed,
-    MessageArrived,
-    TimerFired,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import WireMessage
-from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.network import Network
+
+_KEPT_WARNINGS = 20
 
 
 class Host:
     """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
 
-    job_seconds: virtual duration of a job. record, sent: as in `ros.driver`. pool: where jobs
+    job_seconds: virtual duration of a job, and what a result that tells its seconds then tells
+    instead of real ones. record, sent: as in `ros.driver`. pool: where jobs
     compute while virtual time goes on, so that robots train side by side; their results arrive at
     the same virtual time as without. Checkpoints are written when their time has come.
     """
@@ -54,7 +38,6 @@ class Host:
         role: Role,
         machine: Machine,
         worker: Worker,
-        clock: VirtualClock,
         network: Network,
         *,
         job_seconds: Callable[[Any], float],
@@ -69,8 +52,8 @@ class Host:
         self.warnings: list[str] = []
         self._role = role
         self._worker = worker
-        self._clock = clock
         self._network = network
+        self._clock = network.clock
         self._job_seconds = job_seconds
         self._record = record
         self._sent = sent
@@ -89,41 +72,41 @@ class Host:
         self.alive = False
         self._network.leave(self.name)
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: events.Event) -> None:
         """Give the machine an event, if it is alive."""
         if self.alive:
             self._do(self.machine.handle(event, self._clock.now))
 
     def _deliver(self, message: WireMessage | FeaturePacket, size: int) -> None:
-        self.tell(MessageArrived(message, size))
+        self.tell(events.MessageArrived(message, size))
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Publish(message, to):
+                case do.Publish(message, to):
                     self._count(self._network.publish(message, to))
-                case PublishPackets(packets):
+                case do.PublishPackets(packets):
                     self._count(self._network.publish_packets(packets))
-                case Subscribe(kind, robot_ids):
+                case do.Subscribe(kind, robot_ids):
                     self._network.subscribe(self.name, kind, robot_ids)
-                case PreparePublisher():
+                case do.PreparePublisher():
                     pass  # here nobody has to be discovered
-                case StartJob(job, background=True):
+                case do.StartJob(job, background=True):
                     self._beside(job)
-                case StartJob(job):
+                case do.StartJob(job):
                     self._start_job(job)
-                case SaveCheckpoint():
+                case do.SaveCheckpoint():
                     self._work(effect, partial(self._save, effect))
-                case SetTimer(name, delay):
+                case do.SetTimer(name, delay):
                     self._set_timer(name, delay)
-                case CancelTimer(name):
+                case do.CancelTimer(name):
                     self._timers[name] = self._timers.get(name, 0) + 1
-                case Record(row):
+                case do.Record(row):
                     if self._record:
                         self._record(row)
-                case Warn(_, text):
+                case do.Warn(_, text):
                     self._warn(text)
-                case RunEnded():
+                case do.RunEnded():
                     self.ended = True
                 case _:
                     assert_never(effect)
@@ -138,11 +121,11 @@ class Host:
 
     def _start_job(self, job: Any) -> None:
         """Let a job compute when the worker is free, and tell its result when its time is over."""
-        function: Callable[[], Event] = partial(self._run_job, job)
+        function: Callable[[], events.Event] = partial(self._run_job, job)
         if self._pool is None:
             self._work(job, function)
             return
-        started: list[Future[Event]] = []
+        started: list[Future[events.Event]] = []
 
         def start() -> None:
             assert self._pool is not None
@@ -159,23 +142,26 @@ class Host:
         done = self._clock.now + self._job_seconds(job)
         self._clock.at(done, lambda: self.tell(self._run_job(job)) if self.alive else None)
 
-    def _work(self, job: Any, function: Callable[[], Event]) -> None:
+    def _work(self, job: Any, function: Callable[[], events.Event]) -> None:
         """Do a job when its time is over, one after the other as a worker thread would."""
         self._free_at = max(self._free_at, self._clock.now) + self._job_seconds(job)
         self._clock.at(self._free_at, lambda: self.tell(function()) if self.alive else None)
 
-    def _run_job(self, job: Any) -> Event:
+    def _run_job(self, job: Any) -> events.Event:
         try:
-            return JobDone(job, self._worker.run(job))
+            result = self._worker.run(job)
+            if hasattr(result, 'seconds'):
+                result = dataclasses.replace(result, seconds=self._job_seconds(job))
+            return events.JobDone(job, result)
         except Exception as error:  # as in the ROS driver: news for the machine
-            return JobFailed(job, f'{type(error).__name__}: {error}')
+            return events.JobFailed(job, f'{type(error).__name__}: {error}')
 
-    def _save(self, effect: SaveCheckpoint) -> Event:
+    def _save(self, effect: do.SaveCheckpoint) -> events.Event:
         try:
             self._worker.save(effect)
         except Exception as error:  # as in the ROS driver: a full disk must not end the run
-            return JobFailed(effect, f'{type(error).__name__}: {error}')
-        return CheckpointSaved(effect.round)
+            return events.JobFailed(effect, f'{type(error).__name__}: {error}')
+        return events.CheckpointSaved(effect.round)
 
     def _set_timer(self, name: str, delay: float) -> None:
         version = self._timers.get(name, 0) + 1
@@ -184,7 +170,4 @@ class Host:
 
     def _fire(self, name: str, version: int) -> None:
         if self.alive and self._timers.get(name) == version:
-            self.tell(TimerFired(name))
-
-
-_KEPT_WARNINGS = 20
+            self.tell(events.TimerFired(name))

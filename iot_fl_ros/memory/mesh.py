@@ -15,9 +15,7 @@ from numpy.typing import NDArray
 from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.mesh import PeerState
-from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.core.store import MemoryStore, Store
-from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.core.store import Store
 from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
@@ -114,17 +112,15 @@ class MeshSimulation(MemoryFleet[PeerMachine]):
         mesh, seed = settings.peer.mesh, settings.peer.run.seed
         discovers = mesh.graph == 'discovery'
         self.ids = mesh.ids if discovers else sorted(build_graph(mesh, seed))
-        clock, rng = VirtualClock(), generator(fault_seed, 'network')
-        network = RadioNetwork(clock, faults or Faults(), rng)
+        network = RadioNetwork(faults, fault_seed)
         network.range = radio
-        super().__init__(network, clock, threads)
+        super().__init__(network, threads)
         self.peer_rows: dict[str, list[Mapping[str, Any]]] = {i: [] for i in self.ids}
         self.measure = TrueDisagreement(len(self.ids))
         self._seconds = {TrainPeer: train_seconds, Mix: mix_seconds}
         self._crashes = crashes
         self._models = tuple(models)
         self._record = record
-        self._stores: dict[str, MemoryStore] = {}
         self._waiting: set[str] = set()
 
     def names(self) -> list[str]:
@@ -145,17 +141,13 @@ class MeshSimulation(MemoryFleet[PeerMachine]):
         """Return whether all living peers are done."""
         return not self._waiting
 
-    def refusals(self) -> list[str]:
+    def drop_refused(self) -> list[str]:
         """Return why peers cannot take part, if none of those that are not done can."""
         refused = {i for i in self._waiting if self.peer(i).state is PeerState.REFUSED}
         self._waiting -= refused
         return [] if self._waiting else [self.peer(i).reason for i in refused]
 
     def result(self) -> list[dict[str, Any]]:
-        """Return the merged rows."""
-        return self.rows()
-
-    def rows(self) -> list[dict[str, Any]]:
         """Return the rows of the mesh; `disagreement_all` is that among all peers."""
         merged = merge_rows(self.peer_rows)
         for row in merged:
@@ -169,28 +161,22 @@ class MeshSimulation(MemoryFleet[PeerMachine]):
 
     def make_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the peer that has part `index` of the private samples."""
-        peer = self.settings.peer
-        data = dataclasses.replace(peer.data, partition_index=index, partition_count=len(self.ids))
-        name = self._models[index % len(self._models)] if self._models else peer.model.name
-        model = dataclasses.replace(peer.model, name=name)
-        own = dataclasses.replace(peer, data=data, model=model)
+        own = self.own_settings(self.settings.peer, index, len(self.ids), self._models)
         settings = dataclasses.replace(self.settings, peer=own)
         return MeasuredWorker(robot_id, settings, store, self.measure)
 
     def make_host(self, name: str) -> Host:
         """Return a peer."""
-        store = self._stores.setdefault(name, MemoryStore()) if self._crashes else None
+        store = self._stores[name] if self._crashes else None
         peer = self.settings.peer
         machine = PeerMachine(name, peer.run, peer.mesh, peer.energy)
-        return self.host(
-            name,
-            Role.PEER,
-            machine,
-            self.make_worker(name, self.ids.index(name), store),
+        worker = self.make_worker(name, self.ids.index(name), store)
+        return Host(
+            name, Role.PEER, machine, worker, self.network, pool=self._pool,
             job_seconds=lambda job: self._job_seconds(name, job),
             record=lambda row: self._keep(name, row),
             sent=machine.endpoint.note_sent,
-        )
+        )  # fmt: skip
 
     def _job_seconds(self, robot_id: str, job: Any) -> float:
         seconds = self._seconds.get(type(job))

@@ -21,7 +21,7 @@ from scipy.stats import truncnorm
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.federation.selection.timing import Seconds
+from iot_fl_ros.federation.selection.policies import Seconds
 
 _THERMAL_NOISE = -174.0  # dBm/Hz
 _NEAREST = 0.01  # km

@@ -5,7 +5,6 @@ Packets go over emulated links, everything else arrives at once. Work takes the 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,14 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested
-from iot_fl_ros.core.machine import Stateless, Worker
+from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket, FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
-from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.link.link import LOST, Link, LinkSettings
-from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
@@ -59,8 +56,8 @@ class Sent:
 class LinkNetwork(Network):
     """A network whose feature packets go over an emulated link for each robot."""
 
-    def __init__(self, clock: VirtualClock, settings: LinkSettings) -> None:
-        super().__init__(clock, Faults(min_delay=0.0, max_delay=0.0), generator(settings.seed))
+    def __init__(self, settings: LinkSettings) -> None:
+        super().__init__(Faults(min_delay=0.0, max_delay=0.0))
         self._settings = settings
         self._links: dict[str, Link] = {}
         self.sent, self.arrived = Sent(), Sent()
@@ -69,7 +66,7 @@ class LinkNetwork(Network):
         """Send the packets of a frame over the link of its robot; return their bytes."""
         robot_id, raws = packets.robot_id, packets.to_bytes()
         link = self._links.setdefault(robot_id, Link(self._settings, robot_id))
-        arrivals = link.send(self._clock.now, np.array([len(raw) for raw in raws]))
+        arrivals = link.send(self.clock.now, np.array([len(raw) for raw in raws]))
         for raw, arrival in zip(raws, arrivals, strict=True):
             self.sent.add(len(raw))
             if arrival < LOST:
@@ -77,20 +74,6 @@ class LinkNetwork(Network):
                 for name in self.readers_of(FeaturePacket):
                     self._send(name, read_packet(raw), len(raw), float(arrival))
         return sum(map(len, raws))
-
-
-class TimedWorker(Stateless):
-    """A worker whose jobs take the same virtual time each: machines act on their seconds."""
-
-    def __init__(self, worker: Worker, seconds: float) -> None:
-        self._worker = worker
-        self._seconds = seconds
-
-    def run(self, job: Any) -> Any:
-        """Do a job."""
-        result = self._worker.run(job)
-        timed = hasattr(result, 'seconds')
-        return dataclasses.replace(result, seconds=self._seconds) if timed else result
 
 
 class SplitSimulation(MemoryFleet[Any]):
@@ -113,9 +96,8 @@ class SplitSimulation(MemoryFleet[Any]):
         head_worker: Worker | None = None,
         tail_worker: Worker | None = None,
     ) -> None:
-        clock = VirtualClock()
-        network = LinkNetwork(clock, link)
-        super().__init__(network, clock)
+        network = LinkNetwork(link)
+        super().__init__(network)
         self.sent, self.arrived = network.sent, network.arrived
         self._times = times or WorkTimes()
         self._robots = tuple(robots)
@@ -146,8 +128,7 @@ class SplitSimulation(MemoryFleet[Any]):
         return self._host(name, Role.HEAD, head, self._head_worker, self._times.head)
 
     def _host(self, name: str, role: Role, machine: Any, worker: Worker, seconds: float) -> Host:
-        timed = TimedWorker(worker, seconds)
-        return self.host(name, role, machine, timed, job_seconds=lambda job: seconds)
+        return Host(name, role, machine, worker, self.network, job_seconds=lambda job: seconds)
 
     @property
     def tail(self) -> TailMachine:

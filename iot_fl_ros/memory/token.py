@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from iot_fl_ros.core.machine import Stateless, Worker
+from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.token import TramState
-from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.core.store import MemoryStore, Store
-from iot_fl_ros.memory.clock import VirtualClock
+from iot_fl_ros.core.store import Store
 from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
@@ -19,21 +16,6 @@ from iot_fl_ros.token.jobs import Visit
 from iot_fl_ros.token.node_machine import NodeMachine
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.worker import TramWorker
-
-
-class VirtualTimeWorker(Stateless):
-    """A worker whose trainings take as long as they do in virtual time, not in real time."""
-
-    def __init__(self, worker: Worker, batch_seconds: float) -> None:
-        self._worker = worker
-        self._batch_seconds = batch_seconds
-
-    def run(self, job: Any) -> Any:
-        """Do `job`."""
-        result = self._worker.run(job)
-        if isinstance(job, Visit):
-            return dataclasses.replace(result, seconds=job.batches * self._batch_seconds)
-        return result
 
 
 class TramSimulation(MemoryFleet[NodeMachine]):
@@ -56,14 +38,10 @@ class TramSimulation(MemoryFleet[NodeMachine]):
         worker: Callable[[str, Callable[[str], Store | None]], Worker] | None = None,
     ) -> None:
         self.settings = settings
-        clock, rng = VirtualClock(), generator(fault_seed, 'network')
-        super().__init__(Network(clock, faults or Faults(), rng), clock)
-        self.rows: list[Mapping[str, Any]] = []
+        super().__init__(Network(faults, fault_seed), record=record)
         self._batch_seconds = batch_seconds
-        self.record = record
         self._forgetful = forgetful
         self._make_worker = worker or self._torch_worker
-        self._stores: dict[tuple[str, str], MemoryStore] = {}
 
     def names(self) -> list[str]:
         """Return every robot."""
@@ -72,25 +50,18 @@ class TramSimulation(MemoryFleet[NodeMachine]):
     def make_host(self, name: str) -> Host:
         """Return a robot."""
         machine = NodeMachine(name, self.settings)
-        return self.host(
-            name,
-            Role.TRAM,
-            machine,
-            self._make_worker(name, lambda kept: self._store(name, kept)),
+        worker = self._make_worker(name, lambda kept: self._store(name, kept))
+        return Host(
+            name, Role.TRAM, machine, worker, self.network, record=self.keep,
             job_seconds=lambda job: (
                 job.batches * self._batch_seconds(name) if isinstance(job, Visit) else 0.0
             ),
             sent=machine.endpoint.note_sent,
-            record=self._keep,
-        )
+        )  # fmt: skip
 
-    def refusals(self) -> list[str]:
+    def drop_refused(self) -> list[str]:
         """Return why robots cannot take part, if one cannot."""
         return [m.reason for m in self.machines.values() if m.state == TramState.REFUSED]
-
-    def result(self) -> list[Mapping[str, Any]]:
-        """Return the rows of all robots."""
-        return self.rows
 
     def over(self) -> bool:
         """Return whether every robot that lives is done."""
@@ -116,21 +87,9 @@ class TramSimulation(MemoryFleet[NodeMachine]):
         }
 
     def _store(self, robot_id: str, name: str) -> Store | None:
-        if self._forgetful:
-            return None
-        return self._stores.setdefault((robot_id, name), MemoryStore())
+        return None if self._forgetful else self._stores[f'{robot_id}/{name}']
 
     def _torch_worker(self, robot_id: str, stores: Callable[[str], Store | None]) -> Worker:
         robots = self.settings.tram.ids
-        data = dataclasses.replace(
-            self.settings.data,
-            partition_index=robots.index(robot_id),
-            partition_count=len(robots),
-        )
-        worker = TramWorker(robot_id, dataclasses.replace(self.settings, data=data), stores)
-        return VirtualTimeWorker(worker, self._batch_seconds(robot_id))
-
-    def _keep(self, row: Mapping[str, Any]) -> None:
-        self.rows.append(row)
-        if self.record:
-            self.record(row)
+        own = self.own_settings(self.settings, robots.index(robot_id), len(robots))
+        return TramWorker(robot_id, own, stores)

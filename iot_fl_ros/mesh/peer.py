@@ -12,48 +12,24 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    PreparePublisher,
-    Publish,
-    Record,
-    RunEnded,
-    SaveCheckpoint,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    CheckpointSaved,
-    Event,
-    GraphChanged,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    PeersChanged,
-    TimerFired,
-)
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.exchange.repair import FIRST_DELAY
+from iot_fl_ros.exchange.inbox import FIRST_DELAY
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.mixing import mixing_weights
 from iot_fl_ros.mesh.neighbourhood import Neighbourhood
 from iot_fl_ros.mesh.report import end_row, round_row
-from iot_fl_ros.mesh.rounds import PeerRounds
+from iot_fl_ros.mesh.rounds import PeerRounds, Updates
 from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
-from iot_fl_ros.mesh.updates import Updates
-from iot_fl_ros.training.energy import EnergySettings, Joules
-from iot_fl_ros.training.work_clock import WorkClock
+from iot_fl_ros.training.energy import EnergySettings, Joules, joules_of
 
 _HEARTBEAT = 'heartbeat'
 _START = 'start'
@@ -62,12 +38,14 @@ _REPAIR = 'repair'
 _FAREWELL = 'farewell'
 
 
-class PeerMachine:
+class PeerMachine(Tracker[PeerState]):
     """One peer. `handle` is the only entry; it never blocks and never raises on remote input."""
 
     def __init__(
         self, robot_id: str, run: PeerRunSettings, mesh: MeshSettings, energy: EnergySettings
     ) -> None:
+        super().__init__(PEER_TABLE, PeerState.PREPARING)
+        self.robot_id = robot_id
         self.endpoint = Endpoint(robot_id)
         self.near = Neighbourhood(run.lease, discovers=mesh.graph == 'discovery')
         self.info: RunInfo | None = None
@@ -75,14 +53,14 @@ class PeerMachine:
         self.accuracy = math.nan
         self.disagreement = math.nan
         self.reason = ''
-        self._run, self._mesh = run, mesh
-        self._states = Tracker(PEER_TABLE, PeerState.PREPARING)
+        self._run, self._mesh, self._energy = run, mesh, energy
         self._rounds: PeerRounds
+        self._last = 0  # round
         self._exchanges = True
         self._eps = 0.0
         self._heard: tuple[str, ...] = ()
         self._updates = Updates()
-        self._clock = WorkClock(energy)
+        self._started = self._computing = 0.0
         self._own: PeerTrained | None = None
         self._samples = 0
         self._since = 0.0  # of the state
@@ -93,42 +71,46 @@ class PeerMachine:
         self._late = False
         self._ended = False
 
-    @property
-    def robot_id(self) -> str:
-        """Id of the peer."""
-        return self.endpoint.id
-
-    @property
-    def state(self) -> PeerState:
-        """Current state."""
-        return self._states.state
-
     def start(self, now: float) -> list[Effect]:
         """Begin: load everything, and keep saying so."""
-        self._clock.started = self._since = now
-        return [StartJob(PreparePeer()), *self._beat(now)]
+        self._started = self._since = now
+        return [do.StartJob(PreparePeer()), *self._beat(now)]
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case PeersChanged():
+            case events.PeersChanged():
                 return self._look_around(now)
-            case GraphChanged(neighbours, eps):
+            case events.GraphChanged(neighbours, eps):
                 return self._graph_changed(neighbours, eps, now)
-            case Leave():
+            case events.Leave():
                 return [self._status(now, PeerState.LEAVING)]
-            case JobDone(_, result):
-                return self._job_done(result, now)
-            case JobFailed(job, error):
-                return self._job_failed(job, error, now)
-            case CheckpointSaved():
+            case events.JobDone(PreparePeer(), result):
+                return self._prepared(result, now)
+            case events.JobDone(TrainPeer(), result):
+                return self._trained(result, now)
+            case events.JobDone(Mix(), result):
+                return self._mixed(result, now)
+            case events.JobFailed(PreparePeer(), error):
+                self.go('cannot take part')
+                self.reason = error[:255]
+                return [do.Warn('prepare', f'cannot take part: {error}'), self._status(now)]
+            case events.JobFailed(TrainPeer(), error):
+                warn = do.Warn('training', f'training failed: {error}')
+                return [warn, *self._trained(None, now)]
+            case events.JobFailed(Mix(), error):
+                warn = do.Warn('mixing', f'mixing failed: {error}')
+                return [warn, *self._mixed(Mixed(math.nan, math.nan), now)]
+            case events.CheckpointSaved():
                 return self._saved(now)
+            case events.JobFailed(do.SaveCheckpoint(), error):
+                return [do.Warn('checkpoint', f'checkpoint not saved: {error}'), *self._saved(now)]
         return []
 
     # --- messages -------------------------------------------------------------------------------
@@ -147,15 +129,12 @@ class PeerMachine:
         return []
 
     def _peer_status(self, status: PeerStatus, now: float) -> list[Effect]:
-        assert self.info is not None
         if status.run_id.rpartition('-')[0] != self._run.name:
             return []  # another mesh, or not prepared yet
-        self.endpoint.check_run(
-            status,
-            'make method, seed, rounds, classes, open set and mesh.weights the same on both',
-        )
-        if status.round > self.info.rounds:
-            raise MessageError('wrong round', f'round {status.round} of {self.info.rounds}')
+        hint = 'make method, seed, rounds, classes, open set and mesh.weights the same on both'
+        self.endpoint.check_run(status, hint)
+        if status.round > self._last:
+            raise MessageError('wrong round', f'round {status.round} of {self._last}')
         near = self.near.meet(status, now)
         effects = self._follow()
         if near and self._exchanges:
@@ -203,7 +182,7 @@ class PeerMachine:
         if self.near.neighbours == self._heard:
             return []
         self._heard = self.near.neighbours
-        return [Subscribe(PeerChunk, self._heard)]
+        return [do.Subscribe(PeerChunk, self._heard)]
 
     # --- progress -------------------------------------------------------------------------------
 
@@ -224,20 +203,18 @@ class PeerMachine:
 
     def _nobody_needs_it(self, live: Mapping[str, PeerStatus], now: float) -> bool:
         """Return whether all neighbours have finished, as far as they can have been heard."""
-        if len(live) < len(self.near.neighbours) and now - self._clock.started <= self._run.lease:
+        if len(live) < len(self.near.neighbours) and now - self._started <= self._run.lease:
             return False
         return all(status.state == PeerState.FINISHED for status in live.values())
 
     def _next_round(self) -> int:
         """Return the round after this one, or the one where the neighbours are by now."""
-        assert self.info is not None
-        others = (
-            [status.round for status in self.near.statuses().values()] if self._exchanges else []
-        )
-        return max(self.round + 1, min([self.info.rounds, *others]) if others else 0)
+        live = self.near.statuses().values() if self._exchanges else ()
+        others = [status.round for status in live]
+        return max(self.round + 1, min([self._last, *others]) if others else 0)
 
     def _begin(self, round: int, trigger: str, now: float) -> list[Effect]:
-        self._states.go(trigger)
+        self.go(trigger)
         self.round, self._opened, self._since = round, now, now
         self._rounds.open(round, self.near.neighbours, now)
         effects = self._follow()
@@ -246,24 +223,25 @@ class PeerMachine:
                 self._rounds.add_status(status, now)
             except MessageError as error:
                 effects.append(self.endpoint.refuse(status.robot_id, error.reason, str(error)))
-        return [*effects, CancelTimer(_START), StartJob(TrainPeer(round))]
+        return [*effects, do.CancelTimer(_START), do.StartJob(TrainPeer(round))]
 
     def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
+        self.go('trained' if result else 'training failed')
         self._round_train = now - self._since
-        self._clock.computing += self._round_train
+        self._computing += self._round_train
         self._since = now
         self._own, self._late = result, False
         self._updates.put(self.round, result.update if result and self._exchanges else None)
         return [
             self._status(now),
             *self._send_newest(now),
-            SetTimer(_DEADLINE, self._run.deadline),
-            SetTimer(_REPAIR, FIRST_DELAY),
+            do.SetTimer(_DEADLINE, self._run.deadline),
+            do.SetTimer(_REPAIR, FIRST_DELAY),
             *self._advance(now),
         ]
 
     def _mix(self, now: float) -> list[Effect]:
-        self._states.go('updates in or deadline')
+        self.go('updates in or deadline')
         self._round_wait, self._since = now - self._since, now
         one = self._rounds[self.round]
         received = {update.robot_id: update.tensors for update in one.updates()}
@@ -275,100 +253,62 @@ class PeerMachine:
         own = self._own.update if self._own else {}
         received = {i: received[i] for i in arrived}
         return [
-            CancelTimer(_DEADLINE),
-            CancelTimer(_REPAIR),
-            StartJob(Mix(self.round, own, received, weights)),
+            do.CancelTimer(_DEADLINE),
+            do.CancelTimer(_REPAIR),
+            do.StartJob(Mix(self.round, own, received, weights)),
         ]
 
     def _mixed(self, result: Mixed, now: float) -> list[Effect]:
-        self._clock.computing += now - self._since
+        self._computing += now - self._since
         self.accuracy, self.disagreement = result.accuracy, result.disagreement
-        effects: list[Effect] = [Warn('graph', result.warning)] if result.warning else []
-        effects.append(Record(self._row(now)))
+        effects: list[Effect] = [do.Warn('graph', result.warning)] if result.warning else []
+        effects.append(do.Record(self._row(now)))
         if result.links is not None:
             effects += self._graph_changed(result.links.neighbours, result.links.eps, now)
-        assert self.info is not None
-        manifest = {'run_id': self.info.run_id, 'round': self.round}
+        manifest = {'run_id': self.endpoint.run_id, 'round': self.round}
         update = self._own.update if self._own else {}
-        return [*effects, SaveCheckpoint(self.round, manifest, update)]
+        return [*effects, do.SaveCheckpoint(self.round, manifest, update)]
 
     def _saved(self, now: float) -> list[Effect]:
-        assert self.info is not None
-        if self.round < self.info.rounds:
+        if self.round < self._last:
             return self._begin(self._next_round(), 'saved', now)
-        self._states.go('last round saved')
+        self.go('last round saved')
         return self._finished(now)
 
     def _finished(self, now: float) -> list[Effect]:
-        return [
-            self._status(now),
-            SetTimer(_FAREWELL, self._run.deadline),
-            *self._advance(now),
-        ]
+        return [self._status(now), do.SetTimer(_FAREWELL, self._run.deadline), *self._advance(now)]
 
     def _end(self) -> list[Effect]:
         if self._ended:
             return []
         self._ended = True
-        row = end_row(
-            self.robot_id, self.round, self.endpoint.bytes_sent, self.endpoint.bytes_received
-        )
-        return [Record(row), RunEnded()]
-
-    # --- jobs -----------------------------------------------------------------------------------
-
-    def _job_done(self, result: Any, now: float) -> list[Effect]:
-        match result:
-            case PeerReady():
-                return self._prepared(result, now)
-            case PeerTrained():
-                self._states.go('trained')
-                return self._trained(result, now)
-            case Mixed():
-                return self._mixed(result, now)
-        return []
-
-    def _job_failed(self, job: Any, error: str, now: float) -> list[Effect]:
-        match job:
-            case PreparePeer():
-                self._states.go('cannot take part')
-                self.reason = error[:255]
-                return [Warn('prepare', f'cannot take part: {error}'), self._status(now)]
-            case TrainPeer():
-                self._states.go('training failed')
-                return [Warn('training', f'training failed: {error}'), *self._trained(None, now)]
-            case Mix():
-                failed = Mixed(math.nan, math.nan)
-                return [Warn('mixing', f'mixing failed: {error}'), *self._mixed(failed, now)]
-            case SaveCheckpoint():
-                text = f'checkpoint not saved: {error}'
-                return [Warn('checkpoint', text), *self._saved(now)]
-        return []
+        sent, received = self.endpoint.bytes_sent, self.endpoint.bytes_received
+        return [do.Record(end_row(self.robot_id, self.round, sent, received)), do.RunEnded()]
 
     def _prepared(self, ready: PeerReady, now: float) -> list[Effect]:
         self.info, self._samples, self._eps = ready.info, ready.samples, ready.links.eps
-        self.endpoint.run_id = ready.info.run_id
+        self.endpoint.run_id, self._last = ready.info.run_id, ready.info.rounds
         self._exchanges = bool(ready.method.update_specs(1))
-        self._rounds = PeerRounds(ready.method, ready.info.rounds)
+        self._rounds = PeerRounds(ready.method, self._last)
         self.near.set(ready.links.neighbours)
-        effects: list[Effect] = [Warn('graph', ready.warning)] if ready.warning else []
+        effects: list[Effect] = [do.Warn('graph', ready.warning)] if ready.warning else []
         patience = self._run.start_timeout
         if ready.manifest is not None:
             patience = self._run.lease  # whoever is there has been there
             self.round = int(ready.manifest['round'])
             self._updates.put(self.round, ready.update or None)
         begin = {'kind': 'start', 'round': self.round, 'run_id': ready.info.run_id, 'time': now}
-        effects.append(Record({**begin, 'neighbours': list(ready.links.neighbours)}))
-        if self.round >= ready.info.rounds:
-            self._states.go('prepared after the last round')
+        effects.append(do.Record({**begin, 'neighbours': list(ready.links.neighbours)}))
+        if self.round >= self._last:
+            self.go('prepared after the last round')
             return [*effects, *self._finished(now)]
-        self._states.go('prepared')
+        self.go('prepared')
         self._rounds.open(self.round + 1, self.near.neighbours, now)
         return [
             *effects,
-            PreparePublisher(PeerChunk, (self.robot_id,)),
+            do.PreparePublisher(PeerChunk, (self.robot_id,)),
             *self._follow(),
-            SetTimer(_START, patience),
+            do.SetTimer(_START, patience),
             self._status(now),
             *self._advance(now),
         ]
@@ -376,7 +316,7 @@ class PeerMachine:
     # --- sending --------------------------------------------------------------------------------
 
     def _beat(self, now: float) -> list[Effect]:
-        return [SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
+        return [do.SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
 
     def _ask_again(self, now: float) -> list[Effect]:
         """Ask for updates that were announced and stopped arriving."""
@@ -386,7 +326,7 @@ class PeerMachine:
             self.endpoint.request(robot_id, digest, missing, now)
             for robot_id, digest, missing in self._rounds[self.round].wanted(now)
         ]
-        return [*requests, SetTimer(_REPAIR, FIRST_DELAY)]
+        return [*requests, do.SetTimer(_REPAIR, FIRST_DELAY)]
 
     def _send_newest(self, now: float) -> list[Effect]:
         """Publish the update that is announced; nothing if there is none."""
@@ -394,7 +334,13 @@ class PeerMachine:
         return self.endpoint.send(PeerChunk, newest, now, to=self.robot_id) if newest else []
 
     def _joules(self, now: float) -> Joules:
-        return self._clock.joules(now, self.endpoint)
+        return joules_of(
+            self._energy,
+            elapsed=max(0.0, now - self._started),
+            training=self._computing,
+            bytes_sent=self.endpoint.bytes_sent,
+            bytes_received=self.endpoint.bytes_received,
+        )
 
     def _row(self, now: float) -> dict[str, Any]:
         return round_row(
@@ -412,8 +358,8 @@ class PeerMachine:
             joules=self._joules(now),
         )
 
-    def _status(self, now: float, state: PeerState | None = None) -> Publish:
-        return Publish(
+    def _status(self, now: float, state: PeerState | None = None) -> do.Publish:
+        return do.Publish(
             PeerStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id,

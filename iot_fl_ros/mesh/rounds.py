@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerStatus
+from iot_fl_ros.core.tensors import Tensors
+from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.open_round import OpenRound, UpdateContract
 
 KEPT_ROUNDS = 2
@@ -75,3 +78,25 @@ class PeerRounds:
             return
         one.add_chunk(chunk, self._contract)
         one.settle(chunk.sender_id, self._contract, now)
+
+
+class Updates:
+    """round, digest: of the update that is announced; no digest = the round has none."""
+
+    def __init__(self) -> None:
+        self.round = 0
+        self.digest = NO_DIGEST
+        self.kept: list[Parcel] = []
+
+    def put(self, round: int, update: Tensors | None) -> None:
+        """Take the update of `round`; None = there is none, and that is announced too."""
+        self.round, self.digest = round, NO_DIGEST
+        if update is not None:
+            parcel = Parcel.of(update, round=round, model_version=0)
+            self.kept = [*self.kept, parcel][-KEPT_ROUNDS:]
+            self.digest = parcel.digest
+
+    @property
+    def newest(self) -> Parcel | None:
+        """The update that is announced."""
+        return self.kept[-1] if self.digest else None

@@ -3,13 +3,13 @@
 Theory of operation. A peer that is prepared waits for its neighbours, or for a while. Then each
 round: it trains, announces its update and publishes it, takes those of its neighbours until all
 are in or the deadline is over, mixes them with its own on its worker, and saves. Who is silent is
-not waited for, and takes part again when it is back. Rules: see `core.state_table`.
+not waited for, and takes part again when it is back. Rules: see `core.machine`.
 """
 
 from __future__ import annotations
 
+from iot_fl_ros.core.machine import Table
 from iot_fl_ros.core.messages.mesh import PeerState
-from iot_fl_ros.core.state_table import Table
 
 _P = PeerState
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.federation import RunInfo
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.data.parts import open_samples
 from iot_fl_ros.data.samples import Samples
@@ -45,37 +45,27 @@ class PeerWorker(ParticipantWorker):
     def _prepare(self) -> PeerReady:
         peer = self._settings.peer
         links, warning = self._links.read(), self._links.warning()
-        own = own_data(peer.data, peer.data.robot_test_size)
-        names, shape, self._test = own.class_names, own.private.shape, own.test
-        method_name, method = self._settings.method_name, self._settings.method
-        needs_open = METHODS.get(method_name).needs_open_set
+        names, private, self._test = own_data(peer.data, peer.data.robot_test_size)
+        shape, method = private.shape, METHODS.get(self._settings.method_name)
         trainer = new_trainer(
-            peer.model.name,
-            shape,
-            len(names),
-            run_seed=peer.run.seed,
-            device=peer.node.device,
-            private=own.private,
+            peer.model.name, shape, len(names), peer.run.seed, peer.node.device, private
         )
         probe = None
         if self._test:
             probe = self._test.unlabelled().take(np.arange(min(_PROBE, len(self._test))))
-        open_set = open_samples(peer.data, shape) if needs_open else None
+        open_set = open_samples(peer.data, shape) if method.needs_open_set else None
         self.participant = Participant(self._robot_id, trainer, open_set, probe=probe)
         info = self._info(names, shape)
-        self._method = METHODS.get(method_name)(method, info)
+        self._method = method(self._settings.method, info)
         self._method.prepare(self.participant)
         kept = self.restore_if('run_id', info.run_id) if peer.run.resume else None
         manifest, update = kept or (None, {})
-        return PeerReady(info, self._method, len(own.private), links, manifest, update, warning)
+        return PeerReady(info, self._method, len(private), links, manifest, update, warning)
 
     def _info(self, names: tuple[str, ...], shape: tuple[int, ...]) -> RunInfo:
         """Return what is constant in the run; its id is a digest of what peers must agree upon."""
-        run, mesh, model = (
-            self._settings.peer.run,
-            self._settings.peer.mesh,
-            self._settings.peer.model.name,
-        )
+        peer = self._settings.peer
+        run, mesh, model = peer.run, peer.mesh, peer.model.name
         name, settings = self._settings.method_name, self._settings.method
         open_set, state_size = self.participant.open_set, self.participant.trainer.state_size
         shares = METHODS.get(name).shares_state
@@ -92,14 +82,15 @@ class PeerWorker(ParticipantWorker):
         }
         return run_info(
             self.participant,
+            name,
+            settings,
             run_id=agreed_run_id(run.name, facts),
-            method=(name, settings),
             model=model,
             seed=run.seed,
             class_names=names,
             input_shape=shape,
             rounds=run.rounds,
-            heartbeat=run.heartbeat,
+            heartbeat_period=run.heartbeat,
         )
 
     def _mix(self, job: Mix) -> Mixed:

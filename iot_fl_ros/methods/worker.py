@@ -62,33 +62,16 @@ class ParticipantWorker:
         return others
 
 
-def run_info(
-    participant: Participant,
-    *,
-    run_id: str,
-    method: tuple[str, Any],
-    model: str,
-    seed: int,
-    class_names: tuple[str, ...],
-    input_shape: tuple[int, ...],
-    rounds: int,
-    heartbeat: float,
-) -> RunInfo:
-    """Return what is constant in a run of a participant; method: its name and settings."""
+def run_info(participant: Participant, method: str, settings: Any, **constants: Any) -> RunInfo:
+    """Return what is constant in a run; constants: the other fields of RunInfo."""
     open_set = participant.open_set
     return RunInfo(
         stamp=0.0,
-        run_id=run_id,
         epoch=0,
-        method=method[0],
-        method_settings=settings_text(method[1]),
-        model=model,
-        seed=seed,
-        class_names=class_names,
-        input_shape=input_shape,
+        method=method,
+        method_settings=settings_text(settings),
         state_size=participant.trainer.state_size,
         open_set_size=len(open_set) if open_set else 0,
         open_set_digest=open_set.digest() if open_set else NO_DIGEST,
-        rounds=rounds,
-        heartbeat_period=heartbeat,
+        **constants,
     )

@@ -28,9 +28,9 @@ from iot_fl_ros.core.events import (
     SwitchRequested,
     TimerFired,
 )
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.feature_packet import MAX_NAME, FramePackets
 from iot_fl_ros.core.messages.split import SplitInfo, SplitStatus, TailState, check_bundle_name
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle

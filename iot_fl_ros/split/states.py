@@ -7,14 +7,14 @@ for it, so no frame falls between two epochs: while the next is loaded or offere
 with the one in use.
 
 Theory of operation of the tail. Each robot announces itself; what it announces is prepared on the
-worker. While a robot switches, packets of both epochs are read. Rules: see `core.state_table`.
+worker. While a robot switches, packets of both epochs are read. Rules: see `core.machine`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from iot_fl_ros.core.state_table import Table
+from iot_fl_ros.core.machine import Table
 
 
 class HeadState(Enum):

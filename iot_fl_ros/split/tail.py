@@ -21,10 +21,10 @@ from iot_fl_ros.core.events import (
     MessageArrived,
     TimerFired,
 )
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.split.jobs import Answer, InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame

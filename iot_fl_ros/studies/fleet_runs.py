@@ -15,9 +15,9 @@ from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.memory.federation import Simulation
 from iot_fl_ros.memory.mesh import MeshSimulation
+from iot_fl_ros.memory.network import RobotUplink
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.memory.token import TramSimulation
-from iot_fl_ros.memory.uplink import RobotUplink
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.studies.fleets import Flat, settings_of
 from iot_fl_ros.token.settings import TramNodeSettings

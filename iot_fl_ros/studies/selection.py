@@ -23,9 +23,9 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
 from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.policies import Seconds, round_seconds
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import SelectSettings
-from iot_fl_ros.federation.selection.timing import Seconds, round_seconds
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
 from iot_fl_ros.studies.study import Section, Study, mapping, read_section, read_study, under

@@ -1,15 +1,18 @@
-"""The hand-over of a token, at its holder."""
+"""The hand-over of a token: offered by its holder, received by the next robot."""
 
 from __future__ import annotations
 
 import dataclasses
 
 from iot_fl_ros.core.effects import Effect, PreparePublisher, Publish, SetTimer
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import TokenChunk, TokenOffer
+from iot_fl_ros.core.tensors import Tensors, TensorSpec, all_allowed
 from iot_fl_ros.exchange.chunking import Parcel
+from iot_fl_ros.exchange.inbox import Inbox
 from iot_fl_ros.token.context import REPEAT, NodeContext
-from iot_fl_ros.token.token import Token
+from iot_fl_ros.token.token import Token, check_token
 
 OFFER = 'offer'
 
@@ -87,3 +90,34 @@ class Handover:
 
     def _timer(self, token_id: int) -> Effect:
         return SetTimer(f'{OFFER} {token_id}', REPEAT * self._node.settings.run.lease)
+
+
+class TokenInbox(Inbox):
+    """Collects the tensors of the token that `offer` announces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.offer: TokenOffer | None = None
+
+    def expect_offer(self, offer: TokenOffer) -> None:
+        """Take an offer; pieces of others are of no use any more."""
+        self.offer = offer
+        self.expect(offer.digest)
+
+    def add_piece(self, chunk: TokenChunk, specs: tuple[TensorSpec, ...]) -> None:
+        """Place a piece; MessageError says why it is refused."""
+        if not all_allowed(specs, chunk.specs):
+            raise MessageError('wrong tensors', f'{chunk.specs} is no token of this run')
+        self.add(chunk)
+
+    def take_offered(self) -> Tensors | None:
+        """Return the tensors of the offer once they are whole; MessageError if they are wrong."""
+        tensors = self.take(self.offer.digest) if self.offer else None
+        if tensors is not None:
+            check_token(tensors)
+        return tensors
+
+    def forget(self) -> None:
+        """Expect nothing any more."""
+        super().forget()
+        self.offer = None

@@ -9,31 +9,16 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from iot_fl_ros.core.effects import (
-    Effect,
-    Publish,
-    Record,
-    RunEnded,
-    SetTimer,
-    StartJob,
-    Subscribe,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core import events
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
-from iot_fl_ros.core.events import (
-    BadMessage,
-    Event,
-    JobDone,
-    JobFailed,
-    Leave,
-    MessageArrived,
-    TimerFired,
-)
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
     TokenClaim,
     TokenOffer,
+    TokenPhase,
     TokenVote,
     TramState,
     TramStatus,
@@ -42,11 +27,11 @@ from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
 from iot_fl_ros.token.context import NodeContext
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
-from iot_fl_ros.token.meeting import Meeting
 from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
+from iot_fl_ros.token.token import Token
 from iot_fl_ros.token.token_machine import TokenMachine
 from iot_fl_ros.training.energy import Joules, joules_of
 
@@ -61,6 +46,7 @@ class NodeMachine:
     def __init__(self, robot_id: str, settings: TramNodeSettings) -> None:
         robots = tuple(settings.tram.ids)
         lease = settings.run.lease
+        self.robot_id = robot_id
         self.endpoint = Endpoint(robot_id)
         self.context = NodeContext(
             self.endpoint,
@@ -71,19 +57,10 @@ class NodeMachine:
         )
         self.reason = ''
         self.tokens: list[TokenMachine] = []
-        self._meeting = Meeting(self.context, self.tokens)
         self._settings = settings
-        self._refused = False
-        self._elapsed = 0.0
-        self._beaten_at = 0.0
-        self._now = 0.0
+        self._refused = self._over = False
+        self._elapsed = self._beaten_at = self._now = 0.0
         self._done_at: float | None = None
-        self._over = False
-
-    @property
-    def robot_id(self) -> str:
-        """Id of the robot."""
-        return self.endpoint.id
 
     @property
     def state(self) -> TramState:
@@ -126,31 +103,51 @@ class NodeMachine:
     def start(self, now: float) -> list[Effect]:
         """Begin: load data and model."""
         self._beaten_at = now
-        return [StartJob(Prepare()), self._next_beat()]
+        return [do.StartJob(Prepare()), self._next_beat()]
 
-    def handle(self, event: Event, now: float) -> list[Effect]:
+    def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
         self._now = now
         effects = self._handle(event, now)
         return effects + self._use_worker(now)
 
-    def _handle(self, event: Event, now: float) -> list[Effect]:
+    def _handle(self, event: events.Event, now: float) -> list[Effect]:
         match event:
-            case MessageArrived():
+            case events.MessageArrived():
                 return self.endpoint.take(event, lambda message: self._message(message, now))
-            case BadMessage():
+            case events.BadMessage():
                 return self.endpoint.bad(event)
-            case TimerFired(name):
+            case events.TimerFired(name):
                 return self._timer(name, now)
-            case JobDone(Prepare(), Prepared() as result):
+            case events.JobDone(Prepare(), Prepared() as result):
                 return self._prepared(result, now)
-            case JobFailed(Prepare(), error):
-                return self._cannot_take_part(error, now)
-            case JobDone(job, result):
-                return self._done(job, result, now)
-            case JobFailed(job, error):
-                return self._failed(job, error, now)
-            case Leave():
+            case events.JobFailed(Prepare(), error):
+                self._refused = True
+                self.reason = error[:255]
+                warn = do.Warn('prepare', f'cannot take part: {error}')
+                return [warn, self._status(now), do.RunEnded()]
+            case events.JobDone(KeepPromise(claim=claim)):
+                machine = self.tokens[claim.token_id]
+                held = machine.holds
+                effects = machine.promised(claim, now)
+                return effects + ([self._status(now)] if machine.holds != held else [])
+            case events.JobFailed(KeepPromise(claim=claim), error):
+                warn = do.Warn('disk', f'a promise is not on disk, so it is not made: {error}')
+                return [warn, *self.tokens[claim.token_id].not_promised(claim, now)]
+            case events.JobDone(KeepToken(token)):
+                return self.tokens[token.token_id].kept(token, now)
+            case events.JobFailed(KeepToken(token), error):
+                return self.tokens[token.token_id].not_kept(token, error, now)
+            case events.JobDone(Visit(token), result):
+                return self._visited(self.tokens[token.token_id], result, now)
+            case events.JobFailed(Visit(token) as job, error):
+                return self.tokens[token.token_id].failed(job, error)
+            case events.JobDone(Merge() as job, result):
+                return self._merged(job, result, now)
+            case events.JobFailed(Merge() as job, error):
+                warn = do.Warn('merge', f'tokens were not merged: {error}')
+                return [warn, *self.tokens[job.first.token_id].keep()]
+            case events.Leave():
                 return [self._status(now, TramState.LEAVING)] if self.endpoint.run_id else []
         return []
 
@@ -163,9 +160,6 @@ class NodeMachine:
         sender = message.sender
         if sender not in self.context.roster.robots:
             raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
-        return self._take(message, now)
-
-    def _take(self, message: Any, now: float) -> list[Effect]:
         match message:
             case TramStatus():
                 return self._heard(message, now)
@@ -178,9 +172,7 @@ class NodeMachine:
             case TokenVote():
                 return self._token(message.token_id).voted(message, now)
             case ChunkRequest() if message.receiver_id == self.robot_id:
-                return [
-                    effect for machine in self.tokens for effect in machine.asked(message, now)
-                ]
+                return [one for machine in self.tokens for one in machine.asked(message, now)]
         return []
 
     def _token(self, token_id: int) -> TokenMachine:
@@ -201,53 +193,15 @@ class NodeMachine:
         node = self.context
         self.endpoint.run_id, node.specs = result.run_id, result.specs
         node.site = Site(result.class_counts)
-        remembers = result.promises is not None
         if result.promises is not None:
             node.acceptor.promises = list(result.promises)
         node.acceptor.start(now)
-        node.recovery.start(now, remembers=remembers)
+        node.recovery.start(now, remembers=result.promises is not None)
         robots = node.roster.robots
-        tokens = len(result.tokens)
-        self.tokens = [
-            TokenMachine(token, node, robots[token.token_id * len(robots) // tokens])
-            for token in result.tokens
-        ]
-        self._meeting = Meeting(node, self.tokens)
-        return [Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
-
-    def _cannot_take_part(self, error: str, now: float) -> list[Effect]:
-        self._refused = True
-        self.reason = error[:255]
-        return [Warn('prepare', f'cannot take part: {error}'), self._status(now), RunEnded()]
-
-    def _done(self, job: Any, result: Any, now: float) -> list[Effect]:
-        match job:
-            case KeepPromise(claim=claim):
-                machine = self.tokens[claim.token_id]
-                held = machine.holds
-                effects = machine.promised(claim, now)
-                return effects + ([self._status(now)] if machine.holds != held else [])
-            case KeepToken(token):
-                return self.tokens[token.token_id].kept(token, now)
-            case Visit(token):
-                return self._visited(self.tokens[token.token_id], result, now)
-            case Merge():
-                return self._meeting.done(job, result, now)
-        return []
-
-    def _failed(self, job: Any, error: str, now: float) -> list[Effect]:
-        match job:
-            case KeepPromise(claim=claim):
-                warn = Warn('disk', f'a promise is not on disk, so it is not made: {error}')
-                return [warn, *self.tokens[claim.token_id].not_promised(claim, now)]
-            case KeepToken(token):
-                return self.tokens[token.token_id].not_kept(token, error, now)
-            case Visit(token):
-                return self.tokens[token.token_id].failed(job, error)
-            case Merge():
-                warn = Warn('merge', f'tokens were not merged: {error}')
-                return [warn, *self._meeting.failed(job)]
-        return []
+        for token in result.tokens:
+            starter = robots[token.token_id * len(robots) // len(result.tokens)]
+            self.tokens.append(TokenMachine(token, node, starter))
+        return [do.Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
 
     def _visited(self, machine: TokenMachine, result: Visited, now: float) -> list[Effect]:
         node = self.context
@@ -260,16 +214,38 @@ class NodeMachine:
         if result.accuracy == result.accuracy:
             node.accuracy = result.accuracy
         effects = machine.visited(result, now)
-        return effects + self._meeting.begin(machine)
+        return effects + self._merge_or_keep(machine)
+
+    @property
+    def _may_merge(self) -> bool:
+        """True if a trained token may be merged with one that waits: that one has to wait on."""
+        saving = any(machine.place is Place.SAVING for machine in self.tokens)
+        return self._settings.tram.merge and saving
+
+    def _merge_or_keep(self, trained: TokenMachine) -> list[Effect]:
+        """Merge a token that was just trained with one that waits; keep it on disk after that."""
+        waiting = next((one for one in self.tokens if one.place is Place.WAITING), None)
+        if trained.place is not Place.SAVING or waiting is None or not self._may_merge:
+            return trained.keep()
+        if any(one.token.log.phase != TokenPhase.TRAINING for one in (trained, waiting)):
+            return trained.keep()
+        return [do.StartJob(Merge(trained.token, waiting.token))]
+
+    def _merged(self, job: Merge, result: tuple[Token, Token], now: float) -> list[Effect]:
+        """Take two merged tokens, unless one of them went on meanwhile."""
+        first, second = (self.tokens[token.token_id] for token in (job.first, job.second))
+        met = first.place is Place.SAVING and first.token is job.first
+        if not met or second.place is not Place.WAITING or second.token is not job.second:
+            return first.keep()
+        first.token, second.token = result
+        row = self.context.row('merged', first.token_id, now, other=second.token_id)
+        return [row, *first.keep()]
 
     def _use_worker(self, now: float) -> list[Effect]:
         """Let a token that waits be trained, one at a time."""
+        if self._may_merge or any(one.place is Place.TRAINING for one in self.tokens):
+            return []
         effects: list[Effect] = []
-        if (
-            any(machine.place is Place.TRAINING for machine in self.tokens)
-            or self._meeting.possible
-        ):
-            return effects
         for machine in self.tokens:
             if machine.place is Place.WAITING:
                 effects += [*machine.proceed(now), self._status(now)]
@@ -298,7 +274,7 @@ class NodeMachine:
         return [*effects, self._status(now), *self._end_if_done(now)]
 
     def _next_beat(self) -> Effect:
-        return SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
+        return do.SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once the others know that all tokens are finished, or had time enough to."""
@@ -315,10 +291,10 @@ class NodeMachine:
         if not self.context.roster.done(now) and waited < _FAREWELL_LEASES * lease:
             return []
         self._over = True
-        return [self._last_row(now), RunEnded()]
+        return [self._last_row(now), do.RunEnded()]
 
-    def _last_row(self, now: float) -> Record:
-        return Record(
+    def _last_row(self, now: float) -> do.Record:
+        return do.Record(
             {
                 'kind': 'totals',
                 'robot': self.robot_id,
@@ -332,8 +308,8 @@ class NodeMachine:
 
     def _status(self, now: float, state: TramState | None = None) -> Effect:
         node = self.context
-        made = node.acceptor.promises
-        return Publish(
+        made = node.acceptor.promises[: len(self.tokens)]  # none if it cannot take part
+        return do.Publish(
             TramStatus(
                 stamp=now,
                 run_id=self.endpoint.run_id or self._settings.run.name,

@@ -3,14 +3,14 @@
 Theory of operation. A robot that is offered a token receives its pieces, keeps them on disk, and
 claims the right to hold it (Paxos, see `token.acceptor`). With a majority it waits for its worker,
 trains, saves, and offers the token to the next robot of the route, until that one's claim is
-accepted. Whoever learns of a later holder lets go. Rules: see `core.state_table`.
+accepted. Whoever learns of a later holder lets go. Rules: see `core.machine`.
 """
 
 from __future__ import annotations
 
 from enum import Enum
 
-from iot_fl_ros.core.state_table import Table
+from iot_fl_ros.core.machine import Table
 
 
 class Place(Enum):

@@ -14,7 +14,6 @@ from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.token import TokenOffer, TokenPhase
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods.method import check_finite
-from iot_fl_ros.token.momentum import dequantise, quantise
 
 _MODEL = 'model'
 _VELOCITY = 'velocity'
@@ -124,3 +123,29 @@ def merged(first: Token, second: Token, bits: int) -> tuple[Tensors, tuple[int, 
         for a, b in zip(first.log.class_usage, second.log.class_usage, strict=True)
     )
     return token_tensors(model, velocity, bits), usage
+
+
+_LEVELS = 255
+
+
+def quantise(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Return values [T] as uint8 [T], and their range [p, q] as float32 [2]."""
+    if not len(values):
+        return np.zeros(0, np.uint8), np.zeros(2, np.float32)
+    low, high = float(values.min()), float(values.max())
+    if high <= low:  # the first hop: all zero
+        return np.zeros(len(values), np.uint8), np.array([low, low], np.float32)
+    scale = _LEVELS / (high - low)
+    zero = round(low * scale)
+    levels = np.clip(np.rint(values.astype(np.float64) * scale) - zero, 0, _LEVELS)
+    return levels.astype(np.uint8), np.array([low, high], np.float32)
+
+
+def dequantise(levels: NDArray[np.uint8], span: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the values [T], float32, that `quantise` made levels and range of."""
+    low, high = float(span[0]), float(span[1])
+    if high <= low:
+        return np.full(len(levels), low, np.float32)
+    scale = _LEVELS / (high - low)
+    zero = round(low * scale)
+    return ((levels.astype(np.float64) + zero) / scale).astype(np.float32)

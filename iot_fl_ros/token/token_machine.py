@@ -9,15 +9,10 @@ from __future__ import annotations
 import dataclasses
 import math
 
-from iot_fl_ros.core.effects import (
-    CancelTimer,
-    Effect,
-    PreparePublisher,
-    SetTimer,
-    StartJob,
-    Warn,
-)
+from iot_fl_ros.core import effects as do
+from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import (
     ClaimPhase,
@@ -29,15 +24,12 @@ from iot_fl_ros.core.messages.token import (
     TokenVote,
     TramStatus,
 )
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.token.context import NodeContext
-from iot_fl_ros.token.handover import OFFER, Handover
-from iot_fl_ros.token.inbox import TokenInbox
+from iot_fl_ros.token.handover import OFFER, Handover, TokenInbox
 from iot_fl_ros.token.itinerary import Itinerary
 from iot_fl_ros.token.jobs import KeepToken, Visit, Visited
-from iot_fl_ros.token.proposer import CLAIM, Proposer, Step
+from iot_fl_ros.token.proposer import CLAIM, Proposer, Step, Takeover
 from iot_fl_ros.token.states import HELD, PLACE_TABLE, Place
-from iot_fl_ros.token.takeover import Takeover
 from iot_fl_ros.token.token import Log, Token
 
 _REPAIR = 'repair'
@@ -135,7 +127,7 @@ class TokenMachine:
         token = Token(self.token_id, offer.fence, False, Log.of_offer(offer), tensors)
         self._arriving = token
         # Beside the training of another token, which it may meet here.
-        return [self._cancel(_REPAIR), StartJob(KeepToken(token), background=True)]
+        return [self._cancel(_REPAIR), do.StartJob(KeepToken(token), background=True)]
 
     def kept(self, token: Token, now: float) -> list[Effect]:
         """A copy is on disk: one that came here is claimed, one trained here goes on."""
@@ -150,7 +142,7 @@ class TokenMachine:
 
     def not_kept(self, token: Token, error: str, now: float) -> list[Effect]:
         """A copy could not be written: leave it to others, or do with that in memory."""
-        warn = Warn('disk', f'token {self.token_id} is not on disk: {error}')
+        warn = do.Warn('disk', f'token {self.token_id} is not on disk: {error}')
         if self.place is Place.KEEPING and token is self._arriving:
             self._places.go('not kept')
             return [warn]
@@ -275,9 +267,9 @@ class TokenMachine:
             return self._pass_on('nothing to train')
         self._places.go('trains')
         after = self._itinerary.next_stop(log, log.position, now)[0]
-        reach = [PreparePublisher(TokenChunk, (after,))] if after else []
+        reach = [do.PreparePublisher(TokenChunk, (after,))] if after else []
         visit = Visit(self.token, self.fence, batches, self._itinerary.tests(log, batches))
-        return [*reach, StartJob(visit)]
+        return [*reach, do.StartJob(visit)]
 
     def visited(self, result: Visited, now: float) -> list[Effect]:
         """Take the trained token, unless it went on without this robot."""
@@ -297,22 +289,22 @@ class TokenMachine:
         self._accuracy = result.accuracy
         return [row]
 
-    def keep(self) -> Effect:
-        """Make the trained token durable; the place is SAVING."""
-        return StartJob(KeepToken(self.token))
+    def keep(self) -> list[Effect]:
+        """Make a token that was trained here durable, if it is to be saved."""
+        return [do.StartJob(KeepToken(self.token))] if self.place is Place.SAVING else []
 
     def failed(self, visit: Visit, error: str) -> list[Effect]:
         """Training raised: pass the token on as it came."""
         if self.place is not Place.TRAINING or visit.fence != self.fence:
             return []
-        warn = Warn('training', f'token {self.token_id} cannot be trained here: {error}')
+        warn = do.Warn('training', f'token {self.token_id} cannot be trained here: {error}')
         return [warn, *self._pass_on('training failed')]
 
     def _pass_on(self, trigger: str) -> list[Effect]:
         """Take what came as the result of this holder too, on disk first."""
         self._places.go(trigger)
         self.token = dataclasses.replace(self.token, base=self.fence, trained=True)
-        return [self.keep()]
+        return self.keep()
 
     def _onward(self, now: float) -> list[Effect]:
         """Offer the token to the next robot; the place is OFFERING."""
@@ -401,7 +393,7 @@ class TokenMachine:
         return [request, self._repair_timer()]
 
     def _repair_timer(self) -> Effect:
-        return SetTimer(f'{_REPAIR} {self.token_id}', self._inbox.delay)
+        return do.SetTimer(f'{_REPAIR} {self.token_id}', self._inbox.delay)
 
     def _cancel(self, kind: str) -> Effect:
-        return CancelTimer(f'{kind} {self.token_id}')
+        return do.CancelTimer(f'{kind} {self.token_id}')

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import astuple, replace
 from typing import Any
 
@@ -13,22 +13,12 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.machine import Stateless
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
-from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.token import jobs
 from iot_fl_ros.token.acceptor import Promise
-from iot_fl_ros.token.jobs import (
-    Job,
-    KeepPromise,
-    KeepToken,
-    Merge,
-    Prepare,
-    Prepared,
-    Visit,
-    Visited,
-)
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.token import Log, Token, merged, token_specs, token_tensors
 from iot_fl_ros.training.preparation import new_trainer, own_data
@@ -48,54 +38,47 @@ class TramWorker(Stateless):
         self._trainer: Trainer
         self._test: Samples | None = None
 
-    def run(self, job: Job) -> Any:
+    def run(self, job: jobs.Job) -> Any:
         """Do `job`."""
         match job:
-            case Prepare():
+            case jobs.Prepare():
                 return self._prepare()
-            case KeepPromise():
-                return self._keep_promises(job)
-            case KeepToken():
+            case jobs.KeepPromise(promises):
+                return self._keep_promises(promises)
+            case jobs.KeepToken():
                 return self._keep_token(job.token)
-            case Visit():
+            case jobs.Visit():
                 return self._visit(job)
-            case Merge():
+            case jobs.Merge():
                 return self._merge(job)
 
-    def _prepare(self) -> Prepared:
-        settings, data = self._settings, self._settings.data
-        own = own_data(data, data.test_size)
-        names, private, self._test = own.class_names, own.private, own.test
-        self._trainer = new_trainer(
-            settings.model.name,
-            private.shape,
-            len(names),
-            run_seed=settings.run.seed,
-            device=settings.node.device,
-            private=private,
-        )
+    def _prepare(self) -> jobs.Prepared:
+        settings = self._settings
+        names, private, self._test = own_data(settings.data, settings.data.test_size)
+        model, seed, device = settings.model.name, settings.run.seed, settings.node.device
+        self._trainer = new_trainer(model, private.shape, len(names), seed, device, private)
         trained = int(self._trainer.trained_values().sum())
         specs = token_specs(self._trainer.state_size, trained, settings.tram.momentum_bits)
         run_id = agreed_run_id(
             settings.run.name,
             {
-                'seed': settings.run.seed,
+                'seed': seed,
                 'updates': settings.run.updates,
                 'target': settings.run.target,
                 'lease': settings.run.lease,
                 'tram': replace(settings.tram, robots=[], count=0),
                 'robots': settings.tram.ids,
-                'model': settings.model.name,
+                'model': model,
                 'state_size': self._trainer.state_size,
                 'classes': names,
                 'shape': private.shape,
             },
         )
         assert private.labels is not None
-        counts = tuple(int(n) for n in np.bincount(private.labels, minlength=len(names)))
+        counts = tuple(np.bincount(private.labels, minlength=len(names)).tolist())
         tokens, promises = self._restore(run_id, len(names), trained)
         self._run_id = run_id
-        return Prepared(run_id, counts, specs, tokens, promises)
+        return jobs.Prepared(run_id, counts, specs, tokens, promises)
 
     def _restore(
         self, run_id: str, classes: int, trained: int
@@ -109,13 +92,11 @@ class TramWorker(Stateless):
             kept = self._read(_token_name(token_id), run_id)
             if kept is None:
                 tokens.append(Token(token_id, 0, False, Log((0,) * classes), initial))
-            else:
-                tokens.append(self._kept_token(token_id, *kept))
+                continue
+            manifest, tensors = kept
+            log = Log.of_manifest(manifest['log'])
+            tokens.append(Token(token_id, manifest['base'], manifest['trained'], log, tensors))
         return tuple(tokens), self._kept_promises(run_id)
-
-    def _kept_token(self, token_id: int, manifest: Mapping[str, Any], tensors: Tensors) -> Token:
-        log = Log.of_manifest(manifest['log'])
-        return Token(token_id, manifest['base'], manifest['trained'], log, tensors)
 
     def _kept_promises(self, run_id: str) -> tuple[Promise, ...] | None:
         """Return the promises kept; none made, if a store is empty; None if there is no store."""
@@ -131,10 +112,10 @@ class TramWorker(Stateless):
         kept = store.read() if store else None
         return kept if kept and kept[0].get('run_id') == run_id else None
 
-    def _keep_promises(self, job: KeepPromise) -> None:
+    def _keep_promises(self, promises: tuple[Promise, ...]) -> None:
         store = self._stores(_PROMISES)
         if store:
-            entries = [list(astuple(promise)) for promise in job.promises]
+            entries = [list(astuple(promise)) for promise in promises]
             store.write({'run_id': self._run_id, 'promises': entries}, {})
 
     def _keep_token(self, token: Token) -> None:
@@ -148,11 +129,10 @@ class TramWorker(Stateless):
             }
             store.write(manifest, token.tensors)
 
-    def _visit(self, job: Visit) -> Visited:
+    def _visit(self, job: jobs.Visit) -> jobs.Visited:
         """Train with mini-batches drawn at random, arXiv 2610.07859, algorithm of a cycle."""
         token, tram = job.token, self._settings.tram
-        trainer = self._trainer
-        private = trainer.private
+        trainer, private = self._trainer, self._trainer.private
         assert private is not None
         assert private.labels is not None
         start = time.perf_counter()
@@ -174,12 +154,12 @@ class TramWorker(Stateless):
         used = np.bincount(private.labels[batches].ravel(), minlength=len(token.log.class_usage))
         tensors = token_tensors(state, velocity, tram.momentum_bits)
         accuracy = trainer.accuracy(self._test) if job.test and self._test else math.nan
-        counts = tuple(int(n) for n in used)
+        counts = tuple(used.tolist())
         log = _after(token.log, job.batches, counts)
         trained = Token(token.token_id, job.fence, True, log, tensors)
-        return Visited(trained, loss, accuracy, seconds, counts)
+        return jobs.Visited(trained, loss, accuracy, seconds, counts)
 
-    def _merge(self, job: Merge) -> tuple[Token, Token]:
+    def _merge(self, job: jobs.Merge) -> tuple[Token, Token]:
         bits = self._settings.tram.momentum_bits
         tensors, usage = merged(job.first, job.second, bits)
         first, second = (

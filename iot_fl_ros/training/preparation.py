@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.seeds import derive_seed
@@ -13,8 +13,7 @@ from iot_fl_ros.models.registry import build_classifier
 from iot_fl_ros.training.trainer import Trainer
 
 
-@dataclass(frozen=True)
-class OwnData:
+class OwnData(NamedTuple):
     """The samples of a robot that nobody tells which classes there are. test: None = none."""
 
     class_names: tuple[str, ...]
@@ -39,7 +38,6 @@ def new_trainer(
     model: str,
     shape: tuple[int, ...],
     classes: int,
-    *,
     run_seed: int,
     device: str,
     private: Samples | None = None,

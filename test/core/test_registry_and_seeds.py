@@ -3,7 +3,7 @@ import pytest
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.core.seeds import derive_seed, generator
-from iot_fl_ros.exchange.refusals import OTHERS, Refusals
+from iot_fl_ros.exchange.endpoint import OTHERS, Refusals
 
 REGISTRY = Registry('thing', 'iot_fl_ros.test_things', {'ceil': 'math:ceil'})
 

@@ -12,8 +12,7 @@ from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.exchange import chunking
 from iot_fl_ros.exchange.chunking import Parcel
-from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.exchange.refusals import OTHERS, Refusals
+from iot_fl_ros.exchange.endpoint import OTHERS, Endpoint, Refusals
 
 
 @pytest.fixture

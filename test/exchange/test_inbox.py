@@ -40,7 +40,7 @@ def test_pieces_may_come_before_they_are_expected():
     assert not inbox.progressed
     inbox.expect(digest)
     assert inbox.progressed
-    assert inbox.making(digest).missing == (1, 2)
+    assert inbox.sets.get(digest).missing == (1, 2)
 
 
 def test_the_expected_set_is_never_pushed_out():
@@ -50,8 +50,8 @@ def test_the_expected_set_is_never_pushed_out():
     others = [pieces(float(n)) for n in range(1, 4)]
     for _, foreign in others:
         inbox.add(foreign[0])
-    assert inbox.making(digest).missing == (1, 2)
-    kept = [other for other, _ in others if inbox.making(other)]
+    assert inbox.sets.get(digest).missing == (1, 2)
+    kept = [other for other, _ in others if inbox.sets.get(other)]
     assert kept == [others[-1][0]], 'of the others one at a time'
 
 
@@ -60,8 +60,8 @@ def test_who_expects_a_set_throws_the_others_away():
     inbox.add(first[0])
     inbox.add(second[0])
     inbox.expect(other)
-    assert inbox.making(one) is None
-    assert inbox.making(other) is not None
+    assert inbox.sets.get(one) is None
+    assert inbox.sets.get(other) is not None
 
 
 def test_a_piece_that_comes_twice_or_contradicts_is_refused():
@@ -73,7 +73,7 @@ def test_a_piece_that_comes_twice_or_contradicts_is_refused():
     with pytest.raises(MessageError) as refused:
         inbox.add(dataclasses.replace(chunks[1], round=2))
     assert refused.value.reason == 'contradiction'
-    assert inbox.making(digest).missing == (1, 2)
+    assert inbox.sets.get(digest).missing == (1, 2)
 
 
 def test_a_forged_set_can_be_sent_again():
@@ -116,4 +116,4 @@ def test_what_is_forgotten_starts_from_nothing():
     inbox.add(chunks[0])
     inbox.forget()
     assert inbox.expected == b''
-    assert inbox.making(digest) is None
+    assert inbox.sets.get(digest) is None

@@ -11,8 +11,8 @@ from iot_fl_ros.core.messages.chunks import TensorChunk
 from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import CHUNK_BYTES, Parcel
+from iot_fl_ros.exchange.inbox import Repair
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.exchange.repair import Repair
 
 VALUES = np.zeros(CHUNK_BYTES // 2, np.float32)
 

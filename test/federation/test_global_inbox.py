@@ -38,8 +38,7 @@ def chunks():
 
 
 def inbox_at(chunks, planned):
-    inbox = GlobalInbox()
-    inbox.join(METHOD)
+    inbox = GlobalInbox(METHOD)
     inbox.plan(chunks[planned].digest, planned)
     return inbox
 

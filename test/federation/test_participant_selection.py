@@ -10,9 +10,15 @@ from iot_fl_ros.federation.selection.history import (
     ObservationHistory,
     TimeEstimate,
 )
-from iot_fl_ros.federation.selection.policies import POLICIES, SelectionInput
+from iot_fl_ros.federation.selection.policies import (
+    POLICIES,
+    Seconds,
+    SelectionInput,
+    parallel,
+    round_seconds,
+    serial,
+)
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
-from iot_fl_ros.federation.selection.timing import Seconds, parallel, round_seconds, serial
 
 
 def seen(*times):

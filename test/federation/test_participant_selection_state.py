@@ -12,8 +12,7 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.federation.selection.history import Observation
-from iot_fl_ros.federation.selection.observations import observations_of
+from iot_fl_ros.federation.selection.history import Observation, observations_of
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 

@@ -3,10 +3,8 @@
 from iot_fl_ros.core.effects import CancelTimer, SetTimer
 from iot_fl_ros.core.events import TimerFired
 from iot_fl_ros.core.messages.delivery import Role
-from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.memory.clock import VirtualClock
 from iot_fl_ros.memory.host import Host
-from iot_fl_ros.memory.network import Faults, Network
+from iot_fl_ros.memory.network import Network
 
 
 class Machine:
@@ -25,9 +23,8 @@ class Machine:
 
 
 def test_a_cancelled_timer_that_is_set_again_fires_once_at_its_new_time():
-    clock = VirtualClock()
-    machine = Machine(clock)
-    network = Network(clock, Faults(), generator(0))
-    Host('x', Role.ROBOT, machine, None, clock, network, job_seconds=lambda job: 0.0).start()
-    clock.run(100.0, lambda: False)
+    network = Network()
+    machine = Machine(network.clock)
+    Host('x', Role.ROBOT, machine, None, network, job_seconds=lambda job: 0.0).start()
+    network.clock.run(100.0, lambda: False)
     assert machine.fired == [25.0]

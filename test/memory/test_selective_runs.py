@@ -12,8 +12,8 @@ from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.memory.federation import Simulation
+from iot_fl_ros.memory.network import RobotUplink
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
-from iot_fl_ros.memory.uplink import RobotUplink
 from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import methods_of
 from iot_fl_ros.studies.selection import GameSettings, play

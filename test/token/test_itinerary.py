@@ -21,10 +21,10 @@ from iot_fl_ros.token.acceptor import Acceptor, Promise, Recovery
 from iot_fl_ros.token.context import NodeContext
 from iot_fl_ros.token.handover import Handover
 from iot_fl_ros.token.itinerary import Itinerary
+from iot_fl_ros.token.proposer import Takeover
 from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
-from iot_fl_ros.token.takeover import Takeover
 from iot_fl_ros.token.token import Log, Token, token_specs, token_tensors
 
 IDS = ('a', 'b', 'c', 'd')

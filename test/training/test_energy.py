@@ -2,7 +2,7 @@
 
 import pytest
 
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.training.energy import EnergySettings, joules_of
 
 

@@ -3,55 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import fields as wire
 from iot_fl_ros.core.messages.delivery import EXCHANGING, Delivery, Role
-from iot_fl_ros.core.messages.fields import (
-    Bytes,
-    Digest,
-    Stamp,
-    Text,
-    Texts,
-    UInt8s,
-    UInt16s,
-    UInt32,
-    UInt32s,
-    UInt64,
-    UInt64s,
-    WireMessage,
-    check_digest,
-)
+from iot_fl_ros.core.messages.fields import FromSender, check_digest
 from iot_fl_ros.core.tensors import TensorSpec, dtype_name
 
 
-class Chunk(WireMessage):
-    """One piece of a set of named tensors; subclasses have the fields, each in its wire order.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk(FromSender):
+    """One piece of a set of named tensors; its digest and `LABELS` of subclasses say which."""
 
-    LABELS: fields that say which set it is, besides its digest.
-    """
-
-    __slots__ = ()
-    LABELS: ClassVar[tuple[str, ...]]
-    if TYPE_CHECKING:
-        stamp: float
-        run_id: str
-        sender_id: str
-        sequence: int
-        names: tuple[str, ...]
-        dtype_codes: tuple[int, ...]
-        dtype_bits: tuple[int, ...]
-        dtype_lanes: tuple[int, ...]
-        ranks: tuple[int, ...]
-        dims: tuple[int, ...]
-        digest: bytes
-        total_bytes: int
-        chunk_index: int
-        chunk_count: int
-        chunk_bytes: int
-        data: bytes | memoryview
-
-        def __init__(self, **fields: Any) -> None: ...
+    sequence: wire.UInt32
+    names: wire.Texts
+    dtype_codes: wire.UInt8s
+    dtype_bits: wire.UInt8s
+    dtype_lanes: wire.UInt16s
+    ranks: wire.UInt8s
+    dims: wire.UInt64s
+    digest: wire.Digest
+    total_bytes: wire.UInt64
+    chunk_index: wire.UInt32
+    chunk_count: wire.UInt32
+    chunk_bytes: wire.UInt32
+    data: wire.Bytes
 
     @property
     def labels(self) -> dict[str, int]:
@@ -97,38 +74,19 @@ class TensorChunk(Chunk):
         (Role.ROBOT,), (Role.AGGREGATOR,), from_many=True, keep_all=True
     )
     LABELS: ClassVar[tuple[str, ...]] = ('round', 'model_version')
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    round: UInt32
-    model_version: UInt32
-    sequence: UInt32
-    names: Texts
-    dtype_codes: UInt8s
-    dtype_bits: UInt8s
-    dtype_lanes: UInt16s
-    ranks: UInt8s
-    dims: UInt64s
-    digest: Digest
-    total_bytes: UInt64
-    chunk_index: UInt32
-    chunk_count: UInt32
-    chunk_bytes: UInt32
-    data: Bytes
+    round: wire.UInt32
+    model_version: wire.UInt32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChunkRequest(WireMessage):
+class ChunkRequest(FromSender):
     """Asks for pieces that did not arrive."""
 
     TOPIC: ClassVar[str] = 'chunk_requests'
     DELIVERY: ClassVar[Delivery] = Delivery(EXCHANGING, EXCHANGING, depth=100)
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    receiver_id: Text
-    digest: Digest
-    missing: UInt32s
+    receiver_id: wire.Text
+    digest: wire.Digest
+    missing: wire.UInt32s
 
     def check(self) -> None:
         """Names what is wanted."""

@@ -12,23 +12,15 @@ from enum import IntEnum
 from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import fields as wire
 from iot_fl_ros.core.messages.chunks import TensorChunk
 from iot_fl_ros.core.messages.delivery import Delivery, Role
 from iot_fl_ros.core.messages.fields import (
-    Digest,
-    Document,
-    Float64,
-    Measure,
-    Stamp,
-    Text,
-    Texts,
-    UInt8,
-    UInt32,
-    UInt32s,
-    UInt64,
+    Status,
     WireMessage,
     check_digest,
     check_enum,
+    check_range,
 )
 
 AGGREGATOR = 'aggregator'
@@ -59,30 +51,36 @@ class RobotState(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunInfo(WireMessage):
+class FromAggregator(WireMessage):
+    """A message that nobody else sends."""
+
+    stamp: wire.Stamp
+    run_id: wire.Text
+
+    @property
+    def sender(self) -> str:
+        """Id of the aggregator."""
+        return AGGREGATOR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunInfo(FromAggregator):
     """Constants of one run."""
 
     TOPIC: ClassVar[str] = 'run_info'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.AGGREGATOR,), (Role.ROBOT,), latched=True)
-    stamp: Stamp
-    run_id: Text
-    epoch: UInt32
-    method: Text
-    method_settings: Document
-    model: Text
-    seed: UInt64
-    class_names: Texts
-    input_shape: UInt32s
-    state_size: UInt64
-    open_set_size: UInt32
-    open_set_digest: Digest
-    rounds: UInt32
-    heartbeat_period: Float64
-
-    @property
-    def sender(self) -> str:
-        """Nobody else sends it."""
-        return AGGREGATOR
+    epoch: wire.UInt32
+    method: wire.Text
+    method_settings: wire.Document
+    model: wire.Text
+    seed: wire.UInt64
+    class_names: wire.Texts
+    input_shape: wire.UInt32s
+    state_size: wire.UInt64
+    open_set_size: wire.UInt32
+    open_set_digest: wire.Digest
+    rounds: wire.UInt32
+    heartbeat_period: wire.Float64
 
     def check(self) -> None:
         """A run has an id, rounds and classes."""
@@ -90,33 +88,25 @@ class RunInfo(WireMessage):
             raise MessageError('incomplete', 'run_info needs run_id, method, rounds, class_names')
         if not 0 < self.heartbeat_period <= 3600:
             raise MessageError('out of range', f'heartbeat_period is {self.heartbeat_period} s')
-        if self.open_set_size > MAX_OPEN_SET:
-            raise MessageError('out of range', f'open_set_size is over {MAX_OPEN_SET}')
+        check_range(self, 'open_set_size', high=MAX_OPEN_SET)
         check_digest('open_set_digest', self.open_set_digest, bool(self.open_set_size))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundPlan(WireMessage):
+class RoundPlan(FromAggregator):
     """The round that is open now."""
 
     TOPIC: ClassVar[str] = 'round_plan'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.AGGREGATOR,), (Role.ROBOT,), latched=True)
-    stamp: Stamp
-    run_id: Text
-    epoch: UInt32
-    sequence: UInt32
-    state: UInt8
-    round: UInt32
-    model_version: UInt32
-    model_digest: Digest
-    participants: Texts
-    accepted: Texts
-    time_left: Float64
-
-    @property
-    def sender(self) -> str:
-        """Nobody else sends it."""
-        return AGGREGATOR
+    epoch: wire.UInt32
+    sequence: wire.UInt32
+    state: wire.UInt8
+    round: wire.UInt32
+    model_version: wire.UInt32
+    model_digest: wire.Digest
+    participants: wire.Texts
+    accepted: wire.Texts
+    time_left: wire.Float64
 
     def check(self) -> None:
         """The state is known and robots are listed in order."""
@@ -127,32 +117,26 @@ class RoundPlan(WireMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RobotStatus(WireMessage):
+class RobotStatus(Status):
     """Status of a robot."""
 
     TOPIC: ClassVar[str] = 'robot_status'
     DELIVERY: ClassVar[Delivery] = Delivery(
         (Role.ROBOT,), (Role.AGGREGATOR,), from_many=True, depth=10, liveliness=True
     )
-    stamp: Stamp
-    run_id: Text
-    robot_id: Text
-    sequence: UInt32
-    state: UInt8
-    reason: Text
-    round: UInt32
-    model_version: UInt32
-    update_digest: Digest
-    samples: UInt64
-    loss: Measure
-    accuracy: Measure
-    train_seconds: Float64
-    wait_seconds: Float64
-    bytes_received: UInt64
-    bytes_sent: UInt64
-    upload_seconds: Measure = math.nan
-    battery: Measure = math.nan
-    tags: Texts = ()
+    round: wire.UInt32
+    model_version: wire.UInt32
+    update_digest: wire.Digest
+    samples: wire.UInt64
+    loss: wire.Measure
+    accuracy: wire.Measure
+    train_seconds: wire.Float64
+    wait_seconds: wire.Float64
+    bytes_received: wire.UInt64
+    bytes_sent: wire.UInt64
+    upload_seconds: wire.Measure = math.nan
+    battery: wire.Measure = math.nan
+    tags: wire.Texts = ()
 
     def check(self) -> None:
         """The robot has a name of its own and its figures are possible ones."""
@@ -160,10 +144,8 @@ class RobotStatus(WireMessage):
             raise MessageError('bad robot id', f'robot_id is {self.robot_id!r}')
         check_enum('state', self.state, RobotState)
         check_digest('update_digest', self.update_digest, None)
-        if self.accuracy < 0 or self.accuracy > 1 or self.battery < 0 or self.battery > 1:
-            raise MessageError('out of range', 'accuracy and battery must be in 0..1')
-        if self.train_seconds < 0 or self.upload_seconds < 0:
-            raise MessageError('out of range', 'times must not be negative')
+        check_range(self, 'accuracy', 'battery', high=1)
+        check_range(self, 'train_seconds', 'upload_seconds')
         if len(self.tags) > MAX_TAGS:
             raise MessageError('too long', f'{len(self.tags)} tags, limit {MAX_TAGS}')
 
@@ -180,26 +162,19 @@ class GlobalChunk(TensorChunk):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RoundReport(WireMessage):
+class RoundReport(FromAggregator):
     """Result of one round."""
 
     TOPIC: ClassVar[str] = 'round_report'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.AGGREGATOR,), ())
-    stamp: Stamp
-    run_id: Text
-    round: UInt32
-    model_version: UInt32
-    accuracy: Measure
-    robot_accuracy: Measure
-    loss: Measure
-    participants: Texts
-    late: Texts
-    silent: Texts
-    refused: Texts
-    bytes_received: UInt64
-    seconds: Float64
-
-    @property
-    def sender(self) -> str:
-        """Nobody else sends it."""
-        return AGGREGATOR
+    round: wire.UInt32
+    model_version: wire.UInt32
+    accuracy: wire.Measure
+    robot_accuracy: wire.Measure
+    loss: wire.Measure
+    participants: wire.Texts
+    late: wire.Texts
+    silent: wire.Texts
+    refused: wire.Texts
+    bytes_received: wire.UInt64
+    seconds: wire.Float64

@@ -75,6 +75,8 @@ class WireMessage:
     DELIVERY: ClassVar[Delivery]
     # Name of the .msg file; empty = that of the class.
     ROS_TYPE: ClassVar[str] = ''
+    # Fields behind `sender_id` in the .msg file, before those that the base class has too.
+    LABELS: ClassVar[tuple[str, ...]] = ()
 
     def __post_init__(self) -> None:
         for name, wire in wire_fields(type(self)):
@@ -88,6 +90,35 @@ class WireMessage:
     def sender(self) -> str:
         """Id that the message gives as its sender's; empty = it gives none."""
         return str(getattr(self, 'sender_id', '') or getattr(self, 'robot_id', ''))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FromSender(WireMessage):
+    """A message of any participant."""
+
+    stamp: Stamp
+    run_id: Text
+    sender_id: Text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status(WireMessage):
+    """The fields that the statuses of all robots begin with."""
+
+    stamp: Stamp
+    run_id: Text
+    robot_id: Text
+    sequence: UInt32
+    state: UInt8
+    reason: Text
+
+
+def check_range(message: WireMessage, *names: str, high: float = math.inf) -> None:
+    """Raise MessageError unless these fields are NaN or in 0..high."""
+    for name in names:
+        value = getattr(message, name)
+        if value < 0 or value > high:
+            raise MessageError('out of range', f'{name} is {value}, not in 0..{high:g}')
 
 
 def check_enum(name: str, value: int, enum: type[IntEnum]) -> None:
@@ -112,13 +143,16 @@ def wire_fields(cls: type[WireMessage]) -> tuple[tuple[str, Wire], ...]:
 
 
 @cache
-def _wire_fields(cls: type) -> tuple[tuple[str, Wire], ...]:
+def _wire_fields(cls: type[WireMessage]) -> tuple[tuple[str, Wire], ...]:
     hints = get_type_hints(cls, include_extras=True)
-    return tuple(
-        (name, hint.__metadata__[0])
+    fields = {
+        name: hint.__metadata__[0]
         for name, hint in hints.items()
         if isinstance(getattr(hint, '__metadata__', (None,))[0], Wire)
-    )
+    }
+    first = tuple(FromSender.__annotations__) if cls.LABELS else ()
+    order = dict.fromkeys((*first, *cls.LABELS, *fields))
+    return tuple((name, fields[name]) for name in order)
 
 
 def wire_size(message: WireMessage) -> int:

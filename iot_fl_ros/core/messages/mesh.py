@@ -7,22 +7,10 @@ from enum import IntEnum
 from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import fields as wire
 from iot_fl_ros.core.messages.chunks import TensorChunk
 from iot_fl_ros.core.messages.delivery import Delivery, Role
-from iot_fl_ros.core.messages.fields import (
-    Digest,
-    Float64,
-    Measure,
-    Stamp,
-    Text,
-    Texts,
-    UInt8,
-    UInt32,
-    UInt64,
-    WireMessage,
-    check_digest,
-    check_enum,
-)
+from iot_fl_ros.core.messages.fields import Status, check_digest, check_enum, check_range
 from iot_fl_ros.core.names import check_robot_id
 
 
@@ -40,31 +28,25 @@ class PeerState(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PeerStatus(WireMessage):
+class PeerStatus(Status):
     """Status of a peer."""
 
     TOPIC: ClassVar[str] = 'peer_status'
     DELIVERY: ClassVar[Delivery] = Delivery(
         (Role.PEER,), (Role.PEER,), from_many=True, depth=10, liveliness=True
     )
-    stamp: Stamp
-    run_id: Text
-    robot_id: Text
-    sequence: UInt32
-    state: UInt8
-    reason: Text
-    round: UInt32
-    update_digest: Digest
-    neighbours: Texts
-    samples: UInt64
-    loss: Measure
-    accuracy: Measure
-    disagreement: Measure
-    train_seconds: Float64
-    wait_seconds: Float64
-    bytes_received: UInt64
-    bytes_sent: UInt64
-    joules: Float64
+    round: wire.UInt32
+    update_digest: wire.Digest
+    neighbours: wire.Texts
+    samples: wire.UInt64
+    loss: wire.Measure
+    accuracy: wire.Measure
+    disagreement: wire.Measure
+    train_seconds: wire.Float64
+    wait_seconds: wire.Float64
+    bytes_received: wire.UInt64
+    bytes_sent: wire.UInt64
+    joules: wire.Float64
 
     def check(self) -> None:
         """Names can be topics, neighbours are listed in order, figures are possible ones."""
@@ -73,10 +55,8 @@ class PeerStatus(WireMessage):
         check_digest('update_digest', self.update_digest, None)
         if list(self.neighbours) != sorted({*self.neighbours} - {self.robot_id}):
             raise MessageError('not sorted', 'neighbours must be others, sorted and unique')
-        if self.accuracy < 0 or self.accuracy > 1:
-            raise MessageError('out of range', 'accuracy must be in 0..1')
-        if min(self.train_seconds, self.wait_seconds, self.joules) < 0 or self.disagreement < 0:
-            raise MessageError('out of range', 'times, joules, disagreement must not be negative')
+        check_range(self, 'accuracy', high=1)
+        check_range(self, 'train_seconds', 'wait_seconds', 'joules', 'disagreement')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

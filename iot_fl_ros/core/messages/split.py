@@ -8,22 +8,9 @@ from enum import IntEnum
 from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import fields as wire
 from iot_fl_ros.core.messages.delivery import Delivery, Role
-from iot_fl_ros.core.messages.fields import (
-    DIGEST_BYTES,
-    Digest,
-    Float32s,
-    Float64,
-    Header,
-    Stamp,
-    Text,
-    Texts,
-    UInt8,
-    UInt32,
-    UInt32s,
-    UInt64,
-    WireMessage,
-)
+from iot_fl_ros.core.messages.fields import WireMessage, check_digest, check_enum
 from iot_fl_ros.core.names import check_robot_id
 
 MAX_DEADLINE = 60.0
@@ -47,28 +34,28 @@ class SplitInfo(WireMessage):
     DELIVERY: ClassVar[Delivery] = Delivery(
         (Role.HEAD,), (Role.TAIL,), latched=True, from_many=True
     )
-    stamp: Stamp
-    robot_id: Text
-    session: UInt32
-    epoch: UInt32
-    bundle: Text
-    bundle_digest: Digest
-    split_point: Text
-    task: Text
-    class_names: Texts
-    bits: UInt8
-    packet_count: UInt32
-    packet_bytes: UInt32
-    permutation_seed: UInt64
-    layout_digest: Digest
-    deadline: Float64
+    stamp: wire.Stamp
+    robot_id: wire.Text
+    session: wire.UInt32
+    epoch: wire.UInt32
+    bundle: wire.Text
+    bundle_digest: wire.Digest
+    split_point: wire.Text
+    task: wire.Text
+    class_names: wire.Texts
+    bits: wire.UInt8
+    packet_count: wire.UInt32
+    packet_bytes: wire.UInt32
+    permutation_seed: wire.UInt64
+    layout_digest: wire.Digest
+    deadline: wire.Float64
 
     def check(self) -> None:
         """Names are usable as such and the deadline is a possible one."""
         check_robot_id(self.robot_id)
         check_bundle_name(self.bundle)
-        if len(self.bundle_digest) != DIGEST_BYTES or len(self.layout_digest) != DIGEST_BYTES:
-            raise MessageError('bad digest', f'digests need {DIGEST_BYTES} bytes')
+        check_digest('bundle_digest', self.bundle_digest, True)
+        check_digest('layout_digest', self.layout_digest, True)
         if not 0 < self.deadline <= MAX_DEADLINE:
             raise MessageError('out of range', f'deadline is {self.deadline} s')
 
@@ -79,13 +66,13 @@ class SplitStatus(WireMessage):
 
     TOPIC: ClassVar[str] = 'split_status'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (Role.HEAD,), latched=True, depth=100)
-    stamp: Stamp
-    edge_id: Text
-    robot_id: Text
-    session: UInt32
-    epoch: UInt32
-    state: UInt8
-    reason: Text
+    stamp: wire.Stamp
+    edge_id: wire.Text
+    robot_id: wire.Text
+    session: wire.UInt32
+    epoch: wire.UInt32
+    state: wire.UInt8
+    reason: wire.Text
 
     @property
     def sender(self) -> str:
@@ -95,8 +82,7 @@ class SplitStatus(WireMessage):
     def check(self) -> None:
         """The state is known."""
         check_robot_id(self.robot_id)
-        if self.state not in TailState._value2member_map_:
-            raise MessageError('out of range', f'state is {self.state}, not one of {[*TailState]}')
+        check_enum('state', self.state, TailState)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +91,17 @@ class Inference(WireMessage):
 
     TOPIC: ClassVar[str] = 'inference'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (), robot_topic=True, reliable=False)
-    header: Header
-    robot_id: Text
-    session: UInt32
-    epoch: UInt32
-    frame: UInt32
-    received: Float64
-    latency: Float64
-    class_ids: UInt32s
-    class_names: Texts
-    scores: Float32s
-    boxes: Float32s
+    header: wire.Header
+    robot_id: wire.Text
+    session: wire.UInt32
+    epoch: wire.UInt32
+    frame: wire.UInt32
+    received: wire.Float64
+    latency: wire.Float64
+    class_ids: wire.UInt32s
+    class_names: wire.Texts
+    scores: wire.Float32s
+    boxes: wire.Float32s
 
     def check(self) -> None:
         """Every class has a name and a score, every detection four numbers."""

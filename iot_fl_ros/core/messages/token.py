@@ -7,26 +7,15 @@ from enum import IntEnum
 from typing import ClassVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import fields as wire
 from iot_fl_ros.core.messages.chunks import Chunk
 from iot_fl_ros.core.messages.delivery import Delivery, Role
 from iot_fl_ros.core.messages.fields import (
-    Bytes,
-    Digest,
-    Float64,
-    Measure,
-    Stamp,
-    Text,
-    Texts,
-    UInt8,
-    UInt8s,
-    UInt16s,
-    UInt32,
-    UInt32s,
-    UInt64,
-    UInt64s,
-    WireMessage,
+    FromSender,
+    Status,
     check_digest,
     check_enum,
+    check_range,
 )
 from iot_fl_ros.core.names import check_robot_id
 
@@ -71,33 +60,27 @@ class TokenPhase(IntEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TramStatus(WireMessage):
+class TramStatus(Status):
     """Status of a robot, and its promises about the tokens."""
 
     TOPIC: ClassVar[str] = 'tram_status'
     DELIVERY: ClassVar[Delivery] = Delivery(
         (Role.TRAM,), (Role.TRAM,), from_many=True, depth=10, liveliness=True
     )
-    stamp: Stamp
-    run_id: Text
-    robot_id: Text
-    sequence: UInt32
-    state: UInt8
-    reason: Text
-    class_counts: UInt32s
-    token_states: UInt8s
-    promised: UInt64s
-    fences: UInt64s
-    bases: UInt64s
-    batch_seconds: Measure
-    link_rate: Measure
-    updates: UInt64
-    loss: Measure
-    accuracy: Measure
-    train_seconds: Float64
-    bytes_received: UInt64
-    bytes_sent: UInt64
-    joules: Float64
+    class_counts: wire.UInt32s
+    token_states: wire.UInt8s
+    promised: wire.UInt64s
+    fences: wire.UInt64s
+    bases: wire.UInt64s
+    batch_seconds: wire.Measure
+    link_rate: wire.Measure
+    updates: wire.UInt64
+    loss: wire.Measure
+    accuracy: wire.Measure
+    train_seconds: wire.Float64
+    bytes_received: wire.UInt64
+    bytes_sent: wire.UInt64
+    joules: wire.Float64
 
     def check(self) -> None:
         """Names can be topics, lists have one entry a token, figures are possible ones."""
@@ -109,46 +92,41 @@ class TramStatus(WireMessage):
             raise MessageError('bad length', 'states and promises need one entry a token')
         for state in self.token_states:
             check_enum('token_states', state, TokenState)
-        if self.accuracy < 0 or self.accuracy > 1:
-            raise MessageError('out of range', 'accuracy must be in 0..1')
-        if min(self.train_seconds, self.joules) < 0 or self.batch_seconds < 0:
-            raise MessageError('out of range', 'times and joules must not be negative')
+        check_range(self, 'accuracy', high=1)
+        check_range(self, 'train_seconds', 'joules', 'batch_seconds')
         _check_fences(*self.promised, *self.fences, *self.bases)
         if self.link_rate <= 0:
             raise MessageError('out of range', 'link_rate must be positive')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenOffer(WireMessage):
+class TokenOffer(FromSender):
     """The holder offers a token."""
 
     TOPIC: ClassVar[str] = 'token_offers'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TRAM,), (Role.TRAM,), from_many=True, depth=100)
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    receiver_id: Text
-    token_id: UInt32
-    fence: UInt64
-    digest: Digest
-    phase: UInt8
-    visits: UInt32
-    updates: UInt64
-    cycle: UInt32
-    route: Texts
-    shares: UInt32s
-    position: UInt32
-    class_usage: UInt64s
+    receiver_id: wire.Text
+    token_id: wire.UInt32
+    fence: wire.UInt64
+    digest: wire.Digest
+    phase: wire.UInt8
+    visits: wire.UInt32
+    updates: wire.UInt64
+    cycle: wire.UInt32
+    route: wire.Texts
+    shares: wire.UInt32s
+    position: wire.UInt32
+    class_usage: wire.UInt64s
 
     def check(self) -> None:
         """The plan leads to the receiver."""
-        _check_token(self.token_id)
+        check_range(self, 'token_id', high=MAX_TOKENS - 1)
         check_enum('phase', self.phase, TokenPhase)
         check_digest('digest', self.digest, True)
         _check_fences(self.fence)
-        counts = (self.visits, self.updates, self.cycle, *self.class_usage)
-        if max(counts) > MAX_COUNT:
-            raise MessageError('out of range', f'a count is over {MAX_COUNT}')
+        check_range(self, 'visits', 'updates', 'cycle', high=MAX_COUNT)
+        if max(self.class_usage, default=0) > MAX_COUNT:
+            raise MessageError('out of range', f'class_usage is over {MAX_COUNT}')
         if not self.fence:
             raise MessageError('out of range', 'who offers a token holds it with a fence')
         for robot_id in (self.sender_id, *self.route):
@@ -160,22 +138,19 @@ class TokenOffer(WireMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenClaim(WireMessage):
+class TokenClaim(FromSender):
     """A robot asks for the right to hold a token."""
 
     TOPIC: ClassVar[str] = 'token_claims'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TRAM,), (Role.TRAM,), from_many=True, depth=100)
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    token_id: UInt32
-    phase: UInt8
-    fence: UInt64
-    base: UInt64
+    token_id: wire.UInt32
+    phase: wire.UInt8
+    fence: wire.UInt64
+    base: wire.UInt64
 
     def check(self) -> None:
         """`base` must be below `fence`."""
-        _check_token(self.token_id)
+        check_range(self, 'token_id', high=MAX_TOKENS - 1)
         check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
         _check_fences(self.fence)
@@ -184,29 +159,25 @@ class TokenClaim(WireMessage):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TokenVote(WireMessage):
+class TokenVote(FromSender):
     """The answer to a claim."""
 
     TOPIC: ClassVar[str] = 'token_votes'
     DELIVERY: ClassVar[Delivery] = Delivery((Role.TRAM,), (Role.TRAM,), from_many=True, depth=100)
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    candidate_id: Text
-    token_id: UInt32
-    phase: UInt8
-    fence: UInt64
-    granted: UInt8
-    promised: UInt64
+    candidate_id: wire.Text
+    token_id: wire.UInt32
+    phase: wire.UInt8
+    fence: wire.UInt64
+    granted: wire.UInt8
+    promised: wire.UInt64
 
     def check(self) -> None:
         """It is a vote of a robot about a token."""
-        _check_token(self.token_id)
+        check_range(self, 'token_id', high=MAX_TOKENS - 1)
         check_enum('phase', self.phase, ClaimPhase)
         check_robot_id(self.sender_id)
         _check_fences(self.fence, self.promised)
-        if self.granted > 1:
-            raise MessageError('out of range', f'granted is {self.granted}, not 0 or 1')
+        check_range(self, 'granted', high=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -218,29 +189,8 @@ class TokenChunk(Chunk):
         (Role.TRAM,), (Role.TRAM,), robot_topic=True, from_many=True, keep_all=True
     )
     LABELS: ClassVar[tuple[str, ...]] = ('token_id', 'visits')
-    stamp: Stamp
-    run_id: Text
-    sender_id: Text
-    token_id: UInt32
-    visits: UInt32
-    sequence: UInt32
-    names: Texts
-    dtype_codes: UInt8s
-    dtype_bits: UInt8s
-    dtype_lanes: UInt16s
-    ranks: UInt8s
-    dims: UInt64s
-    digest: Digest
-    total_bytes: UInt64
-    chunk_index: UInt32
-    chunk_count: UInt32
-    chunk_bytes: UInt32
-    data: Bytes
-
-
-def _check_token(token_id: int) -> None:
-    if token_id >= MAX_TOKENS:
-        raise MessageError('out of range', f'token {token_id}, at most {MAX_TOKENS}')
+    token_id: wire.UInt32
+    visits: wire.UInt32
 
 
 def _check_fences(*fences: int) -> None:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
 from iot_fl_ros.federation.selection.history import CensoredSums, TimeEstimate
 from iot_fl_ros.federation.selection.settings import SelectSettings
-from iot_fl_ros.federation.selection.timing import TIMINGS, Seconds
 
 _PERCENTILE = 95
 _FAIRNESS_POWER = 5
@@ -224,3 +224,37 @@ def _max_min(scores: Mapping[str, float], fairness: Mapping[str, float], count: 
         if len(fairest) == count:
             heapq.heappop(fairest)
     return best
+
+
+class Seconds(NamedTuple):
+    """Training and upload time of a robot, s; an upload waits for nothing but its own bytes."""
+
+    train: float
+    upload: float
+
+
+Timing = Callable[[float, Seconds], float]
+
+
+def serial(elapsed: float, robot: Seconds) -> float:
+    """Return when a round of `elapsed` s ends with another robot that uploads last.
+
+    FedCS: Theta_i = Theta_{i-1} + t_UL + max(0, t_UD - Theta_{i-1}).
+    """
+    return max(elapsed, robot.train) + robot.upload
+
+
+def parallel(elapsed: float, robot: Seconds) -> float:
+    """Return when a round of `elapsed` s ends with another robot beside the others."""
+    return max(elapsed, robot.train + robot.upload)
+
+
+TIMINGS: dict[str, Timing] = {'serial': serial, 'parallel': parallel}
+
+
+def round_seconds(timing: str, robots: Iterable[Seconds]) -> float:
+    """Return how long a round of these robots lasts; who has trained first uploads first."""
+    elapsed = 0.0
+    for robot in sorted(robots):
+        elapsed = TIMINGS[timing](elapsed, robot)
+    return elapsed

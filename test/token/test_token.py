@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from iot_fl_ros.token.momentum import dequantise, quantise
+from iot_fl_ros.token.token import dequantise, quantise
 
 
 def test_by_hand():

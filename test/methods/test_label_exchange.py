@@ -5,8 +5,7 @@ import pytest
 from method_makers import OPEN, info_of
 
 from iot_fl_ros.methods.labels.codec import LabelCodec
-from iot_fl_ros.methods.labels.exchange import LabelExchange
-from iot_fl_ros.methods.labels.memory import LabelMemory
+from iot_fl_ros.methods.labels.exchange import LabelExchange, LabelMemory
 
 ALL = len(OPEN)
 

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from iot_fl_ros.core.run_id import agreed_run_id
+from iot_fl_ros.core.names import agreed_run_id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +50,7 @@ def test_any_other_fact_is_another_run(change):
 
 def test_another_process_computes_the_same():
     code = (
-        'from iot_fl_ros.core.run_id import agreed_run_id\n'
+        'from iot_fl_ros.core.names import agreed_run_id\n'
         'print(agreed_run_id("r", {"b": [1, 2.5], "a": "x"}))'
     )
     command = [sys.executable, '-c', code]

@@ -4,8 +4,8 @@ from enum import Enum
 
 import pytest
 
+from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.federation import RobotState
-from iot_fl_ros.core.state_table import Tracker
 from iot_fl_ros.federation.states import AGGREGATOR_TABLE, ROBOT_TABLE
 from iot_fl_ros.token.states import PLACE_TABLE
 
