@@ -97,14 +97,7 @@ class Endpoint:
         to: str = '',
     ) -> list[Effect]:
         """Publish the `wanted` chunks of a parcel (empty = all); to: robot whose topic it is."""
-        chunks = parcel.chunks(
-            kind,
-            run_id=self.run_id,
-            sender_id=self.id,
-            stamp=now,
-            first_sequence=self._chunks,
-            wanted=wanted,
-        )
+        chunks = parcel.chunks(kind, self.run_id, self.id, now, self._chunks, wanted)
         self._chunks += len(chunks)
         return [Publish(chunk, to) for chunk in chunks]
 

@@ -16,15 +16,9 @@ from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.machine import Tracker
+from iot_fl_ros.core.messages import federation as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
-from iot_fl_ros.core.messages.federation import (
-    AGGREGATOR,
-    GlobalChunk,
-    RobotState,
-    RobotStatus,
-    RoundPlan,
-    RunInfo,
-)
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RobotState, RobotStatus
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import chunk_count
@@ -35,7 +29,7 @@ from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
 from iot_fl_ros.federation.report import report_of, row_of
 from iot_fl_ros.federation.roster import Roster
-from iot_fl_ros.federation.selection.history import observations_of
+from iot_fl_ros.federation.selection.history import records_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
 from iot_fl_ros.federation.settings import RunSettings
@@ -59,7 +53,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
     def __init__(
         self,
         settings: RunSettings,
-        info: RunInfo,
+        info: messages.RunInfo,
         initial: Tensors,
         restored: tuple[Mapping[str, Any], Tensors] | None = None,
         select: SelectSettings = ASK_ALL,
@@ -175,7 +169,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
             case TensorChunk():
                 return self._chunk(message, now)
             case ChunkRequest() if message.receiver_id == AGGREGATOR:
-                return self.endpoint.answer(message, GlobalChunk, self._history.kept, now)
+                return self.endpoint.answer(message, messages.GlobalChunk, self._history.kept, now)
         return []
 
     def _status(self, status: RobotStatus, now: float) -> list[Effect]:
@@ -312,9 +306,9 @@ class AggregatorMachine(Tracker[AggregatorState]):
         for robot_id in closed.late():
             self.endpoint.refusals.add(robot_id, 'late')
             self.roster.missed[robot_id] += 1
-        observations = observations_of(closed, self._selector.timing, now)
-        self._selector.observe(observations)
-        self._rows[closed.number] = row_of(closed, observations, self.traffic, now)
+        records = records_of(closed, self._selector.timing, now)
+        self._selector.observe(records)
+        self._rows[closed.number] = row_of(closed, records, self.traffic, now)
         self.go('quorum or deadline' if closed.accepted else 'no updates')
         job = do.StartJob(Aggregate(closed.number, closed.updates()))
         after = job if closed.accepted else self._save()
@@ -388,13 +382,13 @@ class AggregatorMachine(Tracker[AggregatorState]):
 
     def _send_newest(self, now: float) -> list[Effect]:
         newest = self._history.newest
-        return self.endpoint.send(GlobalChunk, newest, now) if newest.specs else []
+        return self.endpoint.send(messages.GlobalChunk, newest, now) if newest.specs else []
 
     def _plan(self, now: float) -> do.Publish:
         self._plan_sequence += 1
         round_, newest = self.open_round, self._history.newest
         return do.Publish(
-            RoundPlan(
+            messages.RoundPlan(
                 stamp=now,
                 run_id=self.info.run_id,
                 epoch=self.info.epoch,

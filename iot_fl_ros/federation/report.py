@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from iot_fl_ros.core.messages.federation import RobotStatus, RoundReport
+from iot_fl_ros.core.run_files import known_mean
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.history import ResponseRecord
 from iot_fl_ros.federation.traffic import Traffic
 
 
 def row_of(
-    closed: OpenRound, observations: Mapping[str, Observation], traffic: Traffic, now: float
+    closed: OpenRound, records: Mapping[str, ResponseRecord], traffic: Traffic, now: float
 ) -> dict[str, Any]:
     """Return the `round` row, without accuracy and version, which come with the evaluation.
 
@@ -27,12 +27,12 @@ def row_of(
         'late': closed.late(),
         'silent': sorted(closed.silent - set(closed.accepted)),
         'refused': sorted(closed.refused),
-        'robot_accuracy': _mean([status.accuracy for status in statuses]),
-        'loss': _mean([status.loss for status in statuses]),
+        'robot_accuracy': known_mean([status.accuracy for status in statuses]),
+        'loss': known_mean([status.loss for status in statuses]),
         'seconds': now - closed.opened,
         'time': now,
         **traffic.close_round(),
-        'robots': [_robot_row(s, observations[s.robot_id].upload, traffic) for s in statuses],
+        'robots': [_robot_row(s, records[s.robot_id].upload, traffic) for s in statuses],
     }
 
 
@@ -66,8 +66,3 @@ def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> 
         'bytes_up': traffic.received_from(status.robot_id),
         'bytes_down': status.bytes_received,
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan

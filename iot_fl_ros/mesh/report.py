@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from iot_fl_ros.core.run_files import Row, known_mean
 from iot_fl_ros.mesh.rounds import PeerRound
 from iot_fl_ros.training.energy import Joules
 
-Row = Mapping[str, Any]
 _TOTALS = ('bytes_sent', 'bytes_received', 'joules', 'joules_active')
 
 
@@ -103,14 +103,14 @@ def _merged(
     totals: Mapping[str, Mapping[str, float]],
     sent_before: int,
 ) -> dict[str, Any]:
-    total = {name: sum(one[name] for one in totals.values()) for name in _TOTALS}
+    total = _sums(totals)
     return {
         'kind': 'round',
         'round': number,
         'accuracy': math.nan,
-        'robot_accuracy': _mean([row['accuracy'] for row in rows.values()]),
-        'loss': _mean([row['loss'] for row in rows.values()]),
-        'disagreement': _mean([row['disagreement'] for row in rows.values()]),
+        'robot_accuracy': known_mean([row['accuracy'] for row in rows.values()]),
+        'loss': known_mean([row['loss'] for row in rows.values()]),
+        'disagreement': known_mean([row['disagreement'] for row in rows.values()]),
         'seconds': max(row['seconds'] for row in rows.values()),
         'time': max(row['time'] for row in rows.values()),
         'participants': sorted(rows),
@@ -127,19 +127,18 @@ def _merged(
 
 
 def _merged_end(totals: Mapping[str, Mapping[str, float]], rounds: int) -> dict[str, Any]:
-    up = sum(total['bytes_sent'] for total in totals.values())
-    down = sum(total['bytes_received'] for total in totals.values())
+    total = _sums(totals)
+    up, down = total['bytes_sent'], total['bytes_received']
     return {
         'kind': 'end',
         'robots': len(totals),
         'bytes_up': up,
         'bytes_down': down,
         'bytes_per_robot_round': (up + down) / max(1, len(totals)) / max(1, rounds),
-        'joules': sum(total['joules'] for total in totals.values()),
-        'joules_active': sum(total['joules_active'] for total in totals.values()),
+        'joules': total['joules'],
+        'joules_active': total['joules_active'],
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+def _sums(totals: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    return {name: sum(one[name] for one in totals.values()) for name in _TOTALS}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
-from iot_fl_ros.methods.method import GlobalSet, MeshMethod, Participant, StarMethod
+from iot_fl_ros.methods.method import GlobalSet, MeshMethod, Participant, Sets, StarMethod, Weights
 from iot_fl_ros.training.trainer import Schedule
 
 
@@ -58,12 +58,7 @@ class Alone(StarMethod, MeshMethod):
         """Nothing to adopt."""
 
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Nothing to learn from others."""
         return math.nan

@@ -5,6 +5,7 @@ McMahan et al., arXiv 1602.05629, algorithm 1. Compressed uploads: `methods.comp
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -85,10 +86,10 @@ class FedAvg(StarMethod):
 
         Updates that cannot be decoded are left out; MessageError if all are so.
         """
-        states = [
-            (update.samples, self._state_of(participant, update.tensors)) for update in updates
-        ]
-        usable = [(samples, state) for samples, state in states if state is not None]
+        usable = []
+        for update in updates:
+            with contextlib.suppress(MessageError):
+                usable.append((update.samples, self._state_of(participant, update.tensors)))
         if not usable:
             raise MessageError('no weights', 'no update can be decoded')
         total = sum(samples for samples, _ in usable)
@@ -99,19 +100,12 @@ class FedAvg(StarMethod):
             mean += np.multiply(state, np.float32(share), out=scaled)
         return mean
 
-    def _state_of(self, participant: Participant, tensors: Tensors) -> NDArray[np.float32] | None:
-        """Return the state that an update stands for, None if it stands for none."""
+    def _state_of(self, participant: Participant, tensors: Tensors) -> NDArray[np.float32]:
+        """Return the state that an update stands for; MessageError if it stands for none."""
         if self.settings.upload == 'float32':
             return tensors['state']
-        state, trained = participant.trainer.state(), participant.trainer.trained_values()
-        try:
-            state[trained] += compression.decode(tensors, int(trained.sum()))
-        except MessageError:
-            return None
-        if len(tensors['statistics']) != len(state) - int(trained.sum()):
-            return None
-        state[~trained] = tensors['statistics']
-        return state
+        trainer = participant.trainer
+        return compression.changed(trainer.state(), trainer.trained_values(), tensors)
 
     def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Replace the weights."""

@@ -19,6 +19,9 @@ from iot_fl_ros.exchange.open_round import Update
 if TYPE_CHECKING:
     from iot_fl_ros.training.trainer import Trainer
 
+# Updates, and what they count, by robot id.
+Sets = Mapping[str, Tensors]
+Weights = Mapping[str, float]
 # Sums, squares and products of so large values are still finite in float32.
 MAX_VALUE = 1e8
 
@@ -127,12 +130,7 @@ class MeshMethod(Method):
 
     @abstractmethod
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Let the model learn from the updates of `round`; return the disagreement among them.
 

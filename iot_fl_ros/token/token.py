@@ -22,9 +22,10 @@ _SPAN = 'velocity_range'
 
 @dataclass(frozen=True)
 class Log:
-    """The way of a token so far and its plan. position: its robot on the route; -1 = no plan yet.
+    """The way of a token so far and its plan; fields as in TokenOffer.
 
-    class_usage: samples of each class that it was trained on.
+    class_usage: samples of each class that it was trained on. position: its robot on the route;
+    -1 = no plan yet.
     """
 
     class_usage: tuple[int, ...]
@@ -39,10 +40,7 @@ class Log:
     @classmethod
     def of_offer(cls, offer: TokenOffer) -> Log:
         """Return the log that an offer tells."""
-        return cls(
-            offer.class_usage, offer.phase, offer.visits, offer.updates, offer.cycle,
-            offer.route, offer.shares, offer.position,
-        )  # fmt: skip
+        return cls(**{field.name: getattr(offer, field.name) for field in dataclasses.fields(cls)})
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Log:

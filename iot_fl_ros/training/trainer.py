@@ -97,19 +97,18 @@ class Trainer:
         v <- momentum v - learning_rate grad; w <- w + v (arXiv 2308.04762). batches: samples of
         each, [batches, size]. velocity: of the trained values, in their order. seed: of dropout.
         """
-        if self.private is None or self.private.labels is None:
-            raise ConfigError('this trainer has no private samples: set data.private')
+        private, private_labels = self.labelled()
         parameters = [p for p in self._model.parameters() if p.requires_grad]
         flat = torch.from_numpy(np.array(velocity)).to(self._device)
         parts = flat.split([p.numel() for p in parameters])
         speeds = [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
-        labels = torch.from_numpy(np.array(self.private.labels)).to(self._device)
+        labels = torch.from_numpy(np.array(private_labels)).to(self._device)
         self._model.train()
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for batch in batches:
-                logits = self._model(self._batch(self.private, batch))
+                logits = self._model(self._batch(private, batch))
                 loss = functional.cross_entropy(logits, labels[batch])
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 _momentum_step(parameters, gradients, speeds, learning_rate, momentum)
@@ -118,14 +117,17 @@ class Trainer:
 
     def train_private(self, schedule: Schedule, seed: int) -> float:
         """Train on the private samples; return the mean loss, nats."""
-        if self.private is None or self.private.labels is None:
-            raise ConfigError('this trainer has no private samples: set data.private')
+        private, labels = self.labelled()
         offset = None
         if schedule.balance:
-            offset = schedule.balance * log_prior(
-                self.private.labels, len(self.private.class_names)
-            )
-        return self.train(self.private, self.private.labels, schedule, seed, offset)
+            offset = schedule.balance * log_prior(labels, len(private.class_names))
+        return self.train(private, labels, schedule, seed, offset)
+
+    def labelled(self) -> tuple[Samples, NDArray[np.int64]]:
+        """Return the private samples and their labels [N]; ConfigError if there are none."""
+        if self.private is None or self.private.labels is None:
+            raise ConfigError('this trainer has no private samples: set data.private')
+        return self.private, self.private.labels
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
         """Return softmax outputs [N, C], the model in evaluation mode."""

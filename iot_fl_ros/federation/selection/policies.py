@@ -1,4 +1,4 @@
-"""Policies: whom to ask, from what is known of the robots. Functions without state.
+"""Policies: which robots to select, from what is known of them. Functions without state.
 
 Sources: FedCS, Nishio and Yonetani, arXiv 1804.08333, algorithm 3; naive and element-wise UCB,
 Yoshida et al., arXiv 2009.13879; BSFL, Ben Ami, Cohen and Zhao, arXiv 2303.10373 (formulas as in

@@ -6,11 +6,14 @@ again, differences refer to them.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods.labels.codec import LabelCodec, check_symbols
@@ -93,6 +96,21 @@ class LabelExchange:
         reference = self._reference(memory, round, asked[mask])
         labels[mask] = self._codec.decode(tensors[_LABELS], int(mask.sum()), reference)
         return labels, mask
+
+    def decode_all(
+        self, memory: Memory, updates: Mapping[str, Tensors], round: int
+    ) -> tuple[dict[str, Labels], Mask]:
+        """Return labels [N, C] by sorted robot id, and which of them came [n, N].
+
+        Updates that cannot be decoded are left out.
+        """
+        labels: dict[str, Labels] = {}
+        masks = []
+        for robot_id, tensors in sorted(updates.items()):
+            with contextlib.suppress(MessageError):
+                labels[robot_id], mask = self.decode(memory, tensors, round)
+                masks.append(mask)
+        return labels, np.array(masks, bool)
 
     def remember(self, memory: Memory, round: int, labels: Labels, mask: Mask) -> None:
         """Keep the labels of a global set, as `decode` returned them."""
