@@ -64,8 +64,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
         self.endpoint = Endpoint(AGGREGATOR)
         self.roster = Roster(settings.lease)
         self.traffic = Traffic()
-        self.round = 0
-        self.version = 0
+        self.round = self.version = self._plan_sequence = 0
         self._settings = settings
         self._selector = selector or ParticipantSelector(select, info.seed, settings.quorum)
         self._method = method_of(info)
@@ -73,12 +72,9 @@ class AggregatorMachine(Tracker[AggregatorState]):
         # Rows of rounds that have not been measured yet, and the rounds that are being measured.
         self._rows: dict[int, dict[str, Any]] = {}
         self._measuring: set[int] = set()
-        self._started = self._over = False
+        self._started = self._over = self._settling = self._info_wanted = False
         self._finished_at: float | None = None
-        self._settling = False
         self._deadline_at = 0.0
-        self._plan_sequence = 0
-        self._info_wanted = False
         self._history = GlobalSets(self._method)
         if restored is None:
             self._history.add(initial, round=0, model_version=0)
@@ -159,8 +155,8 @@ class AggregatorMachine(Tracker[AggregatorState]):
         return self.endpoint.take(event, lambda message: self._message(message, now))
 
     def _message(self, message: Any, now: float) -> list[Effect]:
-        if message.run_id != self.info.run_id:
-            self._info_wanted = self._info_wanted or isinstance(message, RobotStatus)
+        foreign = message.run_id != self.info.run_id
+        self._info_wanted |= foreign and isinstance(message, RobotStatus)
         if message.run_id:
             self.endpoint.check_run(message)
         match message:
@@ -237,10 +233,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
     def _repair(self, now: float) -> list[Effect]:
         """Ask for the pieces of updates that stopped coming."""
         assert self.open_round is not None
-        requests = [
-            self.endpoint.request(robot_id, digest, missing, now)
-            for robot_id, digest, missing in self.open_round.wanted(now)
-        ]
+        requests = [self.endpoint.request(*one, now) for one in self.open_round.wanted(now)]
         return [do.SetTimer(_REPAIR, FIRST_DELAY), *requests]
 
     def _check_roster(self, now: float) -> list[Effect]:

@@ -45,10 +45,12 @@ class GlobalSets:
 
     def add(self, tensors: Tensors, *, round: int, model_version: int) -> None:
         """Add the newest set; forget what it does not build upon."""
-        previous = self.newest.digest if self.kept and self.newest.specs else NO_DIGEST
-        linked = _linked(self._method, tensors, previous)
+        if self._method.chained and tensors:
+            previous = self.newest.digest if self.kept and self.newest.specs else b''
+            link = np.frombuffer(previous or bytes(DIGEST_BYTES), np.uint8)
+            tensors = {**tensors, _PREVIOUS: link}
         since = self._method.needs_since(round) if self._method.chained else round
-        parcel = Parcel.of(linked, round=round, model_version=model_version)
+        parcel = Parcel.of(tensors, round=round, model_version=model_version)
         self.kept.append(parcel)
         # A robot stops walking back at the first set that is not newer than `since`.
         while len(self.kept) > 1 and self.kept[1].labels['round'] <= since:
@@ -83,10 +85,3 @@ class GlobalSets:
             self.kept.append(
                 Parcel.of(ordered, round=line['round'], model_version=line['model_version'])
             )
-
-
-def _linked(method: StarMethod, tensors: Tensors, previous: bytes) -> Tensors:
-    """Return `tensors` with the digest of the set before them, if the method is chained."""
-    if not method.chained or not tensors:
-        return tensors
-    return {**tensors, _PREVIOUS: np.frombuffer(previous or bytes(DIGEST_BYTES), np.uint8)}

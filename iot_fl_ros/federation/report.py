@@ -38,21 +38,10 @@ def row_of(
 
 def report_of(row: Mapping[str, Any], run_id: str, now: float) -> RoundReport:
     """Return the message that tells the fleet what the row says."""
-    return RoundReport(
-        stamp=now,
-        run_id=run_id,
-        round=row['round'],
-        model_version=row['model_version'],
-        accuracy=row['accuracy'],
-        robot_accuracy=row['robot_accuracy'],
-        loss=row['loss'],
-        participants=tuple(row['participants']),
-        late=tuple(row['late']),
-        silent=tuple(row['silent']),
-        refused=tuple(row['refused']),
-        bytes_received=row['bytes_up'],
-        seconds=row['seconds'],
-    )
+    same = ('round', 'model_version', 'accuracy', 'robot_accuracy', 'loss', 'seconds')
+    lists = ('participants', 'late', 'silent', 'refused')
+    values = {name: row[name] for name in same} | {name: tuple(row[name]) for name in lists}
+    return RoundReport(stamp=now, run_id=run_id, bytes_received=row['bytes_up'], **values)
 
 
 def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> dict[str, Any]:

@@ -57,9 +57,8 @@ class RobotMachine(Tracker[RobotState]):
             raise ConfigError(
                 f'robot.tags has {len(self._tags)} items: {messages.MAX_TAGS} are allowed'
             )
-        self._battery = math.nan
-        self.accuracy = math.nan
-        self.round = 0
+        self.accuracy = self._battery = math.nan
+        self.round = self._samples = 0
         self._method: StarMethod
         self._run = Membership()
         self.tensors: GlobalInbox
@@ -67,14 +66,11 @@ class RobotMachine(Tracker[RobotState]):
         self._learned = NO_DIGEST
         self._update: Parcel | None = None  # that may be asked for
         self._model_version = 0  # of the global tensors that it was computed from
-        self._upload_began = 0.0
         self._upload_seconds = math.nan  # of the last upload
         self._result: Trained | None = None
         self.reason = ''
-        self._samples = 0
-        self._idle_since = 0.0
-        self._wait_seconds = 0.0
-        self._train_began = 0.0
+        self._idle_since = self._wait_seconds = 0.0
+        self._train_began = self._upload_began = 0.0
 
     @property
     def info(self) -> messages.RunInfo | None:
@@ -322,10 +318,7 @@ class RobotMachine(Tracker[RobotState]):
         result = self._result
         return do.Publish(
             messages.RobotStatus(
-                stamp=now,
-                run_id=self.endpoint.run_id,
-                robot_id=self.robot_id,
-                sequence=self.endpoint.next_status(),
+                **self.endpoint.status_head(now),
                 state=self.state if state is None else state,
                 reason=self.reason,
                 round=self.round,
@@ -336,8 +329,6 @@ class RobotMachine(Tracker[RobotState]):
                 accuracy=result.accuracy if result else math.nan,
                 train_seconds=result.seconds if result else 0.0,
                 wait_seconds=self._wait_seconds,
-                bytes_received=self.endpoint.bytes_received,
-                bytes_sent=self.endpoint.bytes_sent,
                 upload_seconds=self._upload_seconds,
                 battery=self._battery,
                 tags=self._tags,

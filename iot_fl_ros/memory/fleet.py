@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from functools import partial
 from typing import Any, TypeVar
 
 from iot_fl_ros.core.errors import IotFlError
@@ -36,7 +35,7 @@ class MemoryFleet:
         self.rows: list[Mapping[str, Any]] = []
         self.record = record
         self._stores: defaultdict[str, Store] = defaultdict(MemoryStore)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def names(self) -> Iterable[str]:
         """Return the names of all participants, in the order in which they start."""
@@ -66,17 +65,7 @@ class MemoryFleet:
     def start(self, name: str) -> None:
         """Start a participant, from its checkpoint if it has run before."""
         role, machine, worker = self.make(name)
-        self.hosts[name] = Host(
-            name,
-            role,
-            machine,
-            worker,
-            self.network,
-            job_seconds=partial(self.job_seconds, name),
-            record=partial(self.keep, name),
-            sent=machine.endpoint.note_sent,
-            pool=self._pool,
-        )
+        self.hosts[name] = Host(name, role, machine, worker, self)
         self.hosts[name].start()
 
     def crash(self, name: str) -> None:
@@ -102,8 +91,8 @@ class MemoryFleet:
                 raise IotFlError(f'robots cannot take part: {"; ".join(reasons)}')
             if self.clock.now >= until:
                 raise IotFlError(f'not over by virtual second {until:g}: {self.describe()}')
-        if self._pool:
-            self._pool.shutdown()
+        if self.pool:
+            self.pool.shutdown()
         return self.result()
 
     def describe(self) -> str:

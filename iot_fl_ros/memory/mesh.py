@@ -24,7 +24,7 @@ from iot_fl_ros.mesh.peer import PeerMachine
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.mesh.worker import PeerWorker
-from iot_fl_ros.methods.disagreement import disagreement
+from iot_fl_ros.methods.method import disagreement
 
 Probabilities = NDArray[np.float32]
 

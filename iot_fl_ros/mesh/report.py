@@ -7,21 +7,14 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iot_fl_ros.core.run_files import Row, known_mean
-from iot_fl_ros.mesh.rounds import PeerRound
+from iot_fl_ros.mesh.neighbourhood import PeerRound
 from iot_fl_ros.training.energy import Joules
 
 _TOTALS = ('bytes_sent', 'bytes_received', 'joules', 'joules_active')
 
 
 def round_row(
-    one: PeerRound,
-    *,
-    robot_id: str,
-    accuracy: float,
-    bytes_sent: int,
-    bytes_received: int,
-    joules: Joules,
-    **measures: float,
+    one: PeerRound, robot_id: str, joules: Joules, sent: int, received: int, **measures: float
 ) -> dict[str, Any]:
     """Return the `round` row of one peer; bytes and joules are totals since its start.
 
@@ -32,18 +25,16 @@ def round_row(
         'kind': 'round',
         'round': one.number,
         'robot': robot_id,
-        'accuracy': accuracy,
-        'robot_accuracy': accuracy,
         **measures,
         'participants': sorted([robot_id, *accepted]),
         'neighbours': list(one.participants),
         'late': [i for i in one.late() if i in one.participants],
         'silent': sorted(one.silent - set(accepted)),
         'refused': sorted(one.refused),
-        'bytes_sent': bytes_sent,
-        'bytes_received': bytes_received,
-        'bytes_up': bytes_sent,
-        'bytes_total': bytes_sent + bytes_received,
+        'bytes_sent': sent,
+        'bytes_received': received,
+        'bytes_up': sent,
+        'bytes_total': sent + received,
         'joules': joules.total,
         'joules_active': joules.active,
     }
@@ -98,10 +89,7 @@ def _grown(rows: Iterable[Row]) -> dict[int, dict[str, Any]]:
 
 
 def _merged(
-    number: int,
-    rows: Mapping[str, Row],
-    totals: Mapping[str, Mapping[str, float]],
-    sent_before: int,
+    number: int, rows: Mapping[str, Row], totals: Mapping[str, Row], sent_before: int
 ) -> dict[str, Any]:
     total = _sums(totals)
     return {
@@ -126,7 +114,7 @@ def _merged(
     }
 
 
-def _merged_end(totals: Mapping[str, Mapping[str, float]], rounds: int) -> dict[str, Any]:
+def _merged_end(totals: Mapping[str, Row], rounds: int) -> dict[str, Any]:
     total = _sums(totals)
     up, down = total['bytes_sent'], total['bytes_received']
     return {
@@ -140,5 +128,5 @@ def _merged_end(totals: Mapping[str, Mapping[str, float]], rounds: int) -> dict[
     }
 
 
-def _sums(totals: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+def _sums(totals: Mapping[str, Row]) -> dict[str, float]:
     return {name: sum(one[name] for one in totals.values()) for name in _TOTALS}

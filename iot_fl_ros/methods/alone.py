@@ -42,9 +42,8 @@ class Alone(StarMethod, MeshMethod):
 
     def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
         """Train on private samples."""
-        schedule = Schedule(
-            self.settings.local_epochs, self.settings.batch_size, self.settings.learning_rate
-        )
+        settings = self.settings
+        schedule = Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
         return {}, participant.trainer.train_private(schedule, seed)
 

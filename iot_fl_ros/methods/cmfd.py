@@ -16,12 +16,11 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
-from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DISTANCES, DsFl, DsFlSettings
 from iot_fl_ros.methods.labels.aggregation import weighted_mean
-from iot_fl_ros.methods.labels.familiarity import weights as familiarity_weights
+from iot_fl_ros.methods.labels.aggregation import weights as familiarity_weights
 from iot_fl_ros.methods.labels.settings import LabelSettings
-from iot_fl_ros.methods.method import MeshMethod, Participant, Sets, Weights
+from iot_fl_ros.methods.method import MeshMethod, Participant, Sets, Weights, disagreement
 
 Shares = NDArray[np.float32]
 

@@ -21,10 +21,15 @@ from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.exchange.open_round import Update
-from iot_fl_ros.methods.labels.aggregation import SHARPENING, weighted_mean
+from iot_fl_ros.methods.labels.aggregation import (
+    SHARPENING,
+    distances,
+    encode_distances,
+    weighted_mean,
+    weights,
+)
 from iot_fl_ros.methods.labels.codec import LabelCodec
-from iot_fl_ros.methods.labels.exchange import LabelExchange
-from iot_fl_ros.methods.labels.familiarity import distances, encode_distances, weights
+from iot_fl_ros.methods.labels.exchange import Indices, LabelExchange, Labels, Mask
 from iot_fl_ros.methods.labels.sample_selection import (
     by_confidence,
     by_density_ratio,
@@ -177,16 +182,14 @@ class DsFl(StarMethod):
         if len(indices):
             self.distil(participant, indices, labels, newest)
 
-    def _select(
-        self, participant: Participant, asked: NDArray[np.int64], labels: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
+    def _select(self, participant: Participant, asked: Indices, labels: Labels) -> Mask:
         if self.settings.selection == 'density_ratio':
             return participant.prepared[_LIKELY][asked]
         private, _ = participant.trainer.labelled()
         return by_confidence(participant.trainer.probabilities(private), labels)
 
     def _distances(
-        self, participant: Participant, round: int, asked: NDArray[np.int64], samples: Samples
+        self, participant: Participant, round: int, asked: Indices, samples: Samples
     ) -> NDArray[np.float32]:
         if self.settings.weighting == 'familiarity':
             return participant.prepared[DISTANCES][asked]
@@ -196,11 +199,7 @@ class DsFl(StarMethod):
         return distances(trainer.features(private), trainer.features(samples), seed)
 
     def distil(
-        self,
-        participant: Participant,
-        indices: NDArray[np.int64],
-        labels: NDArray[np.float32],
-        round: int,
+        self, participant: Participant, indices: Indices, labels: Labels, round: int
     ) -> None:
         """Train on open samples, sorted indices [N], with probabilities [N, C]."""
         assert participant.open_set is not None

@@ -24,6 +24,8 @@ from iot_fl_ros.training.trainer import Schedule
 
 _RESIDUAL = 'residual'
 
+State = NDArray[np.float32]
+
 
 @dataclass(frozen=True)
 class FedAvgSettings:
@@ -67,7 +69,7 @@ class FedAvg(StarMethod):
         check_finite(tensors)
         compression.check(tensors)
 
-    def initial_global(self, state: NDArray[np.float32]) -> Tensors:
+    def initial_global(self, state: State) -> Tensors:
         """Everyone starts from the aggregator's model."""
         return {'state': state.astype(self.settings.download)}
 
@@ -79,9 +81,7 @@ class FedAvg(StarMethod):
         limit = np.finfo(self.settings.download).max
         return {'state': np.clip(state, -limit, limit).astype(self.settings.download, copy=False)}
 
-    def mean_state(
-        self, participant: Participant, updates: Sequence[Update]
-    ) -> NDArray[np.float32]:
+    def mean_state(self, participant: Participant, updates: Sequence[Update]) -> State:
         """Return sum_k (n_k / n) w_k, float32 [S], adding in the order of robot ids.
 
         Updates that cannot be decoded are left out; MessageError if all are so.
@@ -100,7 +100,7 @@ class FedAvg(StarMethod):
             mean += np.multiply(state, np.float32(share), out=scaled)
         return mean
 
-    def _state_of(self, participant: Participant, tensors: Tensors) -> NDArray[np.float32]:
+    def _state_of(self, participant: Participant, tensors: Tensors) -> State:
         """Return the state that an update stands for; MessageError if it stands for none."""
         if self.settings.upload == 'float32':
             return tensors['state']
@@ -121,9 +121,7 @@ class FedAvg(StarMethod):
             return {'state': state}, loss
         return self._encode(participant, before, state), loss
 
-    def _encode(
-        self, participant: Participant, before: NDArray[np.float32], state: NDArray[np.float32]
-    ) -> Tensors:
+    def _encode(self, participant: Participant, before: State, state: State) -> Tensors:
         """Return the change of the state, with what former updates left out.
 
         Statistics of normalisation layers are not left out: their errors would add up to variances

@@ -20,8 +20,14 @@ from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods import compression
-from iot_fl_ros.methods.disagreement import disagreement
-from iot_fl_ros.methods.method import MeshMethod, Participant, Sets, Weights, check_finite
+from iot_fl_ros.methods.method import (
+    MeshMethod,
+    Participant,
+    Sets,
+    Weights,
+    check_finite,
+    disagreement,
+)
 from iot_fl_ros.training.trainer import Schedule
 
 State = NDArray[np.float32]

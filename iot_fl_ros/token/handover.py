@@ -35,9 +35,7 @@ class Handover:
         self._parcel = Parcel.of(token.tensors, token_id=token.token_id, visits=log.visits)
         self.receiver, self._since = receiver, now
         self._offer = TokenOffer(
-            stamp=now,
-            run_id=node.endpoint.run_id,
-            sender_id=node.robot_id,
+            **node.endpoint.head(now),
             receiver_id=receiver,
             token_id=token.token_id,
             fence=fence,

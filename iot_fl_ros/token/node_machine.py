@@ -18,9 +18,8 @@ from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import TramState
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
-from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
-from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
@@ -76,13 +75,9 @@ class NodeMachine:
 
     def joules(self, now: float) -> Joules:
         """Return the energy since the start."""
-        return joules_of(
-            self._settings.energy,
-            elapsed=self._elapsed + self._since_beat(now),
-            training=self.context.train_seconds,
-            bytes_sent=self.endpoint.bytes_sent,
-            bytes_received=self.endpoint.bytes_received,
-        )
+        elapsed, training = self._elapsed + self._since_beat(now), self.context.train_seconds
+        counts = self.endpoint.byte_counts()
+        return joules_of(self._settings.energy, elapsed=elapsed, training=training, **counts)
 
     def _since_beat(self, now: float) -> float:
         """Return the time since the last heartbeat, whatever was done to the clock meanwhile."""
@@ -290,21 +285,17 @@ class NodeMachine:
                 'robot': self.robot_id,
                 'time': now,
                 'train_seconds': self.context.train_seconds,
-                'bytes_sent': self.endpoint.bytes_sent,
-                'bytes_received': self.endpoint.bytes_received,
+                **self.endpoint.byte_counts(),
                 'joules': dataclasses.asdict(self.joules(now)),
             }
         )
 
     def _status(self, now: float, state: TramState | None = None) -> Effect:
-        node = self.context
+        node, head = self.context, self.endpoint.status_head(now)
         made = node.acceptor.promises[: len(self.tokens)]  # none if it cannot take part
         return do.Publish(
             messages.TramStatus(
-                stamp=now,
-                run_id=self.endpoint.run_id or self._settings.run.name,
-                robot_id=self.robot_id,
-                sequence=self.endpoint.next_status(),
+                **{**head, 'run_id': head['run_id'] or self._settings.run.name},
                 state=self.state if state is None else state,
                 reason=self.reason,
                 class_counts=node.site.class_counts,
@@ -321,8 +312,6 @@ class NodeMachine:
                 loss=node.loss,
                 accuracy=node.accuracy,
                 train_seconds=node.train_seconds,
-                bytes_received=self.endpoint.bytes_received,
-                bytes_sent=self.endpoint.bytes_sent,
                 joules=self.joules(now).total,
             )
         )

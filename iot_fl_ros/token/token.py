@@ -45,15 +45,8 @@ class Log:
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Log:
         """Return the log that a checkpoint kept."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in manifest.items()
-        }
-        return cls(**values)
-
-    def manifest(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        return dataclasses.asdict(self)
+        lists = {name: tuple(value) for name, value in manifest.items() if isinstance(value, list)}
+        return cls(**{**manifest, **lists})
 
 
 @dataclass(frozen=True)
@@ -127,7 +120,12 @@ _LEVELS = 255
 
 
 def quantise(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return values [T] as uint8 [T], and their range [p, q] as float32 [2]."""
+    """Return values [T] as uint8 [T], and their range [p, q] as float32 [2].
+
+    Linear quantisation to b = 8 bits (arXiv 2610.07859): s = (2^b - 1) / (q - p),
+    z = -round(p s) - 2^(b-1), v_q = clip(round(s v + z)), v^ = (v_q - z) / s. Values are kept
+    shifted by 2^(b-1).
+    """
     if not len(values):
         return np.zeros(0, np.uint8), np.zeros(2, np.float32)
     low, high = float(values.min()), float(values.max())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import astuple, replace
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import numpy as np
@@ -125,7 +125,7 @@ class TramWorker(Stateless):
                 'run_id': self._run_id,
                 'base': token.base,
                 'trained': token.trained,
-                'log': token.log.manifest(),
+                'log': asdict(token.log),
             }
             store.write(manifest, token.tensors)
 

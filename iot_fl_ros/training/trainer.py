@@ -16,6 +16,10 @@ from iot_fl_ros.data.samples import Samples
 
 _PREDICT_BATCH = 500
 
+Parameters = list[nn.Parameter]
+Gradients = tuple[torch.Tensor | None, ...]
+Values = list[torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -201,12 +205,7 @@ class Trainer:
         return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
 
 
-def _step(
-    parameters: list[nn.Parameter],
-    gradients: tuple[torch.Tensor | None, ...],
-    start: list[torch.Tensor],
-    schedule: Schedule,
-) -> None:
+def _step(parameters: Parameters, gradients: Gradients, start: Values, schedule: Schedule) -> None:
     """Take one step of SGD, with the gradient of proximal/2 |w - start|^2 if start is not empty.
 
     As torch.optim.SGD bit for bit; without its bookkeeping small models train a sixth faster, and
@@ -222,18 +221,14 @@ def _step(
 
 
 def _momentum_step(
-    parameters: list[nn.Parameter],
-    gradients: tuple[torch.Tensor | None, ...],
-    speeds: list[torch.Tensor],
-    learning_rate: float,
-    momentum: float,
+    parameters: Parameters, gradients: Gradients, speeds: Values, rate: float, momentum: float
 ) -> None:
     """Take one step of SGD with momentum; `speeds` are changed in place."""
     with torch.no_grad():
         for parameter, gradient, speed in zip(parameters, gradients, speeds, strict=True):
             speed.mul_(momentum)
             if gradient is not None:
-                speed.sub_(gradient, alpha=learning_rate)
+                speed.sub_(gradient, alpha=rate)
             parameter.add_(speed)
 
 

@@ -113,12 +113,8 @@ class TimeEstimate:
         """Return the same with less weight."""
         if factor == 1.0:
             return self
-        return TimeEstimate(
-            factor * self.asked,
-            factor * self.rates,
-            self.train.faded(factor),
-            self.upload.faded(factor),
-        )
+        times = self.train.faded(factor), self.upload.faded(factor)
+        return TimeEstimate(factor * self.asked, factor * self.rates, *times)
 
     @property
     def rate(self) -> float:
