@@ -36,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run all methods on one graph, compare them and say where the results are."""
-    from iot_fl_ros.mesh.graph import build_graph
-    from iot_fl_ros.mesh.mixing import mixing_matrix, spectral_gap
+    from iot_fl_ros.mesh.graph import build_graph, mixing_matrix, spectral_gap
     from iot_fl_ros.reports.mesh_plot import plot_mesh
 
     console = Console()

@@ -55,7 +55,9 @@ class Setting:
         if not isinstance(value, kind) or (self.kind is int and isinstance(value, bool)):
             raise ConfigError(f'{self.name} is {value!r}: {self.kind.__name__} is needed')
         if self.choices and value not in self.choices:
-            raise ConfigError(f'{self.name} is {value!r}: choose {_or(self.choices)}')
+            raise ConfigError(
+                f'{self.name} is {value!r}: choose {" or ".join(map(repr, self.choices))}'
+            )
         low, high = self.minimum, self.maximum
         if (low is not None and not value >= low) or (high is not None and not value <= high):
             raise ConfigError(f'{self.name} is {value!r}: must be in {bounds_text(low, high)}')
@@ -86,10 +88,7 @@ def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:
             if default is dataclasses.MISSING:
                 default = cast(Any, field.default_factory)()
             kind = list if isinstance(default, list) else type(default)
-            meta = field.metadata
-            yield Setting(
-                name, kind, default, meta['doc'], meta['minimum'], meta['maximum'], meta['choices']
-            )
+            yield Setting(name, kind, default, **field.metadata)
 
 
 def setting_names(cls: type) -> set[str]:
@@ -161,7 +160,3 @@ def _build(cls: type[T], values: Mapping[str, Any], prefix: str) -> T:
         elif name in values:
             arguments[field.name] = values[name]
     return cls(**arguments)
-
-
-def _or(choices: tuple[str, ...]) -> str:
-    return ' or '.join(repr(choice) for choice in choices)

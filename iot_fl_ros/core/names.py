@@ -29,13 +29,10 @@ def robot_ids(count: int) -> list[str]:
     return [f'robot_{i:0{width}d}' for i in range(count)]
 
 
-_DIGITS = 8
-
-
 def agreed_run_id(name: str, facts: Mapping[str, Any]) -> str:
     """Return `<name>-<digest of the facts>`: the same wherever name and facts are the same.
 
     facts: plain values or settings dataclasses.
     """
     text = json.dumps(facts, sort_keys=True, default=dataclasses.asdict)
-    return f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}'
+    return f'{name}-{hashlib.sha256(text.encode()).hexdigest()[:8]}'

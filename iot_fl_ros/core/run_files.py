@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,12 @@ def accuracy_of(row: Row) -> float:
     return row['robot_accuracy'] if accuracy is None or math.isnan(accuracy) else accuracy
 
 
+def known_mean(values: Sequence[float]) -> float:
+    """Return the mean of those that are not NaN; NaN if there are none."""
+    known = [value for value in values if not math.isnan(value)]
+    return sum(known) / len(known) if known else math.nan
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is always whole."""
     temporary = path.with_name(path.name + '.tmp')
@@ -125,8 +131,4 @@ def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
 
 def _line(row: Row) -> str:
     """Return a row as strict JSON: NaN becomes null."""
-    return json.dumps({name: _strict(value) for name, value in row.items()}) + '\n'
-
-
-def _strict(value: Any) -> Any:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return json.dumps({name: None if one != one else one for name, one in row.items()}) + '\n'

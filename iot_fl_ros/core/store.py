@@ -36,21 +36,16 @@ class MemoryStore:
     """A store that lives as long as the object."""
 
     def __init__(self) -> None:
-        self._kept: Checkpoint | None = None
+        self._kept: tuple[str, dict[str, NDArray[Any]]] | None = None
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
         # Through JSON, as on disk: nothing of the caller's is shared.
-        self._kept = (
-            json.loads(json.dumps(manifest)),
-            {name: np.array(t) for name, t in tensors.items()},
-        )
+        self._kept = json.dumps(manifest), {name: np.array(t) for name, t in tensors.items()}
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint."""
-        if self._kept is None:
-            return None
-        return json.loads(json.dumps(self._kept[0])), dict(self._kept[1])
+        return (json.loads(self._kept[0]), dict(self._kept[1])) if self._kept else None
 
 
 class FolderStore:

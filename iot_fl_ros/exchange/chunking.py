@@ -53,7 +53,6 @@ class Parcel:
     def chunks(
         self,
         kind: type[Chunk],
-        *,
         run_id: str,
         sender_id: str,
         stamp: float,

@@ -13,6 +13,8 @@ from iot_fl_ros.core.messages.chunks import Chunk, ChunkRequest
 from iot_fl_ros.exchange.chunking import Parcel
 
 Take = Callable[[Any], list[Effect]]
+Indices = tuple[int, ...]
+Parcels = Iterable[Parcel]
 
 
 class Endpoint:
@@ -82,61 +84,46 @@ class Endpoint:
         """Count bytes that the driver sent for this participant."""
         self.bytes_sent += wire_bytes
 
-    def next_status(self) -> int:
-        """Return the number of the next status."""
+    def byte_counts(self) -> dict[str, int]:
+        """Return what was sent and received so far."""
+        return {'bytes_sent': self.bytes_sent, 'bytes_received': self.bytes_received}
+
+    def status_head(self, now: float) -> dict[str, Any]:
+        """Return the fields that the next status begins with, and the byte counts."""
         self._statuses += 1
-        return self._statuses
+        return {
+            'stamp': now,
+            'run_id': self.run_id,
+            'robot_id': self.id,
+            'sequence': self._statuses,
+            **self.byte_counts(),
+        }
+
+    def head(self, now: float) -> dict[str, Any]:
+        """Return the fields that every message of this participant begins with."""
+        return {'stamp': now, 'run_id': self.run_id, 'sender_id': self.id}
 
     def send(
-        self,
-        kind: type[Chunk],
-        parcel: Parcel,
-        now: float,
-        *,
-        wanted: tuple[int, ...] = (),
-        to: str = '',
+        self, kind: type[Chunk], parcel: Parcel, now: float, wanted: Indices = (), to: str = ''
     ) -> list[Effect]:
         """Publish the `wanted` chunks of a parcel (empty = all); to: robot whose topic it is."""
-        chunks = parcel.chunks(
-            kind,
-            run_id=self.run_id,
-            sender_id=self.id,
-            stamp=now,
-            first_sequence=self._chunks,
-            wanted=wanted,
-        )
+        chunks = parcel.chunks(kind, self.run_id, self.id, now, self._chunks, wanted)
         self._chunks += len(chunks)
         return [Publish(chunk, to) for chunk in chunks]
 
     def answer(
-        self,
-        request: ChunkRequest,
-        kind: type[Chunk],
-        parcels: Iterable[Parcel],
-        now: float,
-        *,
-        to: str = '',
+        self, request: ChunkRequest, kind: type[Chunk], kept: Parcels, now: float, to: str = ''
     ) -> list[Effect]:
         """Publish pieces again; MessageError if they are not here (any more)."""
-        for parcel in parcels:
+        for parcel in kept:
             if parcel.digest == request.digest:
-                return self.send(kind, parcel, now, wanted=request.missing, to=to)
+                return self.send(kind, parcel, now, request.missing, to)
         raise MessageError('not wanted', 'request for tensors that are not kept')
 
-    def request(
-        self, receiver_id: str, digest: bytes, missing: tuple[int, ...], now: float
-    ) -> Publish:
+    def request(self, receiver: str, digest: bytes, missing: Indices, now: float) -> Publish:
         """Ask for chunks of a set (empty = all)."""
-        return Publish(
-            ChunkRequest(
-                stamp=now,
-                run_id=self.run_id,
-                sender_id=self.id,
-                receiver_id=receiver_id,
-                digest=digest,
-                missing=missing,
-            )
-        )
+        head = self.head(now)
+        return Publish(ChunkRequest(**head, receiver_id=receiver, digest=digest, missing=missing))
 
 
 _MAX_ENTRIES = 1_000

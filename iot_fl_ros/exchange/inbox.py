@@ -84,7 +84,12 @@ _NUDGES = 4
 
 
 class Repair:
-    """Backs off while nothing arrives: 0.1, 0.2, 0.4 ... 5 s."""
+    """Repeats requests for pieces that stopped arriving; backs off: 0.1, 0.2, 0.4 ... 5 s.
+
+    DDS repairs a lost sample only at its writer's next heartbeat, by default after 3 s, unless the
+    writer sends something before. So the first requests are for one chunk: a nudge that lets DDS
+    repair the rest at once. Only when nudges do not help are all missing pieces asked for.
+    """
 
     def __init__(self) -> None:
         self._attempts = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -9,6 +10,8 @@ from typing import Generic, Protocol, TypeVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import Chunk
+from iot_fl_ros.core.messages.federation import RobotStatus
+from iot_fl_ros.core.messages.mesh import PeerStatus
 from iot_fl_ros.core.tensors import Tensors, TensorSpec, all_allowed
 from iot_fl_ros.exchange.inbox import FIRST_DELAY, Inbox
 
@@ -23,27 +26,8 @@ class UpdateContract(Protocol):
         """Raise MessageError if values of an update cannot be right."""
 
 
-class Announcement(Protocol):
-    """A status that announces an update."""
-
-    @property
-    def robot_id(self) -> str:
-        """Id of the robot that announces."""
-
-    @property
-    def round(self) -> int:
-        """Round of the update."""
-
-    @property
-    def update_digest(self) -> bytes:
-        """Digest of the update; empty = there is none, for example because training failed."""
-
-    @property
-    def samples(self) -> int:
-        """Size of the private set."""
-
-
-A = TypeVar('A', bound=Announcement)
+# Statuses that announce updates.
+A = TypeVar('A', RobotStatus, PeerStatus)
 
 
 @dataclass(frozen=True)
@@ -81,7 +65,7 @@ class OpenRound(Generic[A]):
         self.arrived: dict[str, float] = {}
         self.refused: set[str] = set()
         self.silent: set[str] = set()
-        self._inboxes: dict[str, Inbox] = {}
+        self._inboxes: defaultdict[str, Inbox] = defaultdict(Inbox)
         # When to look next whether an announced update still comes, s.
         self._due: dict[str, float] = {}
         self._patience = patience
@@ -89,9 +73,8 @@ class OpenRound(Generic[A]):
     def add_status(self, status: A, now: float) -> None:
         """Take the announcement of an update."""
         robot_id = status.robot_id
-        if robot_id not in self.participants or robot_id in self.accepted:
-            return
-        if status.round != self.number:
+        takes_part = robot_id in self.participants and robot_id not in self.accepted
+        if not takes_part or status.round != self.number:
             return
         self.silent.discard(robot_id)
         if not status.update_digest:
@@ -100,7 +83,7 @@ class OpenRound(Generic[A]):
         if robot_id not in self.statuses and now > self.opened:
             self.announced[robot_id] = now
         self.statuses[robot_id] = status
-        self._inbox(robot_id).expect(status.update_digest)
+        self._inboxes[robot_id].expect(status.update_digest)
         delay = max(FIRST_DELAY, self._patience.get(robot_id, 0.0))
         self._due.setdefault(robot_id, now + delay)
 
@@ -116,7 +99,7 @@ class OpenRound(Generic[A]):
             raise MessageError('duplicate', 'its update of this round is already here')
         if not all_allowed(contract.update_specs(self.number), chunk.specs):
             raise MessageError('wrong tensors', f'{chunk.specs} is not what the method sends')
-        self._inbox(robot_id).add(chunk)
+        self._inboxes[robot_id].add(chunk)
 
     def settle(self, robot_id: str, contract: UpdateContract, now: float) -> bool:
         """Accept the update of `robot_id` if it is whole and announced; return whether it is.
@@ -126,7 +109,7 @@ class OpenRound(Generic[A]):
         status = self.statuses.get(robot_id)
         if status is None or robot_id in self.accepted:
             return False
-        tensors = self._inbox(robot_id).take(status.update_digest)
+        tensors = self._inboxes[robot_id].take(status.update_digest)
         if tensors is None:
             return False
         try:
@@ -144,9 +127,9 @@ class OpenRound(Generic[A]):
         """Return (robot id, digest, chunks) to ask for: announced updates that stopped coming."""
         requests = []
         for robot_id, status in sorted(self.statuses.items()):
-            if robot_id in self.accepted or robot_id in self.refused or robot_id in self.silent:
+            if robot_id in {*self.accepted, *self.refused, *self.silent}:
                 continue
-            inbox = self._inbox(robot_id)
+            inbox = self._inboxes[robot_id]
             if inbox.progressed or now >= self._due[robot_id]:
                 missing = inbox.to_request()
                 if missing is not None:
@@ -154,16 +137,9 @@ class OpenRound(Generic[A]):
                 self._due[robot_id] = now + inbox.delay
         return requests
 
-    def _inbox(self, robot_id: str) -> Inbox:
-        return self._inboxes.setdefault(robot_id, Inbox())
-
     def complete(self, quorum: int) -> bool:
         """Return whether nothing more is to be waited for (quorum 0 = all participants)."""
-        if quorum and len(self.accepted) >= quorum:
-            return True
-        return all(
-            i in self.accepted or i in self.refused or i in self.silent for i in self.participants
-        )
+        return bool(quorum and len(self.accepted) >= quorum) or not self.late()
 
     def updates(self) -> list[Update]:
         """Return the accepted updates sorted by robot id."""

@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages.fields import Status
 
 _MOST = 10_000
-
-
-class Status(Protocol):
-    """The part of a status that presence needs."""
-
-    @property
-    def robot_id(self) -> str:
-        """Id of the sender."""
-
-    @property
-    def sequence(self) -> int:
-        """Number of the status, for people."""
-
-    @property
-    def stamp(self) -> float:
-        """Time of sending by the sender's clock, s."""
 
 
 S = TypeVar('S', bound=Status)

@@ -16,15 +16,9 @@ from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.machine import Tracker
+from iot_fl_ros.core.messages import federation as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
-from iot_fl_ros.core.messages.federation import (
-    AGGREGATOR,
-    GlobalChunk,
-    RobotState,
-    RobotStatus,
-    RoundPlan,
-    RunInfo,
-)
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RobotState, RobotStatus
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import chunk_count
@@ -35,7 +29,7 @@ from iot_fl_ros.federation.global_sets import GlobalSets, wire_specs
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate
 from iot_fl_ros.federation.report import report_of, row_of
 from iot_fl_ros.federation.roster import Roster
-from iot_fl_ros.federation.selection.history import observations_of
+from iot_fl_ros.federation.selection.history import records_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
 from iot_fl_ros.federation.settings import RunSettings
@@ -59,7 +53,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
     def __init__(
         self,
         settings: RunSettings,
-        info: RunInfo,
+        info: messages.RunInfo,
         initial: Tensors,
         restored: tuple[Mapping[str, Any], Tensors] | None = None,
         select: SelectSettings = ASK_ALL,
@@ -70,8 +64,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
         self.endpoint = Endpoint(AGGREGATOR)
         self.roster = Roster(settings.lease)
         self.traffic = Traffic()
-        self.round = 0
-        self.version = 0
+        self.round = self.version = self._plan_sequence = 0
         self._settings = settings
         self._selector = selector or ParticipantSelector(select, info.seed, settings.quorum)
         self._method = method_of(info)
@@ -79,12 +72,9 @@ class AggregatorMachine(Tracker[AggregatorState]):
         # Rows of rounds that have not been measured yet, and the rounds that are being measured.
         self._rows: dict[int, dict[str, Any]] = {}
         self._measuring: set[int] = set()
-        self._started = self._over = False
+        self._started = self._over = self._settling = self._info_wanted = False
         self._finished_at: float | None = None
-        self._settling = False
         self._deadline_at = 0.0
-        self._plan_sequence = 0
-        self._info_wanted = False
         self._history = GlobalSets(self._method)
         if restored is None:
             self._history.add(initial, round=0, model_version=0)
@@ -165,8 +155,8 @@ class AggregatorMachine(Tracker[AggregatorState]):
         return self.endpoint.take(event, lambda message: self._message(message, now))
 
     def _message(self, message: Any, now: float) -> list[Effect]:
-        if message.run_id != self.info.run_id:
-            self._info_wanted = self._info_wanted or isinstance(message, RobotStatus)
+        foreign = message.run_id != self.info.run_id
+        self._info_wanted |= foreign and isinstance(message, RobotStatus)
         if message.run_id:
             self.endpoint.check_run(message)
         match message:
@@ -175,7 +165,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
             case TensorChunk():
                 return self._chunk(message, now)
             case ChunkRequest() if message.receiver_id == AGGREGATOR:
-                return self.endpoint.answer(message, GlobalChunk, self._history.kept, now)
+                return self.endpoint.answer(message, messages.GlobalChunk, self._history.kept, now)
         return []
 
     def _status(self, status: RobotStatus, now: float) -> list[Effect]:
@@ -243,10 +233,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
     def _repair(self, now: float) -> list[Effect]:
         """Ask for the pieces of updates that stopped coming."""
         assert self.open_round is not None
-        requests = [
-            self.endpoint.request(robot_id, digest, missing, now)
-            for robot_id, digest, missing in self.open_round.wanted(now)
-        ]
+        requests = [self.endpoint.request(*one, now) for one in self.open_round.wanted(now)]
         return [do.SetTimer(_REPAIR, FIRST_DELAY), *requests]
 
     def _check_roster(self, now: float) -> list[Effect]:
@@ -312,9 +299,9 @@ class AggregatorMachine(Tracker[AggregatorState]):
         for robot_id in closed.late():
             self.endpoint.refusals.add(robot_id, 'late')
             self.roster.missed[robot_id] += 1
-        observations = observations_of(closed, self._selector.timing, now)
-        self._selector.observe(observations)
-        self._rows[closed.number] = row_of(closed, observations, self.traffic, now)
+        records = records_of(closed, self._selector.timing, now)
+        self._selector.observe(records)
+        self._rows[closed.number] = row_of(closed, records, self.traffic, now)
         self.go('quorum or deadline' if closed.accepted else 'no updates')
         job = do.StartJob(Aggregate(closed.number, closed.updates()))
         after = job if closed.accepted else self._save()
@@ -388,13 +375,13 @@ class AggregatorMachine(Tracker[AggregatorState]):
 
     def _send_newest(self, now: float) -> list[Effect]:
         newest = self._history.newest
-        return self.endpoint.send(GlobalChunk, newest, now) if newest.specs else []
+        return self.endpoint.send(messages.GlobalChunk, newest, now) if newest.specs else []
 
     def _plan(self, now: float) -> do.Publish:
         self._plan_sequence += 1
         round_, newest = self.open_round, self._history.newest
         return do.Publish(
-            RoundPlan(
+            messages.RoundPlan(
                 stamp=now,
                 run_id=self.info.run_id,
                 epoch=self.info.epoch,

@@ -37,41 +37,38 @@ def without_link(tensors: Tensors) -> Tensors:
 
 
 class GlobalSets:
-    """The global sets that a robot may ask for: the newest, and those that it builds upon."""
+    """`kept`: the global sets that a robot may ask for, the newest and those it builds upon."""
 
     def __init__(self, method: StarMethod) -> None:
         self._method = method
-        self._parcels: list[Parcel] = []
+        self.kept: list[Parcel] = []
 
     def add(self, tensors: Tensors, *, round: int, model_version: int) -> None:
         """Add the newest set; forget what it does not build upon."""
-        previous = self.newest.digest if self._parcels and self.newest.specs else NO_DIGEST
-        linked = _linked(self._method, tensors, previous)
+        if self._method.chained and tensors:
+            previous = self.newest.digest if self.kept and self.newest.specs else b''
+            link = np.frombuffer(previous or bytes(DIGEST_BYTES), np.uint8)
+            tensors = {**tensors, _PREVIOUS: link}
         since = self._method.needs_since(round) if self._method.chained else round
-        parcel = Parcel.of(linked, round=round, model_version=model_version)
-        self._parcels.append(parcel)
+        parcel = Parcel.of(tensors, round=round, model_version=model_version)
+        self.kept.append(parcel)
         # A robot stops walking back at the first set that is not newer than `since`.
-        while len(self._parcels) > 1 and self._parcels[1].labels['round'] <= since:
-            del self._parcels[0]
+        while len(self.kept) > 1 and self.kept[1].labels['round'] <= since:
+            del self.kept[0]
 
     @property
     def newest(self) -> Parcel:
         """The newest set."""
-        return self._parcels[-1]
+        return self.kept[-1]
 
     def newest_tensors(self) -> Tensors:
         """Return the tensors of the method in the newest set."""
         return without_link(from_payload(self.newest.specs, self.newest.payload))
 
-    @property
-    def kept(self) -> tuple[Parcel, ...]:
-        """All sets that may be asked for."""
-        return tuple(self._parcels)
-
     def state(self) -> tuple[list[dict[str, int]], Tensors]:
         """Return what a checkpoint keeps: a line about each set, and all tensors."""
         lines, tensors = [], {}
-        for number, parcel in enumerate(self._parcels):
+        for number, parcel in enumerate(self.kept):
             lines.append(dict(parcel.labels))
             for name, tensor in from_payload(parcel.specs, parcel.payload).items():
                 tensors[f'{number}.{name}'] = tensor
@@ -85,13 +82,6 @@ class GlobalSets:
             # Tensors come back from a file in any order; the payload has that of the method.
             names = [spec.name for spec in wire_specs(self._method, line['round'])]
             ordered = {name: own[name] for name in names if name in own}
-            self._parcels.append(
+            self.kept.append(
                 Parcel.of(ordered, round=line['round'], model_version=line['model_version'])
             )
-
-
-def _linked(method: StarMethod, tensors: Tensors, previous: bytes) -> Tensors:
-    """Return `tensors` with the digest of the set before them, if the method is chained."""
-    if not method.chained or not tensors:
-        return tensors
-    return {**tensors, _PREVIOUS: np.frombuffer(previous or bytes(DIGEST_BYTES), np.uint8)}

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from iot_fl_ros.core.messages.federation import RobotStatus, RoundReport
+from iot_fl_ros.core.run_files import known_mean
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.history import ResponseRecord
 from iot_fl_ros.federation.traffic import Traffic
 
 
 def row_of(
-    closed: OpenRound, observations: Mapping[str, Observation], traffic: Traffic, now: float
+    closed: OpenRound, records: Mapping[str, ResponseRecord], traffic: Traffic, now: float
 ) -> dict[str, Any]:
     """Return the `round` row, without accuracy and version, which come with the evaluation.
 
@@ -27,32 +27,21 @@ def row_of(
         'late': closed.late(),
         'silent': sorted(closed.silent - set(closed.accepted)),
         'refused': sorted(closed.refused),
-        'robot_accuracy': _mean([status.accuracy for status in statuses]),
-        'loss': _mean([status.loss for status in statuses]),
+        'robot_accuracy': known_mean([status.accuracy for status in statuses]),
+        'loss': known_mean([status.loss for status in statuses]),
         'seconds': now - closed.opened,
         'time': now,
         **traffic.close_round(),
-        'robots': [_robot_row(s, observations[s.robot_id].upload, traffic) for s in statuses],
+        'robots': [_robot_row(s, records[s.robot_id].upload, traffic) for s in statuses],
     }
 
 
 def report_of(row: Mapping[str, Any], run_id: str, now: float) -> RoundReport:
     """Return the message that tells the fleet what the row says."""
-    return RoundReport(
-        stamp=now,
-        run_id=run_id,
-        round=row['round'],
-        model_version=row['model_version'],
-        accuracy=row['accuracy'],
-        robot_accuracy=row['robot_accuracy'],
-        loss=row['loss'],
-        participants=tuple(row['participants']),
-        late=tuple(row['late']),
-        silent=tuple(row['silent']),
-        refused=tuple(row['refused']),
-        bytes_received=row['bytes_up'],
-        seconds=row['seconds'],
-    )
+    same = ('round', 'model_version', 'accuracy', 'robot_accuracy', 'loss', 'seconds')
+    lists = ('participants', 'late', 'silent', 'refused')
+    values = {name: row[name] for name in same} | {name: tuple(row[name]) for name in lists}
+    return RoundReport(stamp=now, run_id=run_id, bytes_received=row['bytes_up'], **values)
 
 
 def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> dict[str, Any]:
@@ -66,8 +55,3 @@ def _robot_row(status: RobotStatus, upload_seconds: float, traffic: Traffic) -> 
         'bytes_up': traffic.received_from(status.robot_id),
         'bytes_down': status.bytes_received,
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan

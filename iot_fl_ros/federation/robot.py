@@ -17,17 +17,9 @@ from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
 from iot_fl_ros.core.machine import Tracker
+from iot_fl_ros.core.messages import federation as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
-from iot_fl_ros.core.messages.federation import (
-    AGGREGATOR,
-    MAX_TAGS,
-    GlobalChunk,
-    PlanState,
-    RobotState,
-    RobotStatus,
-    RoundPlan,
-    RunInfo,
-)
+from iot_fl_ros.core.messages.federation import AGGREGATOR, RobotState
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import Parcel
@@ -61,29 +53,27 @@ class RobotMachine(Tracker[RobotState]):
         self.endpoint = Endpoint(robot_id)
         self._trusted = tuple(trusted)
         self._tags = tuple(tags)
-        if len(self._tags) > MAX_TAGS:
-            raise ConfigError(f'robot.tags has {len(self._tags)} items: {MAX_TAGS} are allowed')
-        self._battery = math.nan
-        self.accuracy = math.nan
-        self.round = 0
+        if len(self._tags) > messages.MAX_TAGS:
+            raise ConfigError(
+                f'robot.tags has {len(self._tags)} items: {messages.MAX_TAGS} are allowed'
+            )
+        self.accuracy = self._battery = math.nan
+        self.round = self._samples = 0
         self._method: StarMethod
         self._run = Membership()
         self.tensors: GlobalInbox
-        self._early: list[GlobalChunk] = []
+        self._early: list[messages.GlobalChunk] = []
         self._learned = NO_DIGEST
         self._update: Parcel | None = None  # that may be asked for
         self._model_version = 0  # of the global tensors that it was computed from
-        self._upload_began = 0.0
         self._upload_seconds = math.nan  # of the last upload
         self._result: Trained | None = None
         self.reason = ''
-        self._samples = 0
-        self._idle_since = 0.0
-        self._wait_seconds = 0.0
-        self._train_began = 0.0
+        self._idle_since = self._wait_seconds = 0.0
+        self._train_began = self._upload_began = 0.0
 
     @property
-    def info(self) -> RunInfo | None:
+    def info(self) -> messages.RunInfo | None:
         """The run that the robot is in; None before the first."""
         return self._run.info
 
@@ -125,11 +115,11 @@ class RobotMachine(Tracker[RobotState]):
 
     def _message(self, message: Any, now: float) -> list[Effect]:
         match message:
-            case RunInfo():
+            case messages.RunInfo():
                 return self._run_info(message, now)
-            case RoundPlan():
+            case messages.RoundPlan():
                 return self._round_plan(message, now)
-            case GlobalChunk():
+            case messages.GlobalChunk():
                 return self._global_chunk(message, now)
             case ChunkRequest() if message.receiver_id == self.robot_id:
                 kept = [self._update] if self._update else []
@@ -144,10 +134,9 @@ class RobotMachine(Tracker[RobotState]):
             effects += self.endpoint.guard(chunk, lambda early: self._global_chunk(early, now))
         return effects
 
-    def _run_info(self, info: RunInfo, now: float) -> list[Effect]:
-        return self._join(info, now) if self._run.take_info(info, self.state, now) else []
-
-    def _join(self, info: RunInfo, now: float) -> list[Effect]:
+    def _run_info(self, info: messages.RunInfo, now: float) -> list[Effect]:
+        if not self._run.take_info(info, self.state, now):
+            return []
         try:
             METHODS.check_remote(info.method, self._trusted)
             self._method = method_of(info)
@@ -168,7 +157,7 @@ class RobotMachine(Tracker[RobotState]):
         self.reason = ''
         return [do.StartJob(Prepare(info)), self._status(now), *self._take_early(now)]
 
-    def _round_plan(self, plan: RoundPlan, now: float) -> list[Effect]:
+    def _round_plan(self, plan: messages.RoundPlan, now: float) -> list[Effect]:
         if not self._run.take_plan(plan, now):
             return []
         self.tensors.plan(plan.model_digest, plan.round)
@@ -182,7 +171,7 @@ class RobotMachine(Tracker[RobotState]):
                 self._upload_seconds = max(0.0, now - self._upload_began)
         return early + self._expect_global() + self._advance(now)
 
-    def _global_chunk(self, chunk: GlobalChunk, now: float) -> list[Effect]:
+    def _global_chunk(self, chunk: messages.GlobalChunk, now: float) -> list[Effect]:
         info = self.info if self._run.plan else None
         if info is None and len(self._early) < _MAX_EARLY_CHUNKS:
             self._early.append(chunk)
@@ -204,22 +193,22 @@ class RobotMachine(Tracker[RobotState]):
             return []
         if plan.model_digest not in (self.tensors.held, NO_DIGEST):
             return []  # the tensors are on their way, or will be asked for
-        if plan.state == PlanState.FINISHED:
+        if plan.state == messages.PlanState.FINISHED:
             return self._finish(plan, now)
-        asked = plan.state == PlanState.COLLECTING and self.robot_id in plan.participants
+        asked = plan.state == messages.PlanState.COLLECTING and self.robot_id in plan.participants
         if not asked or plan.round <= self.round:
             return []
         self._wait_seconds = max(0.0, now - self._idle_since)
         return self._start_job(plan, now, last=False)
 
-    def _finish(self, plan: RoundPlan, now: float) -> list[Effect]:
+    def _finish(self, plan: messages.RoundPlan, now: float) -> list[Effect]:
         measured = not math.isnan(self.accuracy)
         if measured and not self.tensors.fresh and self._method.global_specs(1):
             self.go('nothing to adopt')
             return [self._status(now), do.RunEnded()]
         return self._start_job(plan, now, last=True)
 
-    def _start_job(self, plan: RoundPlan, now: float, *, last: bool) -> list[Effect]:
+    def _start_job(self, plan: messages.RoundPlan, now: float, *, last: bool) -> list[Effect]:
         self.go('plan and tensors')
         self._train_began = now
         tensors = self.tensors
@@ -328,11 +317,8 @@ class RobotMachine(Tracker[RobotState]):
     def _status(self, now: float, state: RobotState | None = None) -> do.Publish:
         result = self._result
         return do.Publish(
-            RobotStatus(
-                stamp=now,
-                run_id=self.endpoint.run_id,
-                robot_id=self.robot_id,
-                sequence=self.endpoint.next_status(),
+            messages.RobotStatus(
+                **self.endpoint.status_head(now),
                 state=self.state if state is None else state,
                 reason=self.reason,
                 round=self.round,
@@ -343,8 +329,6 @@ class RobotMachine(Tracker[RobotState]):
                 accuracy=result.accuracy if result else math.nan,
                 train_seconds=result.seconds if result else 0.0,
                 wait_seconds=self._wait_seconds,
-                bytes_received=self.endpoint.bytes_received,
-                bytes_sent=self.endpoint.bytes_sent,
                 upload_seconds=self._upload_seconds,
                 battery=self._battery,
                 tags=self._tags,

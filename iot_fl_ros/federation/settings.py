@@ -78,12 +78,8 @@ class FleetSettings:
         name, settings = method_settings(method)
         refuse_unknown(flat, {*fleet_setting_names(), *(f'method.{key}' for key in method)})
         learner = {k: v for k, v in flat.items() if k != 'model.name'}
-        return cls(
-            read_settings(AggregatorSettings, flat, known=flat),
-            read_settings(LearnerSettings, learner, known=learner),
-            name,
-            settings,
-        )
+        robots = read_settings(LearnerSettings, learner, known=learner)
+        return cls(read_settings(AggregatorSettings, flat, known=flat), robots, name, settings)
 
     @property
     def trusted(self) -> list[str]:

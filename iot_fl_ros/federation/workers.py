@@ -61,8 +61,8 @@ class RobotWorker(ParticipantWorker):
         self.participant = Participant(self._robot_id, trainer, open_set)
         self._method.prepare(self.participant)
         if data.test:
-            self._test = test_samples(data, data.robot_test_size, shape)
-            self._test = self._test.with_classes(info.class_names)
+            test = test_samples(data, data.robot_test_size, shape)
+            self._test = test.with_classes(info.class_names)
         manifest, update = self.restore_if('run_id', info.run_id) or (None, {})
         return Prepared(len(private), manifest, update)
 
@@ -99,10 +99,9 @@ class AggregatorWorker(ParticipantWorker):
         run, data = settings.run, settings.data
         self._run_name = run.name
         self._test = test_samples(data, data.test_size) if data.test else None
+        shape = self._test.shape if self._test else None
         needs_open = METHODS.get(method_name).needs_open_set
-        open_set = (
-            open_samples(data, self._test.shape if self._test else None) if needs_open else None
-        )
+        open_set = open_samples(data, shape) if needs_open else None
         names = tuple(data.class_names) or (self._test.class_names if self._test else ())
         first = self._test or open_set
         if first is None or not names:

@@ -21,13 +21,12 @@ from iot_fl_ros.federation.robot import RobotMachine
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.federation.workers import AggregatorWorker, RobotWorker
 from iot_fl_ros.memory.fleet import MemoryFleet, Record
-from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network, RobotUplink
 
 _EVALUATE_SECONDS = 0.5  # virtual; while the robots train
 
 
-class Simulation(MemoryFleet[Any]):
+class Simulation(MemoryFleet):
     """Runs one federated run in virtual time. Hosts can be crashed and started again.
 
     train_seconds: virtual duration of a robot's training in a round; the aggregator measures its
@@ -67,9 +66,24 @@ class Simulation(MemoryFleet[Any]):
         """Return the aggregator and every robot."""
         return [AGGREGATOR, *robot_ids(self._robots)]
 
-    def make_host(self, name: str) -> Host:
+    def make(self, name: str) -> tuple[Role, Any, Worker]:
         """Return the aggregator or a robot."""
-        return self._aggregator() if name == AGGREGATOR else self._robot(name)
+        if name != AGGREGATOR:
+            store = self._stores[name] if self._crashes else None
+            index = robot_ids(self._robots).index(name)
+            robot = RobotMachine(name, self.settings.trusted, self._tags.get(name, ()))
+            return Role.ROBOT, robot, self.make_robot_worker(name, index, store)
+        worker = self.make_aggregator_worker(self._stores[AGGREGATOR])
+        run, select = self.settings.aggregator.run, self.settings.aggregator.select
+        restored = worker.restore() if run.resume else None
+        machine = AggregatorMachine(run, worker.info, worker.initial_global(), restored, select)
+        return Role.AGGREGATOR, machine, worker
+
+    def job_seconds(self, name: str, job: Any) -> float:
+        """Return how long robots train and the aggregator measures."""
+        if isinstance(job, TrainRound):
+            return self._train_seconds(name, job.round)
+        return _EVALUATE_SECONDS if isinstance(job, Evaluate) else 0.0
 
     def crash(self, name: str) -> None:
         """Kill a host; what it had saved survives."""
@@ -89,13 +103,11 @@ class Simulation(MemoryFleet[Any]):
     @property
     def aggregator(self) -> AggregatorMachine:
         """The machine of the aggregator."""
-        machine: AggregatorMachine = self.machine(AGGREGATOR)
-        return machine
+        return self.machine(AGGREGATOR)
 
     def robot(self, robot_id: str) -> RobotMachine:
         """Return the machine of a robot."""
-        machine: RobotMachine = self.machine(robot_id)
-        return machine
+        return self.machine(robot_id)
 
     def robot_states(self) -> dict[str, str]:
         """Return the state of every robot."""
@@ -112,30 +124,3 @@ class Simulation(MemoryFleet[Any]):
         robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
         own = self.own_settings(learner, index, self._robots, self._models)
         return RobotWorker(robot_id, dataclasses.replace(own, robot=robot), store)
-
-    def _aggregator(self) -> Host:
-        store = self._stores[AGGREGATOR]
-        worker = self.make_aggregator_worker(store)
-        run = self.settings.aggregator.run
-        restored = worker.restore() if run.resume else None
-        machine = AggregatorMachine(
-            run, worker.info, worker.initial_global(), restored, self.settings.aggregator.select
-        )
-        return Host(
-            AGGREGATOR, Role.AGGREGATOR, machine, worker, self.network, pool=self._pool,
-            job_seconds=lambda job: _EVALUATE_SECONDS if isinstance(job, Evaluate) else 0.0,
-            record=self.keep,
-        )  # fmt: skip
-
-    def _robot(self, robot_id: str) -> Host:
-        store = self._stores[robot_id] if self._crashes else None
-        index = robot_ids(self._robots).index(robot_id)
-        machine = RobotMachine(robot_id, self.settings.trusted, self._tags.get(robot_id, ()))
-        worker = self.make_robot_worker(robot_id, index, store)
-        return Host(
-            robot_id, Role.ROBOT, machine, worker, self.network, pool=self._pool,
-            job_seconds=lambda job: (
-                self._train_seconds(robot_id, job.round) if isinstance(job, TrainRound) else 0.0
-            ),
-            sent=machine.endpoint.note_sent,
-        )  # fmt: skip

@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.core.machine import Machine
+from iot_fl_ros.core.machine import Worker
+from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.store import MemoryStore, Store
 from iot_fl_ros.federation.settings import LearnerSettings
 from iot_fl_ros.memory.host import Host
@@ -18,12 +19,11 @@ from iot_fl_ros.mesh.settings import PeerSettings
 from iot_fl_ros.token.settings import TramNodeSettings
 
 Record = Callable[[Mapping[str, Any]], None]
-M = TypeVar('M', bound=Machine)
 S = TypeVar('S', LearnerSettings, PeerSettings, TramNodeSettings)
 _CHECK_PERIOD = 60.0  # virtual s
 
 
-class MemoryFleet(Generic[M]):
+class MemoryFleet:
     """Runs participants in virtual time; subclasses say how one is made and when all is over.
 
     threads: jobs that compute at a time. record: told every row.
@@ -35,14 +35,18 @@ class MemoryFleet(Generic[M]):
         self.rows: list[Mapping[str, Any]] = []
         self.record = record
         self._stores: defaultdict[str, Store] = defaultdict(MemoryStore)
-        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+        self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     def names(self) -> Iterable[str]:
         """Return the names of all participants, in the order in which they start."""
         raise NotImplementedError
 
-    def make_host(self, name: str) -> Host:
-        """Return a participant, which goes on from what it kept if it has run before."""
+    def make(self, name: str) -> tuple[Role, Any, Worker]:
+        """Return role, machine and worker of a participant; it goes on from what it kept."""
+        raise NotImplementedError
+
+    def job_seconds(self, name: str, job: Any) -> float:
+        """Return the virtual duration of a job of a participant, s."""
         raise NotImplementedError
 
     def over(self) -> bool:
@@ -60,17 +64,17 @@ class MemoryFleet(Generic[M]):
 
     def start(self, name: str) -> None:
         """Start a participant, from its checkpoint if it has run before."""
-        self.hosts[name] = self.make_host(name)
+        role, machine, worker = self.make(name)
+        self.hosts[name] = Host(name, role, machine, worker, self)
         self.hosts[name].start()
 
     def crash(self, name: str) -> None:
         """Kill a participant; what it had saved survives."""
         self.hosts[name].stop()
 
-    def machine(self, name: str) -> M:
+    def machine(self, name: str) -> Any:
         """Return the machine of a participant."""
-        machine: M = self.hosts[name].machine  # type: ignore[assignment]
-        return machine
+        return self.hosts[name].machine
 
     def result(self) -> list[Any]:
         """Return the rows of the run."""
@@ -87,8 +91,8 @@ class MemoryFleet(Generic[M]):
                 raise IotFlError(f'robots cannot take part: {"; ".join(reasons)}')
             if self.clock.now >= until:
                 raise IotFlError(f'not over by virtual second {until:g}: {self.describe()}')
-        if self._pool:
-            self._pool.shutdown()
+        if self.pool:
+            self.pool.shutdown()
         return self.result()
 
     def describe(self) -> str:
@@ -100,8 +104,8 @@ class MemoryFleet(Generic[M]):
             lines.append(f'{name} {getattr(state, "name", state)}{last}')
         return '; '.join(lines)
 
-    def keep(self, row: Mapping[str, Any]) -> None:
-        """Take a row of the run."""
+    def keep(self, name: str, row: Mapping[str, Any]) -> None:
+        """Take a row of a participant."""
         self.rows.append(row)
         if self.record:
             self.record(row)

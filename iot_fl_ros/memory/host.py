@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, Future
+from collections.abc import Callable
+from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typing_extensions import assert_never
 
 from iot_fl_ros.core import effects as do
 from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
-from iot_fl_ros.core.machine import Machine, Worker
+from iot_fl_ros.core.machine import Worker
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import WireMessage
-from iot_fl_ros.memory.network import Network
+
+if TYPE_CHECKING:
+    from iot_fl_ros.memory.fleet import MemoryFleet
 
 _KEPT_WARNINGS = 20
 
@@ -26,24 +28,14 @@ _KEPT_WARNINGS = 20
 class Host:
     """One participant: its machine and worker, from `start` to `stop` (a crash, or the end).
 
-    job_seconds: virtual duration of a job, and what a result that tells its seconds then tells
-    instead of real ones. record, sent: as in `ros.driver`. pool: where jobs
-    compute while virtual time goes on, so that robots train side by side; their results arrive at
-    the same virtual time as without. Checkpoints are written when their time has come.
+    The fleet says how long a job lasts in virtual time; a result that tells its seconds tells
+    those. In the pool of the fleet jobs compute while virtual time goes on, so that robots train
+    side by side; their results arrive at the same virtual time as without. Checkpoints are written
+    when their time has come.
     """
 
     def __init__(
-        self,
-        name: str,
-        role: Role,
-        machine: Machine,
-        worker: Worker,
-        network: Network,
-        *,
-        job_seconds: Callable[[Any], float],
-        record: Callable[[Mapping[str, Any]], None] | None = None,
-        sent: Callable[[int], None] | None = None,
-        pool: Executor | None = None,
+        self, name: str, role: Role, machine: Any, worker: Worker, fleet: MemoryFleet
     ) -> None:
         self.name = name
         self.machine = machine
@@ -52,12 +44,8 @@ class Host:
         self.warnings: list[str] = []
         self._role = role
         self._worker = worker
-        self._network = network
-        self._clock = network.clock
-        self._job_seconds = job_seconds
-        self._record = record
-        self._sent = sent
-        self._pool = pool
+        self._fleet = fleet
+        self._network, self._clock, self._pool = fleet.network, fleet.clock, fleet.pool
         self._timers: dict[str, int] = {}
         self._free_at = 0.0
 
@@ -84,9 +72,9 @@ class Host:
         for effect in effects:
             match effect:
                 case do.Publish(message, to):
-                    self._count(self._network.publish(message, to))
+                    self.machine.endpoint.note_sent(self._network.publish(message, to))
                 case do.PublishPackets(packets):
-                    self._count(self._network.publish_packets(packets))
+                    self.machine.endpoint.note_sent(self._network.publish_packets(packets))
                 case do.Subscribe(kind, robot_ids):
                     self._network.subscribe(self.name, kind, robot_ids)
                 case do.PreparePublisher():
@@ -102,8 +90,7 @@ class Host:
                 case do.CancelTimer(name):
                     self._timers[name] = self._timers.get(name, 0) + 1
                 case do.Record(row):
-                    if self._record:
-                        self._record(row)
+                    self._fleet.keep(self.name, row)
                 case do.Warn(_, text):
                     self._warn(text)
                 case do.RunEnded():
@@ -111,9 +98,8 @@ class Host:
                 case _:
                     assert_never(effect)
 
-    def _count(self, size: int) -> None:
-        if self._sent:
-            self._sent(size)
+    def _job_seconds(self, job: Any) -> float:
+        return self._fleet.job_seconds(self.name, job)
 
     def _warn(self, text: str) -> None:
         """Keep the last warnings, for whoever wonders why a run does not go on."""

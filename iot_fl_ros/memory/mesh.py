@@ -17,7 +17,6 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.mesh import PeerState
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.memory.fleet import MemoryFleet
-from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
 from iot_fl_ros.mesh.graph import build_graph
 from iot_fl_ros.mesh.jobs import Mix, TrainPeer
@@ -25,7 +24,7 @@ from iot_fl_ros.mesh.peer import PeerMachine
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.mesh.worker import PeerWorker
-from iot_fl_ros.methods.disagreement import disagreement
+from iot_fl_ros.methods.method import disagreement
 
 Probabilities = NDArray[np.float32]
 
@@ -85,7 +84,7 @@ class MeasuredWorker(PeerWorker):
         return result
 
 
-class MeshSimulation(MemoryFleet[PeerMachine]):
+class MeshSimulation(MemoryFleet):
     """Runs one mesh in virtual time. Peers can be crashed and started again, links changed.
 
     train_seconds, mix_seconds: virtual durations of both jobs of a round. threads: jobs that
@@ -165,29 +164,25 @@ class MeshSimulation(MemoryFleet[PeerMachine]):
         settings = dataclasses.replace(self.settings, peer=own)
         return MeasuredWorker(robot_id, settings, store, self.measure)
 
-    def make_host(self, name: str) -> Host:
+    def make(self, name: str) -> tuple[Role, Any, Worker]:
         """Return a peer."""
         store = self._stores[name] if self._crashes else None
         peer = self.settings.peer
         machine = PeerMachine(name, peer.run, peer.mesh, peer.energy)
-        worker = self.make_worker(name, self.ids.index(name), store)
-        return Host(
-            name, Role.PEER, machine, worker, self.network, pool=self._pool,
-            job_seconds=lambda job: self._job_seconds(name, job),
-            record=lambda row: self._keep(name, row),
-            sent=machine.endpoint.note_sent,
-        )  # fmt: skip
+        return Role.PEER, machine, self.make_worker(name, self.ids.index(name), store)
 
-    def _job_seconds(self, robot_id: str, job: Any) -> float:
+    def job_seconds(self, name: str, job: Any) -> float:
+        """Return how long peers train and mix."""
         seconds = self._seconds.get(type(job))
-        return seconds(robot_id) if seconds else 0.0
+        return seconds(name) if seconds else 0.0
 
-    def _keep(self, robot_id: str, row: Mapping[str, Any]) -> None:
-        self.peer_rows[robot_id].append(row)
+    def keep(self, name: str, row: Mapping[str, Any]) -> None:
+        """Take a row of a peer."""
+        self.peer_rows[name].append(row)
         if row['kind'] == 'end':
-            self._waiting.discard(robot_id)
+            self._waiting.discard(name)
         if self._record:
-            self._record(robot_id, row)
+            self._record(name, row)
 
 
 def _among(predictions: Mapping[str, Probabilities]) -> float:

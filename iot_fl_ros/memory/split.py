@@ -21,7 +21,6 @@ from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.link.link import LOST, Link, LinkSettings
 from iot_fl_ros.memory.fleet import MemoryFleet
-from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
 from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.jobs import AnswerSettings, HeadWorker, TailWorker
@@ -76,7 +75,7 @@ class LinkNetwork(Network):
         return sum(map(len, raws))
 
 
-class SplitSimulation(MemoryFleet[Any]):
+class SplitSimulation(MemoryFleet):
     """Robots with a head each and one edge. The same seed of the link gives the same answers.
 
     head_worker, tail_worker: instead of those of the nodes. sent, arrived: feature packets.
@@ -118,23 +117,22 @@ class SplitSimulation(MemoryFleet[Any]):
         """Return the edge and every robot."""
         return [_TAIL, *self._robots]
 
-    def make_host(self, name: str) -> Host:
+    def make(self, name: str) -> tuple[Role, Any, Worker]:
         """Return the tail or the head of a robot."""
         if name == _TAIL:
             most = len(self._robots)
-            tail = TailMachine(_TAIL, most, most, self._quiet_time)
-            return self._host(name, Role.TAIL, tail, self._tail_worker, self._times.tail)
+            return Role.TAIL, TailMachine(_TAIL, most, most, self._quiet_time), self._tail_worker
         head = HeadMachine(name, self._robots.index(name), self._deadline, 1.0)
-        return self._host(name, Role.HEAD, head, self._head_worker, self._times.head)
+        return Role.HEAD, head, self._head_worker
 
-    def _host(self, name: str, role: Role, machine: Any, worker: Worker, seconds: float) -> Host:
-        return Host(name, role, machine, worker, self.network, job_seconds=lambda job: seconds)
+    def job_seconds(self, name: str, job: Any) -> float:
+        """Return how long heads and the tail work on anything."""
+        return self._times.tail if name == _TAIL else self._times.head
 
     @property
     def tail(self) -> TailMachine:
         """The edge's machine, for its statistics and refusals."""
-        machine: TailMachine = self.machine(_TAIL)
-        return machine
+        return self.machine(_TAIL)
 
     @property
     def now(self) -> float:

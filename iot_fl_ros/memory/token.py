@@ -10,7 +10,6 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.token import TramState
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.memory.fleet import MemoryFleet
-from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Faults, Network
 from iot_fl_ros.token.jobs import Visit
 from iot_fl_ros.token.node_machine import NodeMachine
@@ -18,7 +17,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.worker import TramWorker
 
 
-class TramSimulation(MemoryFleet[NodeMachine]):
+class TramSimulation(MemoryFleet):
     """Runs one Tram-FL run in virtual time. Robots can be crashed and started again.
 
     batch_seconds: virtual duration of a mini-batch at a robot. forgetful: robots keep nothing
@@ -47,25 +46,23 @@ class TramSimulation(MemoryFleet[NodeMachine]):
         """Return every robot."""
         return self.settings.tram.ids
 
-    def make_host(self, name: str) -> Host:
+    def make(self, name: str) -> tuple[Role, Any, Worker]:
         """Return a robot."""
-        machine = NodeMachine(name, self.settings)
         worker = self._make_worker(name, lambda kept: self._store(name, kept))
-        return Host(
-            name, Role.TRAM, machine, worker, self.network, record=self.keep,
-            job_seconds=lambda job: (
-                job.batches * self._batch_seconds(name) if isinstance(job, Visit) else 0.0
-            ),
-            sent=machine.endpoint.note_sent,
-        )  # fmt: skip
+        return Role.TRAM, NodeMachine(name, self.settings), worker
+
+    def job_seconds(self, name: str, job: Any) -> float:
+        """Return how long a visit lasts."""
+        return job.batches * self._batch_seconds(name) if isinstance(job, Visit) else 0.0
 
     def drop_refused(self) -> list[str]:
         """Return why robots cannot take part, if one cannot."""
         return [m.reason for m in self.machines.values() if m.state == TramState.REFUSED]
 
     def over(self) -> bool:
-        """Return whether every robot that lives is done."""
-        return all(host.ended for host in self.hosts.values() if host.alive)
+        """Return whether every robot that lives is done, and none refused."""
+        ended = all(host.ended for host in self.hosts.values() if host.alive)
+        return ended and not self.drop_refused()
 
     @property
     def machines(self) -> dict[str, NodeMachine]:

@@ -1,14 +1,15 @@
-"""Neighbours in a mesh: graphs by name or from a file, and what their spectrum says."""
+"""Neighbours in a mesh: graphs by name or from a file, their spectrum, weights of updates."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import networkx as nx
 import numpy as np
+from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import ConfigError, MessageError
 from iot_fl_ros.core.names import check_robot_id
@@ -51,9 +52,10 @@ def build_graph(mesh: MeshSettings, seed: int) -> nx.Graph:
 def links_of(graph: nx.Graph, robot_id: str) -> Links:
     """Return the links of one robot; ConfigError if it is not in the graph."""
     if robot_id not in graph:
-        raise ConfigError(
-            f'robot {robot_id!r} is not in the mesh of {_some(graph)}: set robot.id or mesh.robots'
-        )
+        names = sorted(graph)
+        some = ', '.join(names[:5]) + (f' .. {names[-1]}' if len(names) > 5 else '')
+        text = f'robot {robot_id!r} is not in the mesh of {some}: set robot.id or mesh.robots'
+        raise ConfigError(text)
     return Links(tuple(sorted(graph.neighbors(robot_id))), best_eps(graph))
 
 
@@ -185,6 +187,46 @@ def _spectrum(graph: nx.Graph) -> np.ndarray:
     return np.linalg.eigvalsh(nx.laplacian_matrix(graph).toarray().astype(float))
 
 
-def _some(graph: nx.Graph) -> str:
-    names = sorted(graph)
-    return ', '.join(names[:5]) + (f' .. {names[-1]}' if len(names) > 5 else '')
+def mixing_weights(
+    robot_id: str,
+    degrees: Mapping[str, int],
+    arrived: Collection[str],
+    scheme: str,
+    eps: float = 0.0,
+) -> dict[str, float]:
+    """Return the weights, by sorted robot id, of the own update and of those that arrived.
+
+    Metropolis: w_ij = 1 / (1 + max(d_i, d_j)) (Xiao and Boyd, 2004, equation 22). Laplacian:
+    W = I - eps L. Both are symmetric, so that nobody's data count more for having many neighbours.
+    degrees: of every neighbour. eps: step of the Laplacian; 0 = 1 / (1 + largest degree here).
+    Weights of those who are missing are shared out in proportion. The sum is 1.
+    """
+    degree = len(degrees)
+    if scheme == 'metropolis':
+        full = {i: 1 / (1 + max(degree, d)) for i, d in degrees.items()}
+    else:
+        step = eps or 1 / (1 + max([degree, *degrees.values()]))
+        full = dict.fromkeys(degrees, step)
+    own = max(0.0, 1 - sum(full[i] for i in sorted(full)))
+    weights = {robot_id: own, **{i: full[i] for i in arrived}}
+    total = sum(weights[i] for i in sorted(weights))
+    if total <= 0:
+        return {robot_id: 1.0}
+    return {i: weights[i] / total for i in sorted(weights)}
+
+
+def mixing_matrix(graph: nx.Graph, scheme: str, eps: float = 0.0) -> NDArray[np.float64]:
+    """Return W [n, n] of a whole graph, robots in sorted order, when every update arrives."""
+    ids = sorted(graph)
+    matrix = np.zeros((len(ids), len(ids)))
+    for row, robot_id in enumerate(ids):
+        degrees = {i: graph.degree(i) for i in graph.neighbors(robot_id)}
+        for other, weight in mixing_weights(robot_id, degrees, degrees, scheme, eps).items():
+            matrix[row, ids.index(other)] = weight
+    return matrix
+
+
+def spectral_gap(matrix: NDArray[np.float64]) -> float:
+    """Return 1 - rho of a symmetric W: the share of a disagreement that one exchange removes."""
+    values = np.sort(np.abs(np.linalg.eigvalsh(matrix)))
+    return float(1 - values[-2]) if len(values) > 1 else 1.0

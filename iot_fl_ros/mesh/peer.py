@@ -22,11 +22,10 @@ from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.exchange.inbox import FIRST_DELAY
+from iot_fl_ros.mesh.graph import mixing_weights
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
-from iot_fl_ros.mesh.mixing import mixing_weights
-from iot_fl_ros.mesh.neighbourhood import Neighbourhood
+from iot_fl_ros.mesh.neighbourhood import Neighbourhood, PeerRounds, Updates
 from iot_fl_ros.mesh.report import end_row, round_row
-from iot_fl_ros.mesh.rounds import PeerRounds, Updates
 from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
 from iot_fl_ros.training.energy import EnergySettings, Joules, joules_of
@@ -49,27 +48,20 @@ class PeerMachine(Tracker[PeerState]):
         self.endpoint = Endpoint(robot_id)
         self.near = Neighbourhood(run.lease, discovers=mesh.graph == 'discovery')
         self.info: RunInfo | None = None
-        self.round = 0
-        self.accuracy = math.nan
-        self.disagreement = math.nan
+        self.round = self._last = self._samples = 0
+        self.accuracy = self.disagreement = math.nan
         self.reason = ''
         self._run, self._mesh, self._energy = run, mesh, energy
         self._rounds: PeerRounds
-        self._last = 0  # round
         self._exchanges = True
         self._eps = 0.0
         self._heard: tuple[str, ...] = ()
         self._updates = Updates()
         self._started = self._computing = 0.0
         self._own: PeerTrained | None = None
-        self._samples = 0
-        self._since = 0.0  # of the state
-        self._opened = 0.0
-        self._round_train = 0.0
-        self._round_wait = 0.0
-        self._may_start = False
-        self._late = False
-        self._ended = False
+        self._since = self._opened = 0.0  # of the state, of the round
+        self._round_train = self._round_wait = 0.0
+        self._may_start = self._late = self._ended = False
 
     def start(self, now: float) -> list[Effect]:
         """Begin: load everything, and keep saying so."""
@@ -251,12 +243,8 @@ class PeerMachine(Tracker[PeerState]):
             self.robot_id, degrees, arrived, self._mesh.weights, self._mesh.eps or self._eps
         )
         own = self._own.update if self._own else {}
-        received = {i: received[i] for i in arrived}
-        return [
-            do.CancelTimer(_DEADLINE),
-            do.CancelTimer(_REPAIR),
-            do.StartJob(Mix(self.round, own, received, weights)),
-        ]
+        job = Mix(self.round, own, {i: received[i] for i in arrived}, weights)
+        return [do.CancelTimer(_DEADLINE), do.CancelTimer(_REPAIR), do.StartJob(job)]
 
     def _mixed(self, result: Mixed, now: float) -> list[Effect]:
         self._computing += now - self._since
@@ -322,10 +310,8 @@ class PeerMachine(Tracker[PeerState]):
         """Ask for updates that were announced and stopped arriving."""
         if self.state is not PeerState.EXCHANGING:
             return []
-        requests = [
-            self.endpoint.request(robot_id, digest, missing, now)
-            for robot_id, digest, missing in self._rounds[self.round].wanted(now)
-        ]
+        wanted = self._rounds[self.round].wanted(now)
+        requests = [self.endpoint.request(*one, now) for one in wanted]
         return [*requests, do.SetTimer(_REPAIR, FIRST_DELAY)]
 
     def _send_newest(self, now: float) -> list[Effect]:
@@ -334,37 +320,30 @@ class PeerMachine(Tracker[PeerState]):
         return self.endpoint.send(PeerChunk, newest, now, to=self.robot_id) if newest else []
 
     def _joules(self, now: float) -> Joules:
-        return joules_of(
-            self._energy,
-            elapsed=max(0.0, now - self._started),
-            training=self._computing,
-            bytes_sent=self.endpoint.bytes_sent,
-            bytes_received=self.endpoint.bytes_received,
-        )
+        elapsed, counts = max(0.0, now - self._started), self.endpoint.byte_counts()
+        return joules_of(self._energy, elapsed=elapsed, training=self._computing, **counts)
 
     def _row(self, now: float) -> dict[str, Any]:
         return round_row(
             self._rounds[self.round],
-            robot_id=self.robot_id,
+            self.robot_id,
+            self._joules(now),
+            self.endpoint.bytes_sent,
+            self.endpoint.bytes_received,
             accuracy=self.accuracy,
+            robot_accuracy=self.accuracy,
             loss=self._own.loss if self._own else math.nan,
             disagreement=self.disagreement,
             seconds=now - self._opened,
             train_seconds=self._round_train,
             wait_seconds=self._round_wait,
             time=now,
-            bytes_sent=self.endpoint.bytes_sent,
-            bytes_received=self.endpoint.bytes_received,
-            joules=self._joules(now),
         )
 
     def _status(self, now: float, state: PeerState | None = None) -> do.Publish:
         return do.Publish(
             PeerStatus(
-                stamp=now,
-                run_id=self.endpoint.run_id,
-                robot_id=self.robot_id,
-                sequence=self.endpoint.next_status(),
+                **self.endpoint.status_head(now),
                 state=self.state if state is None else state,
                 reason=self.reason,
                 round=self._updates.round,
@@ -376,8 +355,6 @@ class PeerMachine(Tracker[PeerState]):
                 disagreement=self.disagreement,
                 train_seconds=self._round_train,
                 wait_seconds=self._round_wait,
-                bytes_received=self.endpoint.bytes_received,
-                bytes_sent=self.endpoint.bytes_sent,
                 joules=self._joules(now).total,
             )
         )

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from iot_fl_ros.mesh.rounds import PeerRound
+from iot_fl_ros.core.run_files import Row, known_mean
+from iot_fl_ros.mesh.neighbourhood import PeerRound
 from iot_fl_ros.training.energy import Joules
 
-Row = Mapping[str, Any]
 _TOTALS = ('bytes_sent', 'bytes_received', 'joules', 'joules_active')
 
 
 def round_row(
-    one: PeerRound,
-    *,
-    robot_id: str,
-    accuracy: float,
-    bytes_sent: int,
-    bytes_received: int,
-    joules: Joules,
-    **measures: float,
+    one: PeerRound, robot_id: str, joules: Joules, sent: int, received: int, **measures: float
 ) -> dict[str, Any]:
     """Return the `round` row of one peer; bytes and joules are totals since its start.
 
@@ -32,18 +25,16 @@ def round_row(
         'kind': 'round',
         'round': one.number,
         'robot': robot_id,
-        'accuracy': accuracy,
-        'robot_accuracy': accuracy,
         **measures,
         'participants': sorted([robot_id, *accepted]),
         'neighbours': list(one.participants),
         'late': [i for i in one.late() if i in one.participants],
         'silent': sorted(one.silent - set(accepted)),
         'refused': sorted(one.refused),
-        'bytes_sent': bytes_sent,
-        'bytes_received': bytes_received,
-        'bytes_up': bytes_sent,
-        'bytes_total': bytes_sent + bytes_received,
+        'bytes_sent': sent,
+        'bytes_received': received,
+        'bytes_up': sent,
+        'bytes_total': sent + received,
         'joules': joules.total,
         'joules_active': joules.active,
     }
@@ -98,19 +89,16 @@ def _grown(rows: Iterable[Row]) -> dict[int, dict[str, Any]]:
 
 
 def _merged(
-    number: int,
-    rows: Mapping[str, Row],
-    totals: Mapping[str, Mapping[str, float]],
-    sent_before: int,
+    number: int, rows: Mapping[str, Row], totals: Mapping[str, Row], sent_before: int
 ) -> dict[str, Any]:
-    total = {name: sum(one[name] for one in totals.values()) for name in _TOTALS}
+    total = _sums(totals)
     return {
         'kind': 'round',
         'round': number,
         'accuracy': math.nan,
-        'robot_accuracy': _mean([row['accuracy'] for row in rows.values()]),
-        'loss': _mean([row['loss'] for row in rows.values()]),
-        'disagreement': _mean([row['disagreement'] for row in rows.values()]),
+        'robot_accuracy': known_mean([row['accuracy'] for row in rows.values()]),
+        'loss': known_mean([row['loss'] for row in rows.values()]),
+        'disagreement': known_mean([row['disagreement'] for row in rows.values()]),
         'seconds': max(row['seconds'] for row in rows.values()),
         'time': max(row['time'] for row in rows.values()),
         'participants': sorted(rows),
@@ -126,20 +114,19 @@ def _merged(
     }
 
 
-def _merged_end(totals: Mapping[str, Mapping[str, float]], rounds: int) -> dict[str, Any]:
-    up = sum(total['bytes_sent'] for total in totals.values())
-    down = sum(total['bytes_received'] for total in totals.values())
+def _merged_end(totals: Mapping[str, Row], rounds: int) -> dict[str, Any]:
+    total = _sums(totals)
+    up, down = total['bytes_sent'], total['bytes_received']
     return {
         'kind': 'end',
         'robots': len(totals),
         'bytes_up': up,
         'bytes_down': down,
         'bytes_per_robot_round': (up + down) / max(1, len(totals)) / max(1, rounds),
-        'joules': sum(total['joules'] for total in totals.values()),
-        'joules_active': sum(total['joules_active'] for total in totals.values()),
+        'joules': total['joules'],
+        'joules_active': total['joules_active'],
     }
 
 
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+def _sums(totals: Mapping[str, Row]) -> dict[str, float]:
+    return {name: sum(one[name] for one in totals.values()) for name in _TOTALS}

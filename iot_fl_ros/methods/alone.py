@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
-from iot_fl_ros.methods.method import GlobalSet, MeshMethod, Participant, StarMethod
+from iot_fl_ros.methods.method import GlobalSet, MeshMethod, Participant, Sets, StarMethod, Weights
 from iot_fl_ros.training.trainer import Schedule
 
 
@@ -42,9 +42,8 @@ class Alone(StarMethod, MeshMethod):
 
     def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
         """Train on private samples."""
-        schedule = Schedule(
-            self.settings.local_epochs, self.settings.batch_size, self.settings.learning_rate
-        )
+        settings = self.settings
+        schedule = Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
         return {}, participant.trainer.train_private(schedule, seed)
 
@@ -58,12 +57,7 @@ class Alone(StarMethod, MeshMethod):
         """Nothing to adopt."""
 
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Nothing to learn from others."""
         return math.nan

@@ -8,22 +8,19 @@ federated distillation. Choosing what to label: IDKD, arXiv 2304.04326. Votes: T
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import fields
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
-from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DISTANCES, DsFl, DsFlSettings
 from iot_fl_ros.methods.labels.aggregation import weighted_mean
-from iot_fl_ros.methods.labels.familiarity import weights as familiarity_weights
+from iot_fl_ros.methods.labels.aggregation import weights as familiarity_weights
 from iot_fl_ros.methods.labels.settings import LabelSettings
-from iot_fl_ros.methods.method import MeshMethod, Participant
+from iot_fl_ros.methods.method import MeshMethod, Participant, Sets, Weights, disagreement
 
 Shares = NDArray[np.float32]
 
@@ -60,51 +57,21 @@ class Cmfd(MeshMethod):
         return self._labels.train(participant, round)
 
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Distil the target of this peer into its model; return the disagreement of labels."""
-        updates = {**received, participant.id: own} if own else dict(received)
-        labels, masks, shares = self._shares(participant, updates, weights, round)
+        updates = {**received, participant.id: own} if own else received
+        labels, masks = self._labels.exchange.decode_all(participant.memory, updates, round)
         if not labels:
             return math.nan
+        share = [weights.get(robot_id, 0.0) for robot_id in labels]
+        shares = np.array(share, np.float32)[:, None] * masks
+        if self.settings.weighting != 'none':
+            distant = [updates[robot_id][DISTANCES] for robot_id in labels]
+            shares *= familiarity_weights(distant, self.settings.sharpness)
         chosen = shares.sum(axis=0) > 0
         if chosen.any():
-            target = weighted_mean([one[chosen] for one in labels], shares[:, chosen])
+            target = weighted_mean([one[chosen] for one in labels.values()], shares[:, chosen])
             asked = self._labels.exchange.asked(round)
             self._labels.distil(participant, asked[chosen], target, round)
-        return disagreement(labels, masks)
-
-    def _shares(
-        self,
-        participant: Participant,
-        updates: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
-    ) -> tuple[list[NDArray[np.float32]], NDArray[np.bool_], Shares]:
-        """Return labels [N, C] and their weights [n, N], in the order of robot ids.
-
-        Updates that cannot be decoded are left out.
-        """
-        labels, masks, share, distant = [], [], [], []
-        for robot_id, tensors in sorted(updates.items()):
-            try:
-                decoded, mask = self._labels.exchange.decode(participant.memory, tensors, round)
-            except MessageError:
-                continue
-            labels.append(decoded)
-            masks.append(mask)
-            share.append(weights.get(robot_id, 0.0))
-            if self.settings.weighting != 'none':
-                distant.append(tensors[DISTANCES])
-        if not labels:
-            return [], np.zeros((0, 0), bool), np.zeros((0, 0), np.float32)
-        there = np.stack(masks)
-        shares: Shares = np.array(share, np.float32)[:, None] * there
-        if distant:
-            shares *= familiarity_weights(distant, self.settings.sharpness)
-        return labels, there, shares
+        return disagreement(list(labels.values()), masks)

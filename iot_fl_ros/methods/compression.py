@@ -74,17 +74,28 @@ def decode(tensors: Tensors, size: int) -> Vector:
     return change
 
 
+def changed(state: Vector, trained: NDArray[np.bool_], tensors: Tensors) -> Vector:
+    """Return `state` with the change of its trained values, and with the statistics that came.
+
+    MessageError if `tensors` do not stand for a change of it.
+    """
+    count = int(trained.sum())
+    change = decode(tensors, count)
+    if len(tensors['statistics']) != len(state) - count:
+        raise MessageError('bad length', f'{len(tensors["statistics"])} statistics')
+    state[trained] += change
+    state[~trained] = tensors['statistics']
+    return state
+
+
 def check(tensors: Tensors) -> None:
     """Raise MessageError if indices do not rise, or a scale is absurd."""
     index = tensors.get('index')
     if index is not None and (np.diff(index.astype(np.int64)) < 1).any():
         raise MessageError('out of range', 'indices must rise')
-    if (tensors.get('scale', np.zeros(1)) < 0).any() or _largest(tensors) > MAX_SCALE:
+    scale = tensors.get('scale', np.zeros(1))
+    if (scale < 0).any() or (scale > MAX_SCALE).any():
         raise MessageError('out of range', f'scales must be in 0..{MAX_SCALE:g}')
-
-
-def _largest(tensors: Tensors) -> float:
-    return float(np.max(tensors.get('scale', np.zeros(1)), initial=0.0))
 
 
 def _blocks(values: Vector) -> Vector:

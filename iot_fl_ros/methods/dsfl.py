@@ -21,10 +21,15 @@ from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.exchange.open_round import Update
-from iot_fl_ros.methods.labels.aggregation import SHARPENING, weighted_mean
+from iot_fl_ros.methods.labels.aggregation import (
+    SHARPENING,
+    distances,
+    encode_distances,
+    weighted_mean,
+    weights,
+)
 from iot_fl_ros.methods.labels.codec import LabelCodec
-from iot_fl_ros.methods.labels.exchange import LabelExchange
-from iot_fl_ros.methods.labels.familiarity import distances, encode_distances, weights
+from iot_fl_ros.methods.labels.exchange import Indices, LabelExchange, Labels, Mask
 from iot_fl_ros.methods.labels.sample_selection import (
     by_confidence,
     by_density_ratio,
@@ -123,11 +128,8 @@ class DsFl(StarMethod):
 
     def prepare(self, participant: Participant) -> None:
         """Compare the open set with the private samples, where that does not change."""
-        settings, private, open_set = (
-            self.settings,
-            participant.trainer.private,
-            participant.open_set,
-        )
+        settings, open_set = self.settings, participant.open_set
+        private = participant.trainer.private
         assert private is not None
         assert open_set is not None
         if settings.weighting == 'familiarity':
@@ -143,12 +145,8 @@ class DsFl(StarMethod):
         """Train on private samples, then label the open samples that this round asks for."""
         assert participant.open_set is not None
         settings = self.settings
-        schedule = Schedule(
-            settings.local_epochs,
-            settings.batch_size,
-            settings.learning_rate,
-            balance=settings.balance,
-        )
+        epochs, rate = settings.local_epochs, settings.learning_rate
+        schedule = Schedule(epochs, settings.batch_size, rate, balance=settings.balance)
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
         loss = participant.trainer.train_private(schedule, seed)
         asked = self.exchange.asked(round)
@@ -158,9 +156,8 @@ class DsFl(StarMethod):
         sent = labels if mask is None else labels[mask]
         update = self.exchange.encode(participant.memory, round, sent, mask)
         if settings.weighting != 'none':
-            update[DISTANCES] = encode_distances(
-                self._distances(participant, round, asked, samples)
-            )
+            far = self._distances(participant, round, asked, samples)
+            update[DISTANCES] = encode_distances(far)
         return update, loss
 
     def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
@@ -171,14 +168,13 @@ class DsFl(StarMethod):
         newest = sets[-1].round
         indices, labels = np.zeros(0, np.int64), np.zeros(0, np.float32)
         for content in sets:
+            memory, round = participant.memory, content.round
             try:
-                decoded, mask = self.exchange.decode(
-                    participant.memory, content.tensors, content.round
-                )
+                decoded, mask = self.exchange.decode(memory, content.tensors, round)
             except MessageError:
                 continue
             if self.chained:
-                self.exchange.remember(participant.memory, content.round, decoded, mask)
+                self.exchange.remember(memory, round, decoded, mask)
             elif content.round == newest:
                 indices, labels = self.exchange.asked(newest)[mask], decoded[mask]
         if self.chained:
@@ -186,34 +182,24 @@ class DsFl(StarMethod):
         if len(indices):
             self.distil(participant, indices, labels, newest)
 
-    def _select(
-        self, participant: Participant, asked: NDArray[np.int64], labels: NDArray[np.float32]
-    ) -> NDArray[np.bool_]:
+    def _select(self, participant: Participant, asked: Indices, labels: Labels) -> Mask:
         if self.settings.selection == 'density_ratio':
             return participant.prepared[_LIKELY][asked]
-        assert participant.trainer.private is not None
-        return by_confidence(
-            participant.trainer.probabilities(participant.trainer.private), labels
-        )
+        private, _ = participant.trainer.labelled()
+        return by_confidence(participant.trainer.probabilities(private), labels)
 
     def _distances(
-        self, participant: Participant, round: int, asked: NDArray[np.int64], samples: Samples
+        self, participant: Participant, round: int, asked: Indices, samples: Samples
     ) -> NDArray[np.float32]:
         if self.settings.weighting == 'familiarity':
             return participant.prepared[DISTANCES][asked]
-        assert participant.trainer.private is not None
         seed = derive_seed(self.info.seed, 'familiarity', round, participant.id)
         trainer = participant.trainer
-        return distances(
-            trainer.features(participant.trainer.private), trainer.features(samples), seed
-        )
+        private, _ = trainer.labelled()
+        return distances(trainer.features(private), trainer.features(samples), seed)
 
     def distil(
-        self,
-        participant: Participant,
-        indices: NDArray[np.int64],
-        labels: NDArray[np.float32],
-        round: int,
+        self, participant: Participant, indices: Indices, labels: Labels, round: int
     ) -> None:
         """Train on open samples, sorted indices [N], with probabilities [N, C]."""
         assert participant.open_set is not None
@@ -233,20 +219,17 @@ class DsFl(StarMethod):
 
         Updates whose differences make no labels are left out; MessageError if all are so.
         """
-        usable, labels, masks = [], [], []
-        for update in updates:
-            try:
-                decoded, mask = self.exchange.decode(participant.memory, update.tensors, round)
-            except MessageError:
-                continue
-            usable.append(update)
-            labels.append(decoded)
-            masks.append(mask)
-        if not usable:
+        tensors = {update.robot_id: update.tensors for update in updates}
+        labels, masks = self.exchange.decode_all(participant.memory, tensors, round)
+        if not labels:
             raise MessageError('no labels', f'no update of round {round} can be decoded')
-        shares = self._shares(usable, np.stack(masks))
+        if self.settings.weighting == 'none':
+            shares = np.full(masks.shape, 1 / len(labels), np.float32) * masks
+        else:
+            distant = [tensors[robot_id][DISTANCES] for robot_id in labels]
+            shares = weights(distant, self.settings.sharpness) * masks
         chosen = shares.sum(axis=0) > 0
-        mean = weighted_mean([one[chosen] for one in labels], shares[:, chosen])
+        mean = weighted_mean([one[chosen] for one in labels.values()], shares[:, chosen])
         if self.settings.ambiguity < _NO_AMBIGUITY_LIMIT:
             clear = unambiguous(mean, self.settings.ambiguity)
             mean = mean[clear]
@@ -255,12 +238,3 @@ class DsFl(StarMethod):
         sharp = sharpen(mean, self.settings.temperature, self.settings.beta)
         omitting = chosen if self._omits else None
         return self.exchange.encode(participant.memory, round, sharp, omitting)
-
-    def _shares(self, updates: Sequence[Update], masks: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """Return the weight of each robot for each sample asked for, [robots, N]."""
-        if self.settings.weighting == 'none':
-            shares = np.full(masks.shape, 1 / len(updates), np.float32)
-        else:
-            distant = [update.tensors[DISTANCES] for update in updates]
-            shares = weights(distant, self.settings.sharpness)
-        return shares * masks

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
@@ -104,17 +104,14 @@ class Fd(StarMethod):
 
     def train(self, participant: Participant, round: int) -> tuple[Tensors, float]:
         """Train on CE(y) + gamma CE(teacher of y); return the new mean outputs."""
-        private = participant.trainer.private
-        if private is None or private.labels is None:
-            raise ConfigError('this trainer has no private samples: set data.private')
+        private, labels = participant.trainer.labelled()
         settings = self.settings
-        targets = self._targets(private.labels, participant.memory.get(_TEACHER))
+        targets = self._targets(labels, participant.memory.get(_TEACHER))
         schedule = Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
         loss = participant.trainer.train(private, targets, schedule, seed)
-        outputs = _mean_outputs(
-            participant.trainer.probabilities(private), private.labels, len(self.info.class_names)
-        )
+        probabilities = participant.trainer.probabilities(private)
+        outputs = _mean_outputs(probabilities, labels, len(self.info.class_names))
         participant.memory[_OWN] = outputs
         participant.memory[_OWN_ROUND] = np.array([round], np.int64)
         return {'outputs': outputs}, loss

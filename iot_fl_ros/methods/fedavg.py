@@ -5,6 +5,7 @@ McMahan et al., arXiv 1602.05629, algorithm 1. Compressed uploads: `methods.comp
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -22,6 +23,8 @@ from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod, check_
 from iot_fl_ros.training.trainer import Schedule
 
 _RESIDUAL = 'residual'
+
+State = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class FedAvg(StarMethod):
         check_finite(tensors)
         compression.check(tensors)
 
-    def initial_global(self, state: NDArray[np.float32]) -> Tensors:
+    def initial_global(self, state: State) -> Tensors:
         """Everyone starts from the aggregator's model."""
         return {'state': state.astype(self.settings.download)}
 
@@ -78,17 +81,15 @@ class FedAvg(StarMethod):
         limit = np.finfo(self.settings.download).max
         return {'state': np.clip(state, -limit, limit).astype(self.settings.download, copy=False)}
 
-    def mean_state(
-        self, participant: Participant, updates: Sequence[Update]
-    ) -> NDArray[np.float32]:
+    def mean_state(self, participant: Participant, updates: Sequence[Update]) -> State:
         """Return sum_k (n_k / n) w_k, float32 [S], adding in the order of robot ids.
 
         Updates that cannot be decoded are left out; MessageError if all are so.
         """
-        states = [
-            (update.samples, self._state_of(participant, update.tensors)) for update in updates
-        ]
-        usable = [(samples, state) for samples, state in states if state is not None]
+        usable = []
+        for update in updates:
+            with contextlib.suppress(MessageError):
+                usable.append((update.samples, self._state_of(participant, update.tensors)))
         if not usable:
             raise MessageError('no weights', 'no update can be decoded')
         total = sum(samples for samples, _ in usable)
@@ -99,19 +100,12 @@ class FedAvg(StarMethod):
             mean += np.multiply(state, np.float32(share), out=scaled)
         return mean
 
-    def _state_of(self, participant: Participant, tensors: Tensors) -> NDArray[np.float32] | None:
-        """Return the state that an update stands for, None if it stands for none."""
+    def _state_of(self, participant: Participant, tensors: Tensors) -> State:
+        """Return the state that an update stands for; MessageError if it stands for none."""
         if self.settings.upload == 'float32':
             return tensors['state']
-        state, trained = participant.trainer.state(), participant.trainer.trained_values()
-        try:
-            state[trained] += compression.decode(tensors, int(trained.sum()))
-        except MessageError:
-            return None
-        if len(tensors['statistics']) != len(state) - int(trained.sum()):
-            return None
-        state[~trained] = tensors['statistics']
-        return state
+        trainer = participant.trainer
+        return compression.changed(trainer.state(), trainer.trained_values(), tensors)
 
     def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Replace the weights."""
@@ -127,9 +121,7 @@ class FedAvg(StarMethod):
             return {'state': state}, loss
         return self._encode(participant, before, state), loss
 
-    def _encode(
-        self, participant: Participant, before: NDArray[np.float32], state: NDArray[np.float32]
-    ) -> Tensors:
+    def _encode(self, participant: Participant, before: State, state: State) -> Tensors:
         """Return the change of the state, with what former updates left out.
 
         Statistics of normalisation layers are not left out: their errors would add up to variances

@@ -6,6 +6,7 @@ gossip SGD, that is, decentralised parallel SGD (Lian et al., arXiv 1705.09056, 
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,12 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.errors import DataError, MessageError
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods import compression
-from iot_fl_ros.methods.disagreement import disagreement
-from iot_fl_ros.methods.method import MeshMethod, Participant, check_finite
+from iot_fl_ros.methods.method import (
+    MeshMethod,
+    Participant,
+    Sets,
+    Weights,
+    check_finite,
+    disagreement,
+)
 from iot_fl_ros.training.trainer import Schedule
 
 State = NDArray[np.float32]
@@ -74,20 +81,13 @@ class Gossip(MeshMethod):
         return self._encode(participant, state), loss
 
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Replace the state by the weighted mean; statistics of BatchNorm are averaged too."""
         states = {participant.id: participant.trainer.state()}
         for robot_id, tensors in received.items():
-            try:
+            with contextlib.suppress(MessageError):  # its weight is shared out among the others
                 states[robot_id] = self._decode(participant, tensors)
-            except MessageError:
-                continue  # its weight is shared out among the others
         total = sum(weights[i] for i in sorted(states))
         mean = np.zeros(self.info.state_size, np.float32)
         for robot_id, state in sorted(states.items()):
@@ -97,30 +97,25 @@ class Gossip(MeshMethod):
         return measured
 
     def _train(self, participant: Participant, round: int) -> float:
-        settings, private = self.settings, participant.trainer.private
+        settings = self.settings
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
+        epochs = 1 if settings.local_batches else settings.local_epochs
+        schedule = Schedule(epochs, settings.batch_size, settings.learning_rate)
         if not settings.local_batches:
-            epochs = settings.local_epochs
-            schedule = Schedule(epochs, settings.batch_size, settings.learning_rate)
             return participant.trainer.train_private(schedule, seed)
-        if private is None or private.labels is None:
-            raise ConfigError('this peer has no private samples: set data.private')
+        private, labels = participant.trainer.labelled()
         wanted = settings.local_batches * settings.batch_size
         rng = generator(self.info.seed, 'batches', round, participant.id)
         passes = [rng.permutation(len(private)) for _ in range(-(-wanted // len(private)))]
-        batches = private.take(np.concatenate(passes)[:wanted])
-        assert batches.labels is not None
-        schedule = Schedule(1, settings.batch_size, settings.learning_rate)
-        return participant.trainer.train(batches, batches.labels, schedule, seed)
+        chosen = np.concatenate(passes)[:wanted]
+        return participant.trainer.train(private.take(chosen), labels[chosen], schedule, seed)
 
     def _encode(self, participant: Participant, state: State) -> Tensors:
         dtype = self.settings.weight_dtype
         if dtype == 'uint8':
             trained = participant.trainer.trained_values()
-            return {
-                **compression.encode(state[trained], 'uint8', 1.0),
-                'statistics': state[~trained],
-            }
+            encoded = compression.encode(state[trained], 'uint8', 1.0)
+            return {**encoded, 'statistics': state[~trained]}
         limit = np.finfo(dtype).max
         return {'state': np.clip(state, -limit, limit).astype(dtype, copy=False)}
 
@@ -129,12 +124,7 @@ class Gossip(MeshMethod):
         if self.settings.weight_dtype != 'uint8':
             return tensors['state'].astype(np.float32, copy=False)
         trained = participant.trainer.trained_values()
-        if len(tensors['statistics']) != len(trained) - int(trained.sum()):
-            raise MessageError('bad length', f'{len(tensors["statistics"])} statistics')
-        state = np.zeros(len(trained), np.float32)
-        state[trained] = compression.decode(tensors, int(trained.sum()))
-        state[~trained] = tensors['statistics']
-        return state
+        return compression.changed(np.zeros(len(trained), np.float32), trained, tensors)
 
     def _disagreement(self, participant: Participant, states: Mapping[str, State]) -> float:
         """Compare what the models predict, own and received, on samples of this peer's."""
@@ -143,7 +133,7 @@ class Gossip(MeshMethod):
             return math.nan
         probe = participant.probe.take(np.arange(min(count, len(participant.probe))))
         predictions = []
-        for _, state in sorted(states.items()):
-            participant.trainer.set_state(state)
+        for robot_id in sorted(states):
+            participant.trainer.set_state(states[robot_id])
             predictions.append(participant.trainer.probabilities(probe))
         return disagreement(predictions)

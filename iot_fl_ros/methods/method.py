@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from iot_fl_ros.exchange.open_round import Update
 if TYPE_CHECKING:
     from iot_fl_ros.training.trainer import Trainer
 
+# Updates, and what they count, by robot id.
+Sets = Mapping[str, Tensors]
+Weights = Mapping[str, float]
 # Sums, squares and products of so large values are still finite in float32.
 MAX_VALUE = 1e8
 
@@ -127,12 +131,7 @@ class MeshMethod(Method):
 
     @abstractmethod
     def mix(
-        self,
-        participant: Participant,
-        own: Tensors,
-        received: Mapping[str, Tensors],
-        weights: Mapping[str, float],
-        round: int,
+        self, participant: Participant, own: Tensors, received: Sets, weights: Weights, round: int
     ) -> float:
         """Let the model learn from the updates of `round`; return the disagreement among them.
 
@@ -149,3 +148,23 @@ def check_finite(tensors: Tensors) -> None:
         wide = tensor.dtype.itemsize > 2  # float16 ends far below
         if tensor.dtype.kind == 'f' and wide and (np.abs(tensor) > MAX_VALUE).any():
             raise MessageError('out of range', f'{name} holds values beyond {MAX_VALUE:g}')
+
+
+def disagreement(
+    predictions: Sequence[NDArray[np.float32]], masks: NDArray[np.bool_] | None = None
+) -> float:
+    """Return the mean over samples of (1/n) sum_i |p_i - mean|^2, n = who predicts the sample.
+
+    predictions: probabilities [N, C] of each; masks [n, N]: which samples each predicts, None =
+    all. NaN if no sample has two predictions.
+    """
+    stacked = np.stack(predictions).astype(np.float64)
+    there = np.ones(stacked.shape[:2]) if masks is None else masks.astype(np.float64)
+    count = there.sum(axis=0)
+    several = count >= 2
+    if not several.any():
+        return math.nan
+    stacked, there, count = stacked[:, several], there[:, several], count[several]
+    mean = (there[:, :, None] * stacked).sum(axis=0) / count[:, None]
+    squares = ((stacked - mean) ** 2).sum(axis=2)
+    return float(((there * squares).sum(axis=0) / count).mean())

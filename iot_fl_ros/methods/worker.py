@@ -34,7 +34,9 @@ class ParticipantWorker:
     def save(self, effect: SaveCheckpoint) -> None:
         """Write the checkpoint with the participant's state."""
         if self._store:
-            self._store.write(effect.manifest, {**effect.tensors, **self._state()})
+            memory = {_MEMORY + name: one for name, one in self.participant.memory.items()}
+            own = {_MODEL_STATE: self.participant.trainer.state(), **memory}
+            self._store.write(effect.manifest, {**effect.tensors, **own})
 
     def restore_if(self, key: str, value: str) -> tuple[dict[str, Any], Tensors] | None:
         """Give the participant back what was kept; return manifest and tensors of the machine.
@@ -45,13 +47,6 @@ class ParticipantWorker:
         if kept is None or kept[0].get(key) != value:
             return None
         manifest, tensors = kept
-        return manifest, self._restore(tensors)
-
-    def _state(self) -> Tensors:
-        memory = {_MEMORY + name: one for name, one in self.participant.memory.items()}
-        return {_MODEL_STATE: self.participant.trainer.state(), **memory}
-
-    def _restore(self, tensors: dict[str, Any]) -> Tensors:
         self.participant.trainer.set_state(tensors[_MODEL_STATE])
         others = {}
         for name, tensor in tensors.items():
@@ -59,7 +54,7 @@ class ParticipantWorker:
                 self.participant.memory[name.removeprefix(_MEMORY)] = np.array(tensor)
             elif name != _MODEL_STATE:
                 others[name] = tensor
-        return others
+        return manifest, others
 
 
 def run_info(participant: Participant, method: str, settings: Any, **constants: Any) -> RunInfo:

@@ -22,7 +22,7 @@ from iot_fl_ros.core.config import flatten, read_settings, refuse_unknown, setti
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import accuracy_of, read_events, write_json
-from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.history import ResponseRecord
 from iot_fl_ros.federation.selection.policies import Seconds, round_seconds
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import SelectSettings
@@ -59,32 +59,32 @@ def play(
         if game.told:
             selector = ParticipantSelector(select, seed, quorum=0)
             expected = {i: world.mean_seconds(i, round, game.update_bytes) for i in robots}
-            selector.observe({i: Observation(round, *times) for i, times in expected.items()})
+            selector.observe({i: ResponseRecord(round, *times) for i, times in expected.items()})
         asked = selector.ask(robots, round)
         times = {i: world.seconds(i, round, game.update_bytes) for i in asked}
         end = min(round_seconds(select.timing, times.values()), game.deadline or math.inf)
-        selector.observe(_sights(times, select.timing, end, round))
+        selector.observe(_records(times, select.timing, end, round))
         durations.append(end)
     return durations
 
 
-def _sights(
+def _records(
     times: dict[str, Seconds], timing: str, end: float, round: int
-) -> dict[str, Observation]:
+) -> dict[str, ResponseRecord]:
     """Return what the aggregator sees of a round that ends after `end` s."""
     observations = {}
     free = 0.0  # when the radio channel is, if there is only one
     for robot_id, (train, upload) in sorted(times.items(), key=lambda item: item[1]):
         if train >= end:
-            observations[robot_id] = Observation(round, end, math.nan, True)
+            observations[robot_id] = ResponseRecord(round, end, math.nan, True)
             continue
         start = max(train, free) if timing == 'serial' else train
         free = start + upload
         if free <= end:
-            observations[robot_id] = Observation(round, train, upload)
+            observations[robot_id] = ResponseRecord(round, train, upload)
         else:
             began = end - start if start < end else math.nan
-            observations[robot_id] = Observation(round, train, began, False, True)
+            observations[robot_id] = ResponseRecord(round, train, began, False, True)
     return observations
 
 

@@ -31,25 +31,16 @@ class Handover:
         self, token: Token, fence: int, receiver: str, position: int, now: float
     ) -> list[Effect]:
         """Offer a token, and send it, to the robot at that position of its route."""
-        node, log = self._node, token.log
+        node, log = self._node, dataclasses.replace(token.log, position=position)
         self._parcel = Parcel.of(token.tensors, token_id=token.token_id, visits=log.visits)
         self.receiver, self._since = receiver, now
         self._offer = TokenOffer(
-            stamp=now,
-            run_id=node.endpoint.run_id,
-            sender_id=node.robot_id,
+            **node.endpoint.head(now),
             receiver_id=receiver,
             token_id=token.token_id,
             fence=fence,
             digest=self._parcel.digest,
-            phase=log.phase,
-            visits=log.visits,
-            updates=log.updates,
-            cycle=log.cycle,
-            route=log.route,
-            shares=log.shares,
-            position=position,
-            class_usage=log.class_usage,
+            **vars(log),
         )
         reach = PreparePublisher(TokenChunk, (receiver,))
         return [reach, Publish(self._offer), *self._chunks(now), self._timer(token.token_id)]

@@ -37,14 +37,10 @@ class Itinerary:
     def next_cycle(self, log: Log, now: float) -> Log:
         """Return the log with a new plan; its position is 0 if this robot comes first, else -1."""
         node = self._node
-        sites = {
-            robot: site
-            for robot, site in node.roster.sites(node.site, now).items()
-            if not self._lately(robot, now)
-        }
-        plan = plan_cycle(
-            node.settings.tram, sites, log.class_usage, node.robot_id, node.token_bytes
-        )
+        sites = node.roster.sites(node.site, now)
+        sites = {robot: sites[robot] for robot in sites if not self._lately(robot, now)}
+        tram, size = node.settings.tram, node.token_bytes
+        plan = plan_cycle(tram, sites, log.class_usage, node.robot_id, size)
         here = bool(plan.route) and plan.route[0] == node.robot_id
         return dataclasses.replace(
             log, cycle=log.cycle + 1, route=plan.route, shares=plan.shares,

@@ -13,21 +13,13 @@ from iot_fl_ros.core import effects as do
 from iot_fl_ros.core import events
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
+from iot_fl_ros.core.messages import token as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest
-from iot_fl_ros.core.messages.token import (
-    TokenChunk,
-    TokenClaim,
-    TokenOffer,
-    TokenPhase,
-    TokenVote,
-    TramState,
-    TramStatus,
-)
+from iot_fl_ros.core.messages.token import TramState
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
-from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
-from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
@@ -83,13 +75,9 @@ class NodeMachine:
 
     def joules(self, now: float) -> Joules:
         """Return the energy since the start."""
-        return joules_of(
-            self._settings.energy,
-            elapsed=self._elapsed + self._since_beat(now),
-            training=self.context.train_seconds,
-            bytes_sent=self.endpoint.bytes_sent,
-            bytes_received=self.endpoint.bytes_received,
-        )
+        elapsed, training = self._elapsed + self._since_beat(now), self.context.train_seconds
+        counts = self.endpoint.byte_counts()
+        return joules_of(self._settings.energy, elapsed=elapsed, training=training, **counts)
 
     def _since_beat(self, now: float) -> float:
         """Return the time since the last heartbeat, whatever was done to the clock meanwhile."""
@@ -103,7 +91,7 @@ class NodeMachine:
     def start(self, now: float) -> list[Effect]:
         """Begin: load data and model."""
         self._beaten_at = now
-        return [do.StartJob(Prepare()), self._next_beat()]
+        return [do.StartJob(Prepare()), do.SetTimer(_HEARTBEAT, self._settings.run.heartbeat)]
 
     def handle(self, event: events.Event, now: float) -> list[Effect]:
         """Take one event; return what to do about it."""
@@ -161,15 +149,15 @@ class NodeMachine:
         if sender not in self.context.roster.robots:
             raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
         match message:
-            case TramStatus():
+            case messages.TramStatus():
                 return self._heard(message, now)
-            case TokenOffer() if message.receiver_id == self.robot_id:
+            case messages.TokenOffer() if message.receiver_id == self.robot_id:
                 return self._token(message.token_id).offered(message, now)
-            case TokenChunk():
+            case messages.TokenChunk():
                 return self._token(message.token_id).chunk(message)
-            case TokenClaim():
+            case messages.TokenClaim():
                 return self._token(message.token_id).claimed(message, now)
-            case TokenVote():
+            case messages.TokenVote():
                 return self._token(message.token_id).voted(message, now)
             case ChunkRequest() if message.receiver_id == self.robot_id:
                 return [one for machine in self.tokens for one in machine.asked(message, now)]
@@ -180,7 +168,7 @@ class NodeMachine:
             raise MessageError('no such token', f'token {token_id} of {len(self.tokens)}')
         return self.tokens[token_id]
 
-    def _heard(self, status: TramStatus, now: float) -> list[Effect]:
+    def _heard(self, status: messages.TramStatus, now: float) -> list[Effect]:
         if len(status.token_states) != len(self.tokens):
             raise MessageError('bad length', f'{len(status.token_states)} tokens, not as here')
         self.context.roster.meet(status, now)
@@ -201,7 +189,7 @@ class NodeMachine:
         for token in result.tokens:
             starter = robots[token.token_id * len(robots) // len(result.tokens)]
             self.tokens.append(TokenMachine(token, node, starter))
-        return [do.Subscribe(TokenChunk, (self.robot_id,)), self._status(now)]
+        return [do.Subscribe(messages.TokenChunk, (self.robot_id,)), self._status(now)]
 
     def _visited(self, machine: TokenMachine, result: Visited, now: float) -> list[Effect]:
         node = self.context
@@ -227,7 +215,7 @@ class NodeMachine:
         waiting = next((one for one in self.tokens if one.place is Place.WAITING), None)
         if trained.place is not Place.SAVING or waiting is None or not self._may_merge:
             return trained.keep()
-        if any(one.token.log.phase != TokenPhase.TRAINING for one in (trained, waiting)):
+        if any(one.token.log.phase != messages.TokenPhase.TRAINING for one in (trained, waiting)):
             return trained.keep()
         return [do.StartJob(Merge(trained.token, waiting.token))]
 
@@ -262,7 +250,7 @@ class NodeMachine:
         return self.tokens[int(token_id)].timer(kind, now)
 
     def _beat(self, now: float) -> list[Effect]:
-        effects: list[Effect] = [self._next_beat()]
+        effects: list[Effect] = [do.SetTimer(_HEARTBEAT, self._settings.run.heartbeat)]
         self._elapsed += self._since_beat(now)
         self._beaten_at = now
         if self._refused:
@@ -272,9 +260,6 @@ class NodeMachine:
         for machine in self.tokens:
             effects += machine.beat(now)
         return [*effects, self._status(now), *self._end_if_done(now)]
-
-    def _next_beat(self) -> Effect:
-        return do.SetTimer(_HEARTBEAT, self._settings.run.heartbeat)
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once the others know that all tokens are finished, or had time enough to."""
@@ -300,21 +285,17 @@ class NodeMachine:
                 'robot': self.robot_id,
                 'time': now,
                 'train_seconds': self.context.train_seconds,
-                'bytes_sent': self.endpoint.bytes_sent,
-                'bytes_received': self.endpoint.bytes_received,
+                **self.endpoint.byte_counts(),
                 'joules': dataclasses.asdict(self.joules(now)),
             }
         )
 
     def _status(self, now: float, state: TramState | None = None) -> Effect:
-        node = self.context
+        node, head = self.context, self.endpoint.status_head(now)
         made = node.acceptor.promises[: len(self.tokens)]  # none if it cannot take part
         return do.Publish(
-            TramStatus(
-                stamp=now,
-                run_id=self.endpoint.run_id or self._settings.run.name,
-                robot_id=self.robot_id,
-                sequence=self.endpoint.next_status(),
+            messages.TramStatus(
+                **{**head, 'run_id': head['run_id'] or self._settings.run.name},
                 state=self.state if state is None else state,
                 reason=self.reason,
                 class_counts=node.site.class_counts,
@@ -331,8 +312,6 @@ class NodeMachine:
                 loss=node.loss,
                 accuracy=node.accuracy,
                 train_seconds=node.train_seconds,
-                bytes_received=self.endpoint.bytes_received,
-                bytes_sent=self.endpoint.bytes_sent,
                 joules=self.joules(now).total,
             )
         )

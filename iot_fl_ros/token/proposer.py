@@ -89,9 +89,7 @@ class Proposer:
         node = self._node
         number = max(node.acceptor.next_number(self._token_id), base + 1)
         claim = TokenClaim(
-            stamp=now,
-            run_id=node.endpoint.run_id,
-            sender_id=node.robot_id,
+            **node.endpoint.head(now),
             token_id=self._token_id,
             phase=ClaimPhase.PREPARE,
             fence=number,
@@ -197,9 +195,7 @@ class Proposer:
     def _vote(self, claim: TokenClaim, granted: bool, now: float) -> Effect:
         node = self._node
         vote = TokenVote(
-            stamp=now,
-            run_id=node.endpoint.run_id,
-            sender_id=node.robot_id,
+            **node.endpoint.head(now),
             candidate_id=claim.sender_id,
             token_id=self._token_id,
             phase=claim.phase,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.token.allocation import allocate, per_batch, variance
+from iot_fl_ros.token.allocation import Counts, allocate, per_batch, variance
 from iot_fl_ros.token.settings import TramSettings
 
 # What a robot is taken for that has not been measured yet.
@@ -34,6 +34,9 @@ class Site:
     link_rate: float = math.nan
 
 
+Sites = Mapping[str, Site]
+
+
 @dataclass(frozen=True)
 class Plan:
     """Robots in the order of their visits, and the mini-batches of each."""
@@ -43,17 +46,14 @@ class Plan:
 
 
 def plan_cycle(
-    settings: TramSettings,
-    sites: Mapping[str, Site],
-    usage: Sequence[int],
-    holder: str,
-    token_bytes: int,
+    settings: TramSettings, sites: Sites, usage: Sequence[int], holder: str, token_bytes: int
 ) -> Plan:
     """Return the next plan; empty if no robot has samples.
 
     sites: robots that are there, the holder among them. usage: samples of each class used so far.
     """
-    robots = [robot for robot in sorted(sites) if sum(sites[robot].class_counts) > 0]
+    sites = {robot: sites[robot] for robot in sorted(sites) if sum(sites[robot].class_counts) > 0}
+    robots = list(sites)
     if not robots:
         return Plan((), ())
     counts = np.array([sites[robot].class_counts for robot in robots], np.int64)
@@ -68,7 +68,7 @@ def plan_cycle(
     if settings.routing == 'dynamic':
         values = [variance(used + settings.visit_batches * unit) for unit in units]
         return Plan((robots[int(np.argmin(values))],), (settings.visit_batches,))
-    return _load_aware(settings, robots, sites, units, used, holder, token_bytes)
+    return _load_aware(settings, sites, units, used, holder, token_bytes)
 
 
 def _in_order(robots: Sequence[str], shares: Sequence[int], holder: str) -> Plan:
@@ -79,13 +79,7 @@ def _in_order(robots: Sequence[str], shares: Sequence[int], holder: str) -> Plan
 
 
 def _load_aware(
-    settings: TramSettings,
-    robots: Sequence[str],
-    sites: Mapping[str, Site],
-    units: NDArray[np.float64],
-    used: NDArray[np.float64],
-    holder: str,
-    token_bytes: int,
+    settings: TramSettings, sites: Sites, units: Counts, used: Counts, holder: str, size: int
 ) -> Plan:
     """Return the visit of least time a mini-batch among those that leave usage balanced enough."""
     batches = np.arange(1, settings.visit_batches + 1)
@@ -94,17 +88,15 @@ def _load_aware(
     # stay with one robot until it has forgotten the classes of the others.
     share = settings.cycle_batches * settings.batch_size / len(used)
     spread = after.var(axis=2) / share**2
-    seconds = np.array([_seconds(sites[r], r == holder, batches, token_bytes) for r in robots])
+    seconds = np.array([_seconds(sites[r], r == holder, batches, size) for r in sites])
     # Where nothing is balanced enough, balance comes first: what is only a little worse adds up.
     bound = max(settings.imbalance, float(spread.min()) + 1e-9)
     cost = np.where(spread <= bound, seconds / batches, np.inf)
     robot, index = np.unravel_index(int(np.argmin(np.round(cost, 12))), cost.shape)
-    return Plan((robots[int(robot)],), (int(batches[index]),))
+    return Plan((list(sites)[int(robot)],), (int(batches[index]),))
 
 
-def _seconds(
-    site: Site, here: bool, batches: NDArray[np.int64], token_bytes: int
-) -> NDArray[np.float64]:
+def _seconds(site: Site, here: bool, batches: NDArray[np.int64], token_bytes: int) -> Counts:
     """Return the time of hop and training for each number of mini-batches."""
     rate = _UNKNOWN_LINK_RATE if math.isnan(site.link_rate) else site.link_rate
     batch = _UNKNOWN_BATCH_SECONDS if math.isnan(site.batch_seconds) else site.batch_seconds

@@ -22,9 +22,10 @@ _SPAN = 'velocity_range'
 
 @dataclass(frozen=True)
 class Log:
-    """The way of a token so far and its plan. position: its robot on the route; -1 = no plan yet.
+    """The way of a token so far and its plan; fields as in TokenOffer.
 
-    class_usage: samples of each class that it was trained on.
+    class_usage: samples of each class that it was trained on. position: its robot on the route;
+    -1 = no plan yet.
     """
 
     class_usage: tuple[int, ...]
@@ -39,23 +40,13 @@ class Log:
     @classmethod
     def of_offer(cls, offer: TokenOffer) -> Log:
         """Return the log that an offer tells."""
-        return cls(
-            offer.class_usage, offer.phase, offer.visits, offer.updates, offer.cycle,
-            offer.route, offer.shares, offer.position,
-        )  # fmt: skip
+        return cls(**{field.name: getattr(offer, field.name) for field in dataclasses.fields(cls)})
 
     @classmethod
     def of_manifest(cls, manifest: Mapping[str, Any]) -> Log:
         """Return the log that a checkpoint kept."""
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in manifest.items()
-        }
-        return cls(**values)
-
-    def manifest(self) -> dict[str, Any]:
-        """Return what a checkpoint keeps."""
-        return dataclasses.asdict(self)
+        lists = {name: tuple(value) for name, value in manifest.items() if isinstance(value, list)}
+        return cls(**{**manifest, **lists})
 
 
 @dataclass(frozen=True)
@@ -129,7 +120,12 @@ _LEVELS = 255
 
 
 def quantise(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Return values [T] as uint8 [T], and their range [p, q] as float32 [2]."""
+    """Return values [T] as uint8 [T], and their range [p, q] as float32 [2].
+
+    Linear quantisation to b = 8 bits (arXiv 2610.07859): s = (2^b - 1) / (q - p),
+    z = -round(p s) - 2^(b-1), v_q = clip(round(s v + z)), v^ = (v_q - z) / s. Values are kept
+    shifted by 2^(b-1).
+    """
     if not len(values):
         return np.zeros(0, np.uint8), np.zeros(2, np.float32)
     low, high = float(values.min()), float(values.max())

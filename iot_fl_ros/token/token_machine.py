@@ -13,17 +13,8 @@ from iot_fl_ros.core import effects as do
 from iot_fl_ros.core.effects import Effect
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.machine import Tracker
+from iot_fl_ros.core.messages import token as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest
-from iot_fl_ros.core.messages.token import (
-    ClaimPhase,
-    TokenChunk,
-    TokenClaim,
-    TokenOffer,
-    TokenPhase,
-    TokenState,
-    TokenVote,
-    TramStatus,
-)
 from iot_fl_ros.token.context import NodeContext
 from iot_fl_ros.token.handover import OFFER, Handover, TokenInbox
 from iot_fl_ros.token.itinerary import Itinerary
@@ -69,15 +60,15 @@ class TokenMachine:
         return self.place in HELD
 
     @property
-    def state(self) -> TokenState:
+    def state(self) -> messages.TokenState:
         """The value for the status."""
         if self.place is Place.FINISHED:
-            return TokenState.FINISHED
-        return TokenState.HELD if self.holds else TokenState.ELSEWHERE
+            return messages.TokenState.FINISHED
+        return messages.TokenState.HELD if self.holds else messages.TokenState.ELSEWHERE
 
     # --- a holder offers it here ----------------------------------------------------------------
 
-    def offered(self, offer: TokenOffer, now: float) -> list[Effect]:
+    def offered(self, offer: messages.TokenOffer, now: float) -> list[Effect]:
         """Take an offer to this robot."""
         self._check(offer)
         known = self._inbox.offer
@@ -96,7 +87,7 @@ class TokenMachine:
         except MessageError as error:  # pieces that came before their offer; ask for right ones
             return [*timers, self._node.endpoint.refuse(offer.sender_id, error.reason, str(error))]
 
-    def _check(self, offer: TokenOffer) -> None:
+    def _check(self, offer: messages.TokenOffer) -> None:
         """Raise MessageError for an offer that is old, or of something else."""
         if offer.fence < self._node.acceptor.promises[self.token_id].fence:
             raise MessageError('old offer', f'fence {offer.fence} was superseded')
@@ -107,14 +98,14 @@ class TokenMachine:
         if offer.shares[offer.position] > most:
             raise MessageError('out of range', f'more than {most} mini-batches for one visit')
 
-    def chunk(self, chunk: TokenChunk) -> list[Effect]:
+    def chunk(self, chunk: messages.TokenChunk) -> list[Effect]:
         """Take a piece of the token."""
         if self.place not in (Place.ELSEWHERE, Place.RECEIVING):
             raise MessageError('late', f'token {self.token_id} is not on its way here')
         self._inbox.add_piece(chunk, self._node.specs)
         return self._keep_if_whole()
 
-    def _has(self, offer: TokenOffer) -> bool:
+    def _has(self, offer: messages.TokenOffer) -> bool:
         mine = self.token
         return (mine.base, mine.trained, mine.log) == (offer.fence, False, Log.of_offer(offer))
 
@@ -154,24 +145,24 @@ class TokenMachine:
         self._places.go(trigger)
         return self._follow(self._proposer.stand(self.token.base, now), now)
 
-    def claimed(self, claim: TokenClaim, now: float) -> list[Effect]:
+    def claimed(self, claim: messages.TokenClaim, now: float) -> list[Effect]:
         """Answer the claim of another robot."""
         granted, step = self._proposer.answer(claim, now)
-        if granted and claim.phase == ClaimPhase.ACCEPT:
+        if granted and claim.phase == messages.ClaimPhase.ACCEPT:
             if self.place is Place.OFFERING:
                 self._handover.taken(claim.sender_id, now)
             return [*self._let_go(), *step.effects]
         return self._follow(step, now)
 
-    def promised(self, claim: TokenClaim, now: float) -> list[Effect]:
+    def promised(self, claim: messages.TokenClaim, now: float) -> list[Effect]:
         """A promise is on disk."""
         return self._follow(self._proposer.promised(claim, now), now)
 
-    def not_promised(self, claim: TokenClaim, now: float) -> list[Effect]:
+    def not_promised(self, claim: messages.TokenClaim, now: float) -> list[Effect]:
         """A promise could not be kept on disk."""
         return self._follow(self._proposer.not_promised(claim, now), now)
 
-    def voted(self, vote: TokenVote, now: float) -> list[Effect]:
+    def voted(self, vote: messages.TokenVote, now: float) -> list[Effect]:
         """Take the vote of another robot."""
         return self._follow(self._proposer.voted(vote, now), now)
 
@@ -208,14 +199,14 @@ class TokenMachine:
 
     # --- what statuses tell ---------------------------------------------------------------------
 
-    def heard(self, status: TramStatus, now: float) -> list[Effect]:
+    def heard(self, status: messages.TramStatus, now: float) -> list[Effect]:
         """Take what a robot says about this token."""
         acceptor = self._node.acceptor
         state, fence = status.token_states[self.token_id], status.fences[self.token_id]
         acceptor.note(self.token_id, status.promised[self.token_id])
-        if state == TokenState.ELSEWHERE:
+        if state == messages.TokenState.ELSEWHERE:
             return []
-        if state == TokenState.FINISHED:
+        if state == messages.TokenState.FINISHED:
             return self._finished_elsewhere(fence, now)
         base = status.bases[self.token_id]
         newer = fence > (self.fence if self.holds else acceptor.promises[self.token_id].fence)
@@ -267,7 +258,7 @@ class TokenMachine:
             return self._pass_on('nothing to train')
         self._places.go('trains')
         after = self._itinerary.next_stop(log, log.position, now)[0]
-        reach = [do.PreparePublisher(TokenChunk, (after,))] if after else []
+        reach = [do.PreparePublisher(messages.TokenChunk, (after,))] if after else []
         visit = Visit(self.token, self.fence, batches, self._itinerary.tests(log, batches))
         return [*reach, do.StartJob(visit)]
 
@@ -317,7 +308,7 @@ class TokenMachine:
             # Nobody could take it, and the others may go on without this robot: training on here
             # would be for nothing.
             return self._handover.wait(self.token_id)
-        if self.token.log.phase == TokenPhase.DELIVERING:
+        if self.token.log.phase == messages.TokenPhase.DELIVERING:
             self._places.go('tour over')
             return [self._node.row('finished', self.token_id, now, updates=self.token.log.updates)]
         return self._begin_cycle(now)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import astuple, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,7 @@ from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
+from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.token import jobs
 from iot_fl_ros.token.acceptor import Promise
@@ -74,8 +75,7 @@ class TramWorker(Stateless):
                 'shape': private.shape,
             },
         )
-        assert private.labels is not None
-        counts = tuple(np.bincount(private.labels, minlength=len(names)).tolist())
+        counts = tuple(np.bincount(self._trainer.labelled()[1], minlength=len(names)).tolist())
         tokens, promises = self._restore(run_id, len(names), trained)
         self._run_id = run_id
         return jobs.Prepared(run_id, counts, specs, tokens, promises)
@@ -90,13 +90,13 @@ class TramWorker(Stateless):
         tokens = []
         for token_id in range(tram.tokens):
             kept = self._read(_token_name(token_id), run_id)
-            if kept is None:
-                tokens.append(Token(token_id, 0, False, Log((0,) * classes), initial))
-                continue
-            manifest, tensors = kept
-            log = Log.of_manifest(manifest['log'])
-            tokens.append(Token(token_id, manifest['base'], manifest['trained'], log, tensors))
+            new = Token(token_id, 0, False, Log((0,) * classes), initial)
+            tokens.append(self._kept_token(token_id, *kept) if kept else new)
         return tuple(tokens), self._kept_promises(run_id)
+
+    def _kept_token(self, token_id: int, manifest: Mapping[str, Any], tensors: Tensors) -> Token:
+        log = Log.of_manifest(manifest['log'])
+        return Token(token_id, manifest['base'], manifest['trained'], log, tensors)
 
     def _kept_promises(self, run_id: str) -> tuple[Promise, ...] | None:
         """Return the promises kept; none made, if a store is empty; None if there is no store."""
@@ -125,16 +125,15 @@ class TramWorker(Stateless):
                 'run_id': self._run_id,
                 'base': token.base,
                 'trained': token.trained,
-                'log': token.log.manifest(),
+                'log': asdict(token.log),
             }
             store.write(manifest, token.tensors)
 
     def _visit(self, job: jobs.Visit) -> jobs.Visited:
         """Train with mini-batches drawn at random, arXiv 2610.07859, algorithm of a cycle."""
         token, tram = job.token, self._settings.tram
-        trainer, private = self._trainer, self._trainer.private
-        assert private is not None
-        assert private.labels is not None
+        trainer = self._trainer
+        private, labels = trainer.labelled()
         start = time.perf_counter()
         seed = self._settings.run.seed
         parts = ('tram', token.token_id, token.log.visits, self._robot_id)
@@ -151,7 +150,7 @@ class TramWorker(Stateless):
         state = trainer.state()
         if not (math.isfinite(loss) and np.isfinite(state).all() and np.isfinite(velocity).all()):
             raise DataError('training diverged: lower tram.learning_rate')
-        used = np.bincount(private.labels[batches].ravel(), minlength=len(token.log.class_usage))
+        used = np.bincount(labels[batches].ravel(), minlength=len(token.log.class_usage))
         tensors = token_tensors(state, velocity, tram.momentum_bits)
         accuracy = trainer.accuracy(self._test) if job.test and self._test else math.nan
         counts = tuple(used.tolist())

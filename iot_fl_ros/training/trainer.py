@@ -16,6 +16,10 @@ from iot_fl_ros.data.samples import Samples
 
 _PREDICT_BATCH = 500
 
+Parameters = list[nn.Parameter]
+Gradients = tuple[torch.Tensor | None, ...]
+Values = list[torch.Tensor]
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -97,19 +101,18 @@ class Trainer:
         v <- momentum v - learning_rate grad; w <- w + v (arXiv 2308.04762). batches: samples of
         each, [batches, size]. velocity: of the trained values, in their order. seed: of dropout.
         """
-        if self.private is None or self.private.labels is None:
-            raise ConfigError('this trainer has no private samples: set data.private')
+        private, private_labels = self.labelled()
         parameters = [p for p in self._model.parameters() if p.requires_grad]
         flat = torch.from_numpy(np.array(velocity)).to(self._device)
         parts = flat.split([p.numel() for p in parameters])
         speeds = [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
-        labels = torch.from_numpy(np.array(self.private.labels)).to(self._device)
+        labels = torch.from_numpy(np.array(private_labels)).to(self._device)
         self._model.train()
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for batch in batches:
-                logits = self._model(self._batch(self.private, batch))
+                logits = self._model(self._batch(private, batch))
                 loss = functional.cross_entropy(logits, labels[batch])
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 _momentum_step(parameters, gradients, speeds, learning_rate, momentum)
@@ -118,14 +121,17 @@ class Trainer:
 
     def train_private(self, schedule: Schedule, seed: int) -> float:
         """Train on the private samples; return the mean loss, nats."""
-        if self.private is None or self.private.labels is None:
-            raise ConfigError('this trainer has no private samples: set data.private')
+        private, labels = self.labelled()
         offset = None
         if schedule.balance:
-            offset = schedule.balance * log_prior(
-                self.private.labels, len(self.private.class_names)
-            )
-        return self.train(self.private, self.private.labels, schedule, seed, offset)
+            offset = schedule.balance * log_prior(labels, len(private.class_names))
+        return self.train(private, labels, schedule, seed, offset)
+
+    def labelled(self) -> tuple[Samples, NDArray[np.int64]]:
+        """Return the private samples and their labels [N]; ConfigError if there are none."""
+        if self.private is None or self.private.labels is None:
+            raise ConfigError('this trainer has no private samples: set data.private')
+        return self.private, self.private.labels
 
     def probabilities(self, samples: Samples) -> NDArray[np.float32]:
         """Return softmax outputs [N, C], the model in evaluation mode."""
@@ -199,12 +205,7 @@ class Trainer:
         return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
 
 
-def _step(
-    parameters: list[nn.Parameter],
-    gradients: tuple[torch.Tensor | None, ...],
-    start: list[torch.Tensor],
-    schedule: Schedule,
-) -> None:
+def _step(parameters: Parameters, gradients: Gradients, start: Values, schedule: Schedule) -> None:
     """Take one step of SGD, with the gradient of proximal/2 |w - start|^2 if start is not empty.
 
     As torch.optim.SGD bit for bit; without its bookkeeping small models train a sixth faster, and
@@ -220,18 +221,14 @@ def _step(
 
 
 def _momentum_step(
-    parameters: list[nn.Parameter],
-    gradients: tuple[torch.Tensor | None, ...],
-    speeds: list[torch.Tensor],
-    learning_rate: float,
-    momentum: float,
+    parameters: Parameters, gradients: Gradients, speeds: Values, rate: float, momentum: float
 ) -> None:
     """Take one step of SGD with momentum; `speeds` are changed in place."""
     with torch.no_grad():
         for parameter, gradient, speed in zip(parameters, gradients, speeds, strict=True):
             speed.mul_(momentum)
             if gradient is not None:
-                speed.sub_(gradient, alpha=learning_rate)
+                speed.sub_(gradient, alpha=rate)
             parameter.add_(speed)
 
 

@@ -91,7 +91,7 @@ def test_a_forged_chain_neither_blocks_nor_fills(chunks):
     forged = GlobalSets(METHOD)
     forged.add({}, round=0, model_version=0)
     for number in range(100, 600):
-        forged._parcels = forged._parcels[-1:]
+        forged.kept = forged.kept[-1:]
         forged.add({'x': np.array([number])}, round=5, model_version=number)
         inbox.take(chunk_of(forged.newest))
     assert len(inbox._waiting) <= WINDOW + 2

@@ -6,8 +6,8 @@ import pytest
 
 from iot_fl_ros.federation.selection.history import (
     CensoredSums,
-    Observation,
-    ObservationHistory,
+    ResponseHistory,
+    ResponseRecord,
     TimeEstimate,
 )
 from iot_fl_ros.federation.selection.policies import (
@@ -25,7 +25,7 @@ def seen(*times):
     """Return what is known after whole observations of these (training, upload)."""
     known = TimeEstimate()
     for train, upload in times:
-        known = known.plus(Observation(1, train, upload))
+        known = known.plus(ResponseRecord(1, train, upload))
     return known
 
 
@@ -171,13 +171,13 @@ def test_bsfl_is_optimistic_about_the_seldom_asked():
 
 def test_a_missed_deadline_is_a_lower_bound():
     known = seen((10, 5), (20, 5))
-    late = known.plus(Observation(3, 40.0, math.nan, True))
+    late = known.plus(ResponseRecord(3, 40.0, math.nan, True))
     # 30 s in two ends, then 40 s without one: 70 s of waiting for each two ends.
     assert late.train.mean == 35
     assert late.upload.mean == 5, 'nothing is known of its upload'
     assert late.asked == 3
     assert late.rate == pytest.approx((1 / 15 + 1 / 25) / 3), 'a miss brought nothing'
-    slow = late.plus(Observation(4, 30.0, 12.0, False, True))
+    slow = late.plus(ResponseRecord(4, 30.0, 12.0, False, True))
     assert slow.train.mean == pytest.approx(100 / 3)
     assert slow.upload.mean == 11, '10 s in two ends and 12 s without one'
 
@@ -188,40 +188,40 @@ def test_the_harmonic_mean_is_the_mean_of_rates():
     assert known['a'].train.harmonic == pytest.approx(1.8)
     assert ask('elementwise_ucb', known, 1, exploration=0.0) == ['b']
     assert ask('elementwise_ucb', known, 1, exploration=0.0, estimate='harmonic') == ['a']
-    late = known['b'].plus(Observation(3, 6.0, math.nan, True))
+    late = known['b'].plus(ResponseRecord(3, 6.0, math.nan, True))
     assert late.train.harmonic == 7
 
 
 def test_misses_alone_add_up_and_never_lower_a_mean():
     never = (
         TimeEstimate()
-        .plus(Observation(1, 8.0, math.nan, True))
-        .plus(Observation(2, 8.0, math.nan, True))
+        .plus(ResponseRecord(1, 8.0, math.nan, True))
+        .plus(ResponseRecord(2, 8.0, math.nan, True))
     )
     assert never.train.mean == 16
     assert CensoredSums(seen=0.2, ended=0.1, seconds=1.0).plus(3.0, True).mean == 13, (
         'old ends are few'
     )
     for bound in (0.1, 5.0, 100.0):
-        assert seen((10, 1)).plus(Observation(2, bound, math.nan, True)).train.mean >= 10
+        assert seen((10, 1)).plus(ResponseRecord(2, bound, math.nan, True)).train.mean >= 10
 
 
 def test_discount_and_window_forget():
-    history, window = ObservationHistory(), ObservationHistory()
+    history, window = ResponseHistory(), ResponseHistory()
     for round, time in ((1, 100.0), (2, 100.0), (5, 10.0)):
-        history.see(Observation(round, time, 0.0), 0.5, 0)
-        window.see(Observation(round, time, 0.0), 1.0, 3)
+        history.see(ResponseRecord(round, time, 0.0), 0.5, 0)
+        window.see(ResponseRecord(round, time, 0.0), 1.0, 3)
     # Weights when round 6 opens: 2^-5, 2^-4, 2^-1.
     known = history.at(6, 0.5, 0)
     assert known.asked == pytest.approx(0.59375)
     assert known.train.mean == pytest.approx((100 * 0.09375 + 10 * 0.5) / 0.59375)
     assert window.at(6, 1.0, 3).train.mean == 10, 'rounds 3 to 5'
     assert window.at(9, 1.0, 3).asked == 0
-    both = ObservationHistory()
+    both = ResponseHistory()
     for observation in (
-        Observation(1, 100.0, 0.0),
-        Observation(4, 40.0, 0.0),
-        Observation(5, 10.0, 0.0),
+        ResponseRecord(1, 100.0, 0.0),
+        ResponseRecord(4, 40.0, 0.0),
+        ResponseRecord(5, 10.0, 0.0),
     ):
         both.see(observation, 0.5, 3)
     assert both.at(6, 0.5, 3).train.mean == pytest.approx((40 * 0.25 + 10 * 0.5) / 0.75)

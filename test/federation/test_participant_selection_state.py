@@ -12,7 +12,7 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.federation.selection.history import Observation, observations_of
+from iot_fl_ros.federation.selection.history import ResponseRecord, records_of
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 
@@ -57,8 +57,8 @@ def play(selector, rounds):
     for round in rounds:
         asked.append(selector.ask(ROBOTS, round))
         observations = {
-            i: Observation(round, 1.0 + ROBOTS.index(i), 1.0)
-            if i != 'robot_7' else Observation(round, 20.0, math.nan, True)
+            i: ResponseRecord(round, 1.0 + ROBOTS.index(i), 1.0)
+            if i != 'robot_7' else ResponseRecord(round, 20.0, math.nan, True)
             for i in asked[-1]
         }  # fmt: skip
         selector.observe(observations)
@@ -110,7 +110,7 @@ def test_a_quorum_can_always_be_reached():
         == 5
     )
     few = ParticipantSelector(SelectSettings(policy='fedcs', round_time=0.5), 0, quorum=4)
-    few.observe({robot_id: Observation(1, 1.0, 1.0) for robot_id in ROBOTS})
+    few.observe({robot_id: ResponseRecord(1, 1.0, 1.0) for robot_id in ROBOTS})
     assert len(few.ask(ROBOTS, 2)) == 4
 
 
@@ -153,20 +153,20 @@ def closed_round():
 
 
 def test_what_a_round_with_parallel_uploads_shows():
-    assert observations_of(closed_round(), 'parallel', 130.0) == {
-        'a': Observation(1, 9.0, 5.0),
-        'b': Observation(1, 12.0, 9.0),  # it says 50 s, but 12 s passed here
-        'c': Observation(1, 13.0, 17.0, False, True),
-        'd': Observation(1, 20.0, 10.0, False, True),
-        'e': Observation(1, 30.0, pytest.approx(math.nan, nan_ok=True), True),
+    assert records_of(closed_round(), 'parallel', 130.0) == {
+        'a': ResponseRecord(1, 9.0, 5.0),
+        'b': ResponseRecord(1, 12.0, 9.0),  # it says 50 s, but 12 s passed here
+        'c': ResponseRecord(1, 13.0, 17.0, False, True),
+        'd': ResponseRecord(1, 20.0, 10.0, False, True),
+        'e': ResponseRecord(1, 30.0, pytest.approx(math.nan, nan_ok=True), True),
     }
 
 
 def test_what_a_round_with_serial_uploads_shows():
-    observations = observations_of(closed_round(), 'serial', 130.0)
-    assert observations['a'] == Observation(1, 9.0, 5.0)
-    assert observations['b'] == Observation(1, 12.0, 6.0), 'it waited for a until 115 s'
-    assert observations['c'] == Observation(1, 13.0, 9.0, False, True), (
+    observations = records_of(closed_round(), 'serial', 130.0)
+    assert observations['a'] == ResponseRecord(1, 9.0, 5.0)
+    assert observations['b'] == ResponseRecord(1, 12.0, 6.0), 'it waited for a until 115 s'
+    assert observations['c'] == ResponseRecord(1, 13.0, 9.0, False, True), (
         'the radio is its own since 121 s'
     )
     assert math.isnan(observations['d'].upload), 'it still waits for c'
@@ -176,7 +176,7 @@ def test_what_a_round_with_serial_uploads_shows():
 def test_absurd_times_do_no_harm():
     opened = OpenRound(1, 0, ['a', 'b'], 100.0)
     opened.add_status(status('a', 1e308), 100.0)
-    observations = observations_of(opened, 'parallel', 130.0)
+    observations = records_of(opened, 'parallel', 130.0)
     assert observations['a'].train == 30 * 24 * 3600
     for policy in ('naive_ucb', 'elementwise_ucb', 'bsfl'):
         for normaliser in ('relative', 'percentile'):
@@ -184,8 +184,8 @@ def test_absurd_times_do_no_harm():
                 SelectSettings(policy=policy, count=1, normaliser=normaliser), 0, 0
             )
             for round in range(1, 6):
-                lies = Observation(round, [2.6e6, 0.0][round % 2], 0.0)
-                selector.observe({'a': lies, 'b': Observation(round, 1.0, 1.0)})
+                lies = ResponseRecord(round, [2.6e6, 0.0][round % 2], 0.0)
+                selector.observe({'a': lies, 'b': ResponseRecord(round, 1.0, 1.0)})
                 assert len(selector.ask(['a', 'b'], round + 1)) == 1
             json.dumps(selector.state(), allow_nan=False)
 
@@ -193,7 +193,7 @@ def test_absurd_times_do_no_harm():
 def test_rounds_weigh_like_sights():
     selector = ParticipantSelector(SelectSettings(policy='bsfl', discount=0.9), 0, 0)
     for round in range(1, 30):
-        selector.observe({'a': Observation(round, 1.0, 1.0)})
+        selector.observe({'a': ResponseRecord(round, 1.0, 1.0)})
     asked = selector._known(['a'], 30)['a'].asked
     assert selector._rounds(30) == pytest.approx(asked), 'it took part in all of them'
 
@@ -202,7 +202,7 @@ def test_an_update_from_before_the_round_says_nothing_of_its_upload():
     opened = OpenRound(1, 0, ['a'], 100.0)
     opened.add_status(status('a', 9.0), 100.0)
     opened.add_status(status('a', 9.0), 101.0)
-    observation = observations_of(opened, 'serial', 130.0)['a']
+    observation = records_of(opened, 'serial', 130.0)['a']
     assert (observation.train, observation.train_at_least) == (9.0, False)
     assert math.isnan(observation.upload)
     selector = ParticipantSelector(SelectSettings(policy='naive_ucb', count=1), 0, 0)
@@ -213,7 +213,7 @@ def test_an_update_from_before_the_round_says_nothing_of_its_upload():
 def test_the_quickest_time_is_that_of_all_rounds_not_of_the_last():
     selector = ParticipantSelector(SelectSettings(policy='bsfl', count=1), 0, 1)
     for round, (robot_id, train) in enumerate((('a', 4.0), ('b', 2.0), ('a', 7.0)), start=1):
-        selector.observe({robot_id: Observation(round, train, 1.0)})
+        selector.observe({robot_id: ResponseRecord(round, train, 1.0)})
     assert selector.state()['quickest'] == 3.0
-    selector.observe({'b': Observation(4, 0.5, math.nan, False, True)})
+    selector.observe({'b': ResponseRecord(4, 0.5, math.nan, False, True)})
     assert selector.state()['quickest'] == 3.0, 'a time whose end was not seen is no time'

@@ -11,7 +11,7 @@ from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.open_round import OpenRound
 from iot_fl_ros.federation.report import report_of, row_of
-from iot_fl_ros.federation.selection.history import Observation
+from iot_fl_ros.federation.selection.history import ResponseRecord
 from iot_fl_ros.federation.traffic import Traffic
 
 PARCEL = Parcel.of({'state': np.zeros(4, np.float32)}, round=3, model_version=2)
@@ -69,7 +69,7 @@ def row(closed):
     traffic = Traffic()
     traffic.received('a', 400)
     traffic.received('b', 30)
-    observations = {'a': Observation(3, 2.0, 0.5), 'b': Observation(3, 2.0, 1.5)}
+    observations = {'a': ResponseRecord(3, 2.0, 0.5), 'b': ResponseRecord(3, 2.0, 1.5)}
     return row_of(closed, observations, traffic, 110.0)
 
 
@@ -104,6 +104,6 @@ def test_the_report_says_what_the_row_says(row):
 
 def test_a_round_in_which_nobody_measured_has_no_mean(closed):
     closed.accepted.pop('b')
-    row = row_of(closed, {'a': Observation(3, 2.0, 0.5)}, Traffic(), 110.0)
+    row = row_of(closed, {'a': ResponseRecord(3, 2.0, 0.5)}, Traffic(), 110.0)
     assert math.isnan(row['robot_accuracy'])
     assert row['participants'] == ['a']

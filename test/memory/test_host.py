@@ -3,6 +3,7 @@
 from iot_fl_ros.core.effects import CancelTimer, SetTimer
 from iot_fl_ros.core.events import TimerFired
 from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.memory.fleet import MemoryFleet
 from iot_fl_ros.memory.host import Host
 from iot_fl_ros.memory.network import Network
 
@@ -23,8 +24,8 @@ class Machine:
 
 
 def test_a_cancelled_timer_that_is_set_again_fires_once_at_its_new_time():
-    network = Network()
-    machine = Machine(network.clock)
-    Host('x', Role.ROBOT, machine, None, network, job_seconds=lambda job: 0.0).start()
-    network.clock.run(100.0, lambda: False)
+    fleet = MemoryFleet(Network())
+    machine = Machine(fleet.clock)
+    Host('x', Role.ROBOT, machine, None, fleet).start()
+    fleet.clock.run(100.0, lambda: False)
     assert machine.fired == [25.0]

@@ -6,7 +6,7 @@ import itertools
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.events import TimerFired
 from iot_fl_ros.core.messages.token import TokenState
 from iot_fl_ros.memory.token import TramSimulation
@@ -205,6 +205,14 @@ def test_robots_that_cannot_take_the_token_are_left_out(flat):
     simulation.start_all()
     simulation.run(until=2_000)
     assert {row['robot'] for row in visits(simulation)} <= {'robot_0', 'robot_1', 'robot_2'}
+
+
+def test_a_fleet_that_cannot_work_says_why(flat):
+    settings = TramNodeSettings.from_flat({**flat, 'data.private': '/nowhere.npz'})
+    simulation = TramSimulation(settings)
+    simulation.start_all()
+    with pytest.raises(IotFlError, match='robots cannot take part'):
+        simulation.run()
 
 
 def test_a_model_that_diverges_is_not_passed_on(flat):

@@ -5,8 +5,16 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.mesh.graph import LinkSource, best_eps, build_graph, links_of, stable_eps
-from iot_fl_ros.mesh.mixing import mixing_matrix, mixing_weights, spectral_gap
+from iot_fl_ros.mesh.graph import (
+    LinkSource,
+    best_eps,
+    build_graph,
+    links_of,
+    mixing_matrix,
+    mixing_weights,
+    spectral_gap,
+    stable_eps,
+)
 from iot_fl_ros.mesh.settings import GRAPHS, MeshSettings
 
 NAMED = [name for name in GRAPHS if name not in ('file', 'discovery')]

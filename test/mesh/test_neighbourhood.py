@@ -11,8 +11,7 @@ from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.mesh import neighbourhood as module
-from iot_fl_ros.mesh.neighbourhood import Neighbourhood
-from iot_fl_ros.mesh.rounds import PeerRounds, Updates
+from iot_fl_ros.mesh.neighbourhood import Neighbourhood, PeerRounds, Updates
 
 LEASE = 3.0
 VALUES = np.arange(4, dtype=np.float32)

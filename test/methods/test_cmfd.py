@@ -11,13 +11,12 @@ from method_makers import OPEN, PRIVATE, info_of, model
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.exchange.open_round import Update
-from iot_fl_ros.mesh.mixing import mixing_weights
+from iot_fl_ros.mesh.graph import mixing_weights
 from iot_fl_ros.methods.cmfd import Cmfd
-from iot_fl_ros.methods.disagreement import disagreement
 from iot_fl_ros.methods.dsfl import DsFl, DsFlSettings
 from iot_fl_ros.methods.gossip import Gossip, GossipSettings
 from iot_fl_ros.methods.labels.settings import LabelSettings
-from iot_fl_ros.methods.method import Participant
+from iot_fl_ros.methods.method import Participant, disagreement
 from iot_fl_ros.training.trainer import Trainer
 
 INFO = info_of('fedavg')

@@ -9,7 +9,7 @@ from method_makers import OPEN, PRIVATE, aggregator, info_of, method, robot, upd
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.tensors import all_allowed, specs_of
 from iot_fl_ros.methods.labels import sample_selection as selection
-from iot_fl_ros.methods.labels.open_schedule import OpenSchedule
+from iot_fl_ros.methods.labels.exchange import OpenSchedule
 from iot_fl_ros.methods.method import GlobalSet
 from iot_fl_ros.methods.registry import method_of
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from method_makers import aggregator, method, update
 
-from iot_fl_ros.methods.labels.aggregation import enhanced_era, era
-from iot_fl_ros.methods.labels.familiarity import CENTROIDS, distances
+from iot_fl_ros.methods.labels.aggregation import CENTROIDS, distances, enhanced_era, era
 
 # As many pairs of points as there are centroids, far apart; each point 0.5 from its pair's middle.
 MIDDLES = np.array([(10 * x, 10 * y) for x in range(5) for y in range(4)], np.float32)

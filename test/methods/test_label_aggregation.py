@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from iot_fl_ros.methods.labels.aggregation import enhanced_era, era, simple, weighted_mean
-from iot_fl_ros.methods.labels.familiarity import encode_distances, weights
+from iot_fl_ros.methods.labels.aggregation import (
+    encode_distances,
+    enhanced_era,
+    era,
+    simple,
+    weighted_mean,
+    weights,
+)
 
 A = np.array([[1.0, 0.0], [0.5, 0.5]], np.float32)
 B = np.array([[0.0, 1.0], [0.2, 0.8]], np.float32)

@@ -18,11 +18,10 @@ from iot_fl_ros.core.messages.token import (
 )
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Promise, Recovery
-from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.handover import Handover
 from iot_fl_ros.token.itinerary import Itinerary
 from iot_fl_ros.token.proposer import Takeover
-from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.token import Log, Token, token_specs, token_tensors

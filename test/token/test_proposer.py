@@ -9,9 +9,8 @@ from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.token import ClaimPhase, TokenClaim, TokenVote
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Promise, Recovery
-from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.proposer import Proposer
-from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.settings import TramNodeSettings
 
 IDS = ('a', 'b', 'c', 'd', 'e')

@@ -10,9 +10,8 @@ from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.token import TokenOffer, TokenState, TramState, TramStatus
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Promise, Recovery
-from iot_fl_ros.token.context import NodeContext
+from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.jobs import Visit, Visited
-from iot_fl_ros.token.roster import TramRoster
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
 from iot_fl_ros.token.token import Log, Token, token_specs, token_tensors

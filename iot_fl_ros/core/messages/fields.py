@@ -22,8 +22,7 @@ MAX_DOCUMENT = 65_536
 MAX_ITEMS = 65_536
 NO_DIGEST = b''
 DIGEST_BYTES = 32
-_SIZES = {'uint8': 1, 'uint16': 2, 'uint32': 4, 'uint64': 8, 'float32': 4, 'float64': 8}
-_NUMPY_NAMES = {'float': 'float32', 'double': 'float64'}
+_SIZES = {'uint8': 1, 'uint16': 2, 'uint32': 4, 'uint64': 8, 'float': 4, 'double': 8}
 
 
 @dataclass(frozen=True)
@@ -176,10 +175,10 @@ def _end_of(ros_type: str, value: Any, start: int) -> int:
             end = _end_of('string', item, end)
         return end
     if ros_type.startswith('sequence<'):
-        item_size = _SIZES[_NUMPY_NAMES.get(ros_type[9:-1], ros_type[9:-1])]
+        item_size = _SIZES[ros_type[9:-1]]
         end = _align(start, 4) + 4
         return _align(end, item_size) + item_size * len(value) if len(value) else end
-    item_size = _SIZES[_NUMPY_NAMES.get(ros_type, ros_type)]
+    item_size = _SIZES[ros_type]
     return _align(start, item_size) + item_size
 
 

@@ -8,7 +8,6 @@ of a censored exponential (Epstein and Sobel, 1953), and the plain mean if nothi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -16,7 +15,7 @@ from iot_fl_ros.exchange.open_round import OpenRound
 
 
 @dataclass(frozen=True)
-class Observation:
+class ResponseRecord:
     """Times of one robot in one round, s. NaN = nothing; at_least: the time was longer."""
 
     round: int
@@ -36,7 +35,7 @@ _SHORTEST = 1e-9  # s
 
 @dataclass(frozen=True)
 class CensoredSums:
-    """Weighted sums over the observations of one kind of time."""
+    """Weighted sums over what was observed of one kind of time."""
 
     seen: float = 0.0
     ended: float = 0.0
@@ -46,7 +45,7 @@ class CensoredSums:
     rates: float = 0.0
 
     def plus(self, seconds: float, at_least: bool) -> CensoredSums:
-        """Return the sums with another observation; NaN adds nothing."""
+        """Return the sums with another time; NaN adds nothing."""
         if math.isnan(seconds):
             return self
         if at_least:
@@ -99,27 +98,23 @@ class TimeEstimate:
     train: CensoredSums = CensoredSums()
     upload: CensoredSums = CensoredSums()
 
-    def plus(self, observation: Observation) -> TimeEstimate:
-        """Return what is known after another observation."""
-        total = observation.train + observation.upload
+    def plus(self, record: ResponseRecord) -> TimeEstimate:
+        """Return what is known after another record."""
+        total = record.train + record.upload
         return TimeEstimate(
             self.asked + 1,
             # A miss has the rate 0: it brought nothing in that round.
-            self.rates + (1 / total if observation.whole and total > 0 else 0.0),
-            self.train.plus(observation.train, observation.train_at_least),
-            self.upload.plus(observation.upload, observation.upload_at_least),
+            self.rates + (1 / total if record.whole and total > 0 else 0.0),
+            self.train.plus(record.train, record.train_at_least),
+            self.upload.plus(record.upload, record.upload_at_least),
         )
 
     def faded(self, factor: float) -> TimeEstimate:
         """Return the same with less weight."""
         if factor == 1.0:
             return self
-        return TimeEstimate(
-            factor * self.asked,
-            factor * self.rates,
-            self.train.faded(factor),
-            self.upload.faded(factor),
-        )
+        times = self.train.faded(factor), self.upload.faded(factor)
+        return TimeEstimate(factor * self.asked, factor * self.rates, *times)
 
     @property
     def rate(self) -> float:
@@ -128,80 +123,56 @@ class TimeEstimate:
 
 
 @dataclass
-class ObservationHistory:
-    """The observations of one robot: their sums up to `round`, or the last ones of a window."""
+class ResponseHistory:
+    """The records of one robot: their sums up to `round`, or the last ones of a window."""
 
     round: int = 0
     known: TimeEstimate = field(default_factory=TimeEstimate)
-    observations: list[Observation] = field(default_factory=list)
+    records: list[ResponseRecord] = field(default_factory=list)
 
-    def see(self, observation: Observation, discount: float, window: int) -> None:
-        """Take an observation of the newest round."""
+    def see(self, record: ResponseRecord, discount: float, window: int) -> None:
+        """Take the record of the newest round."""
         if window:
-            self.observations = [
-                *_within(self.observations, observation.round, window),
-                observation,
-            ]
+            self.records = [*self._since(record.round - window), record]
         else:
-            self.known = self._faded(observation.round, discount).plus(observation)
-        self.round = observation.round
+            self.known = self.at(record.round, discount, window).plus(record)
+        self.round = record.round
 
     def at(self, round: int, discount: float, window: int) -> TimeEstimate:
         """Return what is known when `round` opens."""
         if not window:
-            return self._faded(round, discount)
+            return self.known.faded(discount ** (round - self.round))
         known, last = TimeEstimate(), 0
-        for observation in _within(self.observations, round, window):
-            known, last = (
-                known.faded(discount ** (observation.round - last)).plus(observation),
-                observation.round,
-            )
+        for record in self._since(round - window):
+            known = known.faded(discount ** (record.round - last)).plus(record)
+            last = record.round
         return known.faded(discount ** (round - last))
 
     def state(self) -> list[Any]:
-        """Return plain numbers."""
-        known = self.known
-        plain = [_plain(observation) for observation in self.observations]
-        return [
-            self.round, known.asked, known.rates, list(astuple(known.train)),
-            list(astuple(known.upload)), plain,
-        ]  # fmt: skip
+        """Return plain numbers; for NaN, which JSON does not know, None."""
+        plain = [[None if one != one else one for one in astuple(r)] for r in self.records]
+        return [self.round, *astuple(self.known), plain]
 
     @classmethod
-    def restored(cls, state: list[Any]) -> ObservationHistory:
+    def restored(cls, state: list[Any]) -> ResponseHistory:
         """Return the history that gave `state`."""
-        round, asked, rates, train, upload, observations = state
-        return cls(
-            round,
-            TimeEstimate(asked, rates, CensoredSums(*train), CensoredSums(*upload)),
-            [_observation(s) for s in observations],
-        )
+        round, asked, rates, train, upload, plain = state
+        known = TimeEstimate(asked, rates, CensoredSums(*train), CensoredSums(*upload))
+        records: list[list[Any]] = [
+            [math.nan if one is None else one for one in record] for record in plain
+        ]
+        return cls(round, known, [ResponseRecord(*record) for record in records])
 
-    def _faded(self, round: int, discount: float) -> TimeEstimate:
-        return self.known.faded(discount ** (round - self.round))
-
-
-def _within(observations: Iterable[Observation], round: int, window: int) -> list[Observation]:
-    return [observation for observation in observations if observation.round >= round - window]
-
-
-def _plain(observation: Observation) -> list[Any]:
-    """Return an observation for a checkpoint, whose JSON knows no NaN."""
-    return [None if value != value else value for value in astuple(observation)]
-
-
-def _observation(plain: list[Any]) -> Observation:
-    round, train, upload, train_at_least, upload_at_least = plain
-    train, upload = (math.nan if time is None else time for time in (train, upload))
-    return Observation(round, train, upload, train_at_least, upload_at_least)
+    def _since(self, round: int) -> list[ResponseRecord]:
+        return [record for record in self.records if record.round >= round]
 
 
 # What a status says is believed up to a month where nothing here can tell.
 _LONGEST = 30 * 24 * 3600.0  # s
 
 
-def observations_of(closed: OpenRound, timing: str, now: float) -> dict[str, Observation]:
-    """Return an observation of each participant, by its status and the aggregator's own clock.
+def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, ResponseRecord]:
+    """Return a record of each participant, by its status and the aggregator's own clock.
 
     Training: the seconds that the robot's status states, but no more than passed here between the
     opening of the round and the announcement of the update. Upload: from the announcement until
@@ -211,14 +182,13 @@ def observations_of(closed: OpenRound, timing: str, now: float) -> dict[str, Obs
     was at least as slow as what passed until the round closed.
     """
     began = _began(closed) if timing == 'serial' else closed.announced
-    observations = {}
+    records = {}
     for robot_id in closed.participants:
         announced = closed.announced.get(robot_id)
         status = closed.statuses.get(robot_id)
         if status is None:
-            observations[robot_id] = Observation(
-                closed.number, now - closed.opened, math.nan, True
-            )
+            waited = now - closed.opened
+            records[robot_id] = ResponseRecord(closed.number, waited, math.nan, True)
             continue
         train = min(status.train_seconds, _LONGEST)
         if announced is not None:
@@ -226,8 +196,8 @@ def observations_of(closed: OpenRound, timing: str, now: float) -> dict[str, Obs
         arrived = closed.arrived.get(robot_id)
         start = began.get(robot_id, math.nan)
         upload = (now if arrived is None else arrived) - start
-        observations[robot_id] = Observation(closed.number, train, upload, False, arrived is None)
-    return observations
+        records[robot_id] = ResponseRecord(closed.number, train, upload, False, arrived is None)
+    return records
 
 
 def _began(closed: OpenRound) -> dict[str, float]:

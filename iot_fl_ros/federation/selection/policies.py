@@ -1,4 +1,4 @@
-"""Policies: whom to ask, from what is known of the robots. Functions without state.
+"""Policies: which robots to select, from what is known of them. Functions without state.
 
 Sources: FedCS, Nishio and Yonetani, arXiv 1804.08333, algorithm 3; naive and element-wise UCB,
 Yoshida et al., arXiv 2009.13879; BSFL, Ben Ami, Cohen and Zhao, arXiv 2303.10373 (formulas as in
@@ -68,7 +68,8 @@ def at_random(given: SelectionInput) -> list[str]:
 
 def fedcs(given: SelectionInput) -> list[str]:
     """Select the robots that make the shortest round, by their estimated means."""
-    return _greedy(given, {i: _Candidate(_means(k)) for i, k in given.known.items()})
+    means = {i: Seconds(k.train.mean, k.upload.mean) for i, k in given.known.items()}
+    return _greedy(given, {i: _Candidate(seconds) for i, seconds in means.items()})
 
 
 def naive_ucb(given: SelectionInput) -> list[str]:
@@ -167,10 +168,6 @@ def _greedy(given: SelectionInput, candidates: Mapping[str, _Candidate]) -> list
     return chosen
 
 
-def _means(known: TimeEstimate) -> Seconds:
-    return Seconds(known.train.mean, known.upload.mean)
-
-
 def _time(given: SelectionInput, sums: CensoredSums) -> float:
     return sums.harmonic if given.settings.estimate == 'harmonic' else sums.mean
 
@@ -253,7 +250,11 @@ TIMINGS: dict[str, Timing] = {'serial': serial, 'parallel': parallel}
 
 
 def round_seconds(timing: str, robots: Iterable[Seconds]) -> float:
-    """Return how long a round of these robots lasts; who has trained first uploads first."""
+    """Return how long a round of these robots lasts; who has trained first uploads first.
+
+    Serial: one radio channel, uploads go one after the other (FedCS, arXiv 1804.08333). Parallel:
+    every robot has a channel of its own, as on a Wi-Fi that is not full. The way down is left out.
+    """
     elapsed = 0.0
     for robot in sorted(robots):
         elapsed = TIMINGS[timing](elapsed, robot)

@@ -8,21 +8,21 @@ from typing import Any
 
 from iot_fl_ros.core.messages.federation import RobotStatus
 from iot_fl_ros.core.seeds import generator
-from iot_fl_ros.federation.selection.history import Observation, ObservationHistory, TimeEstimate
+from iot_fl_ros.federation.selection.history import ResponseHistory, ResponseRecord, TimeEstimate
 from iot_fl_ros.federation.selection.policies import POLICIES, SelectionInput
 from iot_fl_ros.federation.selection.settings import SelectSettings
 
 FILTERS = 'select.min_battery, select.tags, select.avoid_tags'
 _MAX_ROBOTS = 10_000
 _PATIENCE = 2.0
-# A robot whose observations weigh less is unknown again; before that, optimism selects it.
+# A robot whose records weigh less is unknown again; before that, optimism selects it.
 _FORGOTTEN = 1e-9
 
 
 class ParticipantSelector:
     """Chooses the participants of every round. All its state is plain numbers.
 
-    quorum: robots that a round needs at least. The same seed and observations: the same choices.
+    quorum: robots that a round needs at least. The same seed and records: the same choices.
     """
 
     def __init__(self, settings: SelectSettings, seed: int, quorum: int) -> None:
@@ -30,7 +30,7 @@ class ParticipantSelector:
         self._seed = seed
         self._count = max(settings.count, quorum) if settings.count else _MAX_ROBOTS
         self._quorum = quorum
-        self._histories: dict[str, ObservationHistory] = {}
+        self._histories: dict[str, ResponseHistory] = {}
         self._quickest = math.inf
 
     @property
@@ -44,28 +44,24 @@ class ParticipantSelector:
         return self._settings.timing
 
     def eligible(self, statuses: Mapping[str, RobotStatus]) -> list[str]:
-        """Return who may be asked: battery not known to be low, all wanted tags, no unwanted."""
-        return [robot_id for robot_id, status in statuses.items() if self._may_ask(status)]
+        """Return who may be selected: no battery known to be low, all wanted tags, no unwanted."""
+        return [robot_id for robot_id, status in statuses.items() if self._may_select(status)]
 
-    def _may_ask(self, status: RobotStatus) -> bool:
+    def _may_select(self, status: RobotStatus) -> bool:
         settings = self._settings
         tags = set(status.tags)
         low = status.battery < settings.min_battery  # not if it is NaN
         return not low and tags.issuperset(settings.tags) and tags.isdisjoint(settings.avoid_tags)
 
     def ask(self, robot_ids: Sequence[str], round: int) -> list[str]:
-        """Return whom to ask in `round` of those who may be, sorted."""
+        """Return the robots selected for `round` among those who may be, sorted."""
         # The label is a part of the seed: another word would be other choices.
         rng = generator(self._seed, 'asking', round)
         robots = sorted(robot_ids)
         shuffled = tuple(robots[i] for i in rng.permutation(len(robots)))
+        known, rounds = self._known(robots, round), self._rounds(round)
         given = SelectionInput(
-            self._settings,
-            shuffled,
-            self._count,
-            self._known(robots, round),
-            self._rounds(round),
-            self._quickest,
+            self._settings, shuffled, self._count, known, rounds, self._quickest
         )
         chosen = POLICIES[self._settings.policy](given)
         missing = min(self._quorum, len(robots)) - len(chosen)
@@ -84,17 +80,17 @@ class ParticipantSelector:
             expected = dict.fromkeys(expected, sum(expected.values()))
         return {robot_id: _PATIENCE * seconds for robot_id, seconds in expected.items()}
 
-    def observe(self, observations: Mapping[str, Observation]) -> None:
-        """Remember what a round showed of the robots that were asked."""
+    def observe(self, records: Mapping[str, ResponseRecord]) -> None:
+        """Remember what a round showed of the robots that were selected."""
         if not self.chooses:
             return
-        for robot_id, observation in sorted(observations.items()):
+        for robot_id, record in sorted(records.items()):
             if robot_id not in self._histories and len(self._histories) >= _MAX_ROBOTS:
                 del self._histories[min(self._histories, key=lambda i: self._histories[i].round)]
-            history = self._histories.setdefault(robot_id, ObservationHistory())
-            history.see(observation, self._settings.discount, self._settings.window)
-            if observation.whole:
-                self._quickest = min(self._quickest, observation.train + observation.upload)
+            history = self._histories.setdefault(robot_id, ResponseHistory())
+            history.see(record, self._settings.discount, self._settings.window)
+            if record.whole:
+                self._quickest = min(self._quickest, record.train + record.upload)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -107,27 +103,19 @@ class ParticipantSelector:
         quickest = state['quickest']
         self._quickest = math.inf if quickest is None else quickest
         self._histories = {
-            robot_id: ObservationHistory.restored(history)
+            robot_id: ResponseHistory.restored(history)
             for robot_id, history in state['robots'].items()
         }
 
     def _known(self, robots: Sequence[str], round: int) -> dict[str, TimeEstimate]:
-        settings = self._settings
-        known = {}
-        for robot_id in robots:
-            history = self._histories.get(robot_id)
-            if history is None:
-                continue
-            now = history.at(round, settings.discount, settings.window)
-            if now.asked >= _FORGOTTEN:
-                known[robot_id] = now
-        return known
+        how = round, self._settings.discount, self._settings.window
+        known = {i: self._histories[i].at(*how) for i in robots if i in self._histories}
+        return {i: now for i, now in known.items() if now.asked >= _FORGOTTEN}
 
     def _rounds(self, round: int) -> float:
-        """Return the number of rounds before `round`, weighted as their observations are."""
-        settings = self._settings
-        past = min(round - 1, settings.window) if settings.window else round - 1
-        if settings.discount == 1.0:
+        """Return the number of rounds before `round`, weighted as their records are."""
+        window, gamma = self._settings.window, self._settings.discount
+        past = min(round - 1, window) if window else round - 1
+        if gamma == 1.0:
             return float(past)
-        gamma = settings.discount
         return gamma * (1 - gamma**past) / (1 - gamma)

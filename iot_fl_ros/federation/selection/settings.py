@@ -1,4 +1,4 @@
-"""Settings of the choice whom to ask."""
+"""Settings of the selection of participants."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ arXiv 2607.00173. Differences and entropy coding: as CFD, arXiv 2012.00632, but 
 from __future__ import annotations
 
 import lzma
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,11 +43,12 @@ class LabelCodec:
     def spec(self, rows: int, *, open_rows: bool = False) -> TensorSpec:
         """Return the spec of `rows` labels; open_rows: of at most so many."""
         if self.packed:
-            size = self._plain_bytes(rows)
+            dtype, shape = self._layout(rows)
+            size = dtype.itemsize * math.prod(shape)
             return TensorSpec('labels', 'uint8', (-(size + _LZMA_SLACK + size // 1024),))
         sign = -1 if open_rows else 1
         if self.dtype == 'vote':
-            return TensorSpec('labels', 'uint8', (sign * self._plain_bytes(rows),))
+            return TensorSpec('labels', 'uint8', (sign * vote_bytes(rows, self.classes),))
         return TensorSpec('labels', self.dtype, (sign * rows, self.classes))
 
     def encode(self, labels: Labels, reference: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -54,11 +56,10 @@ class LabelCodec:
         symbols = self.symbols(labels)
         if reference is not None:
             symbols = self._wrap(symbols.astype(np.int16) - reference)
-        plain = pack_votes(symbols, self.classes) if self.dtype == 'vote' else symbols
         if not self.packed:
-            return plain
-        data = symbols if self.dtype == 'vote' else plain
-        packed = lzma.compress(_bytes_of(data), lzma.FORMAT_RAW, filters=_LZMA)
+            return pack_votes(symbols, self.classes) if self.dtype == 'vote' else symbols
+        data = np.ascontiguousarray(symbols, symbols.dtype.newbyteorder('<')).tobytes()
+        packed = lzma.compress(data, lzma.FORMAT_RAW, filters=_LZMA)
         return np.frombuffer(packed, np.uint8)
 
     def decode(
@@ -103,17 +104,15 @@ class LabelCodec:
     def _wrap(self, values: NDArray[np.int16]) -> NDArray[np.uint8]:
         return np.mod(values, self.classes if self.dtype == 'vote' else 256).astype(np.uint8)
 
-    def _row_bytes(self) -> int:
-        size = np.dtype('uint8' if self.dtype == 'vote' else self.dtype).itemsize
-        return size if self.dtype == 'vote' else size * self.classes
-
-    def _plain_bytes(self, rows: int) -> int:
-        if self.dtype == 'vote' and not self.packed:
-            return -(-rows * vote_bits(self.classes) // 8)
-        return rows * self._row_bytes()
+    def _layout(self, rows: int) -> tuple[np.dtype, tuple[int, ...]]:
+        """Return data type and shape of the symbols of `rows` labels."""
+        if self.dtype == 'vote':
+            return np.dtype(np.uint8), (rows,)
+        return np.dtype(self.dtype).newbyteorder('<'), (rows, self.classes)
 
     def _unpack(self, tensor: NDArray[np.uint8], rows: int) -> NDArray[Any]:
-        size = rows * self._row_bytes()
+        dtype, shape = self._layout(rows)
+        size = dtype.itemsize * math.prod(shape)
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
         try:
             # One byte more than wanted shows a stream that is too long.
@@ -122,8 +121,6 @@ class LabelCodec:
             raise MessageError('not packed', f'labels cannot be unpacked: {error}') from error
         if len(data) != size:
             raise MessageError('bad length', f'unpacked labels are not {size} bytes')
-        dtype = np.dtype('uint8' if self.dtype == 'vote' else self.dtype).newbyteorder('<')
-        shape = (rows,) if self.dtype == 'vote' else (rows, self.classes)
         return np.frombuffer(data, dtype).reshape(shape)
 
 
@@ -133,12 +130,10 @@ def check_symbols(symbols: NDArray[Any], dtype: str, classes: int) -> None:
         if (symbols >= classes).any():
             raise MessageError('out of range', f'a vote is not below {classes}')
         return
-    values = symbols.astype(np.float32)
+    values, slack = symbols.astype(np.float32), 0.0
     if dtype == 'uint8':
         # Each of the C entries is rounded by at most one half.
         values, slack = values / np.float32(255), classes / 510
-    else:
-        slack = 0.0
     if not np.isfinite(values).all() or (values < 0).any():
         raise MessageError('not finite', 'labels hold NaN, infinity or negative values')
     sums = values.sum(axis=1)
@@ -151,6 +146,11 @@ def vote_bits(classes: int) -> int:
     return max(1, (classes - 1).bit_length())
 
 
+def vote_bytes(rows: int, classes: int) -> int:
+    """Return the size of packed votes."""
+    return -(-rows * vote_bits(classes) // 8)
+
+
 def pack_votes(votes: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
     """Return class numbers [N] in ceil(log2 C) bits each, most significant bit first."""
     bits = np.unpackbits(votes[:, None], axis=1)[:, 8 - vote_bits(classes) :]
@@ -160,12 +160,8 @@ def pack_votes(votes: NDArray[np.uint8], classes: int) -> NDArray[np.uint8]:
 def unpack_votes(packed: NDArray[np.uint8], rows: int, classes: int) -> NDArray[np.uint8]:
     """Return the class numbers [rows] that `pack_votes` packed; they may be out of range."""
     width = vote_bits(classes)
-    if len(packed) != -(-rows * width // 8):
+    if len(packed) != vote_bytes(rows, classes):
         raise MessageError('bad length', f'{len(packed)} bytes are not {rows} votes')
     bits = np.unpackbits(packed)[: rows * width].reshape(rows, width)
     padded = np.concatenate([np.zeros((rows, 8 - width), np.uint8), bits], axis=1)
     return np.packbits(padded, axis=1)[:, 0]
-
-
-def _bytes_of(values: NDArray[Any]) -> bytes:
-    return np.ascontiguousarray(values, values.dtype.newbyteorder('<')).tobytes()

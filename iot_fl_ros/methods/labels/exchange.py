@@ -6,15 +6,20 @@ again, differences refer to them.
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
+from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.methods.labels.codec import LabelCodec, check_symbols
-from iot_fl_ros.methods.labels.open_schedule import open_schedule
 from iot_fl_ros.methods.labels.sample_selection import mask_spec, pack_mask, unpack_mask
 
 _LABELS = 'labels'
@@ -94,6 +99,21 @@ class LabelExchange:
         labels[mask] = self._codec.decode(tensors[_LABELS], int(mask.sum()), reference)
         return labels, mask
 
+    def decode_all(
+        self, memory: Memory, updates: Mapping[str, Tensors], round: int
+    ) -> tuple[dict[str, Labels], Mask]:
+        """Return labels [N, C] by sorted robot id, and which of them came [n, N].
+
+        Updates that cannot be decoded are left out.
+        """
+        labels: dict[str, Labels] = {}
+        masks = []
+        for robot_id, tensors in sorted(updates.items()):
+            with contextlib.suppress(MessageError):
+                labels[robot_id], mask = self.decode(memory, tensors, round)
+                masks.append(mask)
+        return labels, np.array(masks, bool)
+
     def remember(self, memory: Memory, round: int, labels: Labels, mask: Mask) -> None:
         """Keep the labels of a global set, as `decode` returned them."""
         symbols = self._codec.symbols(labels[mask])
@@ -131,7 +151,6 @@ def _mask_of(tensors: Tensors, samples: int) -> Mask:
     return unpack_mask(tensors[_SELECTED], samples)
 
 
-_LABELS = 'labels'
 _ROUNDS = 'label_rounds'
 
 
@@ -165,3 +184,47 @@ class LabelMemory:
     def symbols(self, indices: NDArray[np.int64]) -> NDArray[Any]:
         """Return the symbols kept for `indices`, which must be known."""
         return self._memory[_LABELS][indices]
+
+
+class OpenSchedule:
+    """The open samples of every round of one run, and those among them to be labelled anew.
+
+    The soft-label cache of SCARLET, arXiv 2504.19602: a label of round s is used again in round r
+    as long as s + D > r. Here both ends compute from the run's seed which labels are still good,
+    so no signal travels and they cannot disagree about an age of exactly D. keep: D; 1 = a label
+    is good only in its own round.
+    """
+
+    def __init__(self, seed: int, size: int, per_round: int, keep: int) -> None:
+        self._seed, self._size, self._keep = seed, size, keep
+        self._per_round = min(per_round, size)
+        self._asked: list[Indices] = []
+        self._asked_in = np.zeros(size if keep > 1 else 0, np.int64)
+        self._lock = threading.Lock()  # robots of one process share a schedule
+
+    def drawn(self, round: int) -> Indices:
+        """Return the sorted open samples that `round` uses."""
+        rng = generator(self._seed, 'open', round)
+        return np.sort(rng.choice(self._size, self._per_round, replace=False))
+
+    def asked(self, round: int) -> Indices:
+        """Return those of them whose label is asked for, because none is good any more."""
+        if round < 1:
+            return np.zeros(0, np.int64)
+        if self._keep <= 1:
+            return self.drawn(round)
+        with self._lock:
+            while len(self._asked) < round:
+                now = len(self._asked) + 1
+                drawn = self.drawn(now)
+                last = self._asked_in[drawn]
+                fresh = drawn[(last == 0) | (last + self._keep <= now)]
+                self._asked_in[fresh] = now
+                self._asked.append(fresh)
+            return self._asked[round - 1]
+
+
+@lru_cache(maxsize=8)
+def open_schedule(seed: int, size: int, per_round: int, keep: int) -> OpenSchedule:
+    """Return the schedule of a run; robots of one process share it."""
+    return OpenSchedule(seed, size, per_round, keep)
