@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.reports.progress import TrainingProgress, bars
-from iot_fl_ros.studies.runner import BACKENDS, Task, run_tasks
+from iot_fl_ros.studies.runner import BACKENDS, run_tasks
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,26 +45,17 @@ def run(arguments: argparse.Namespace) -> int:
         for task in wanted:
             console.print(f'{"todo" if task in missing else "done"}  {task.path}')
         return 0
-    errors = _do(missing, len(wanted), output, arguments, console)
+    errors, jobs, backend = {}, arguments.jobs, arguments.backend
+    with bars(console) as progress:
+        bar = progress.add_task('runs', total=len(wanted), completed=len(wanted) - len(missing))
+        epochs = TrainingProgress(console, progress)
+        for task, error in run_tasks(missing, output, jobs, backend, epochs):
+            progress.update(bar, advance=1, description=str(task.path))
+            if error:
+                errors[task.path] = error
     report = arguments.report or output
     report.mkdir(parents=True, exist_ok=True)
     console.print(f'wrote {kind.report(study, output, report)}')
     for path, error in errors.items():
         console.print(f'[red]failed[/red] {path}: {error}', soft_wrap=True)
     return int(bool(errors) and len(errors) == len(wanted))
-
-
-def _do(
-    missing: Sequence[Task], total: int, output: Path, arguments: argparse.Namespace,
-    console: Console,
-) -> dict[Path, str]:  # fmt: skip
-    """Do what is missing; return the errors of what failed."""
-    errors = {}
-    with bars(console) as progress:
-        bar = progress.add_task('runs', total=total, completed=total - len(missing))
-        epochs = TrainingProgress(console, progress)
-        for task, error in run_tasks(missing, output, arguments.jobs, arguments.backend, epochs):
-            progress.update(bar, advance=1, description=str(task.path))
-            if error:
-                errors[task.path] = error
-    return errors

@@ -5,7 +5,7 @@ Such a model can be cut behind any of its layers: what crosses the cut follows f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -49,7 +49,11 @@ class LayerGraph(nn.Module):
         self.modules_in_order = nn.ModuleList(layer.module for layer in layers)
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self._last_use = _last_uses(self)
+        # The index of the last layer that takes a tensor; outputs are kept to the end.
+        self._last_use: dict[str, int] = {}
+        for index, sources in enumerate(self.layer_inputs):
+            self._last_use.update(dict.fromkeys(sources, index))
+        self._last_use.update(dict.fromkeys(self.outputs, len(layers)))
 
     def forward(self, *values: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         """Run all layers; a tensor is let go behind the last layer that takes it."""
@@ -93,12 +97,3 @@ def _flat(model: nn.Sequential, prefix: str) -> Iterator[tuple[str, nn.Module]]:
             yield from _flat(module, f'{prefix}{name}.')
         else:
             yield f'{prefix}{name}', module
-
-
-def _last_uses(graph: LayerGraph) -> Mapping[str, int]:
-    """Return by name the index of the last layer that takes it; outputs are kept to the end."""
-    last: dict[str, int] = {}
-    for index, sources in enumerate(graph.layer_inputs):
-        last.update(dict.fromkeys(sources, index))
-    last.update(dict.fromkeys(graph.outputs, len(graph.names)))
-    return last

@@ -5,6 +5,7 @@ With it fewer channels cross, made and undone by 1x1 convolutions.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,16 +60,12 @@ def cut(model: nn.Module, split_point: str) -> Cut:
 
 def split_points(model: nn.Module) -> list[str]:
     """Return the names of the layers behind which `model` can be cut."""
-    names = as_graph(model).names[:-1]
-    return [name for name in names if _can_cut(model, name)]
-
-
-def _can_cut(model: nn.Module, name: str) -> bool:
-    try:
-        cut(model, name)
-    except ConfigError:
-        return False
-    return True
+    points = []
+    for name in as_graph(model).names[:-1]:
+        with suppress(ConfigError):
+            cut(model, name)
+            points.append(name)
+    return points
 
 
 def with_bottleneck(cut: Cut, channels: int, kept: int) -> Cut:

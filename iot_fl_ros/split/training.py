@@ -50,16 +50,10 @@ class Epoch:
 
 
 def train(
-    model: nn.Module,
-    objective: Objective,
-    batches: Batches,
-    count: int,
-    settings: TrainingSettings,
-    seed: int,
-    store: Store | None = None,
-    phase: str = 'train',
+    model: nn.Module, objective: Objective, batches: Batches, count: int,
+    settings: TrainingSettings, seed: int, store: Store | None = None, phase: str = 'train',
     freeze_statistics: bool = False,
-) -> Iterator[Epoch]:
+) -> Iterator[Epoch]:  # fmt: skip
     """Train `model` on `count` samples; yields after each epoch, and goes on when asked.
 
     With a store every epoch is kept, and a training of the same `phase`, seed and settings goes
@@ -104,7 +98,11 @@ def train(
             total += float(loss.detach())
         model.eval()
         if store:
-            _keep(model, optimizer, parameters, {**identity, 'epochs': number + 1}, store)
+            tensors = {f'model.{name}': t.numpy() for name, t in model.state_dict().items()}
+            for index, parameter in enumerate(parameters):
+                momentum = optimizer.state[parameter]['momentum_buffer']
+                tensors[f'momentum.{index}'] = momentum.contiguous().numpy()
+            store.write({**identity, 'epochs': number + 1}, tensors)
         yield Epoch(number + 1, settings.epochs, total / steps)
     model.eval()
 
@@ -119,20 +117,6 @@ def _flip_and_shift(images: NDArray[np.float32], rng: np.random.Generator) -> ND
     windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
     dy, dx = rng.integers(0, 2 * _SHIFT + 1, (2, count))
     return np.ascontiguousarray(windows[np.arange(count), :, dy, dx])
-
-
-def _keep(
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
-    manifest: dict[str, Any],
-    store: Store,
-) -> None:
-    tensors = {f'model.{name}': t.numpy() for name, t in model.state_dict().items()}
-    for index, parameter in enumerate(parameters):
-        momentum = optimizer.state[parameter]['momentum_buffer']
-        tensors[f'momentum.{index}'] = momentum.contiguous().numpy()
-    store.write(manifest, tensors)
 
 
 def _restore(

@@ -12,7 +12,6 @@ from typing import Any
 
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.memory.federation import Simulation
 from iot_fl_ros.memory.mesh import MeshSimulation
 from iot_fl_ros.memory.network import RobotUplink
@@ -32,24 +31,16 @@ def simulate(
         return _tram_rows(fleet)
     if isinstance(fleet, MeshRunSettings):
         return _mesh_rows(fleet, robots, models)
-    simulation = _with_aggregator(fleet, robots, resources, models, seed)
+    options: dict[str, Any] = {}
+    if resources:
+        known = Resources(read_settings(ResourceSettings, resources), robot_ids(robots), seed)
+        serial = fleet.aggregator.select.timing == 'serial'
+        options['train_seconds'] = known.train_seconds
+        options['uplink'] = RobotUplink(known.rate, serial=serial)
+    simulation = Simulation(fleet, robots=robots, models=models, crashes=False, **options)
     simulation.start_all()
     simulation.run()
     return [dict(row) for row in simulation.rows]
-
-
-def _with_aggregator(
-    fleet: FleetSettings, robots: int, resources: Flat, models: Sequence[str], seed: int
-) -> Simulation:
-    if not resources:
-        return Simulation(fleet, robots=robots, models=models, crashes=False)
-    limits = read_settings(ResourceSettings, resources)
-    known = Resources(limits, robot_ids(robots), seed)
-    serial = fleet.aggregator.select.timing == 'serial'
-    return Simulation(
-        fleet, robots=robots, models=models, crashes=False, train_seconds=known.train_seconds,
-        uplink=RobotUplink(known.rate, serial=serial),
-    )  # fmt: skip
 
 
 def _mesh_rows(fleet: MeshRunSettings, robots: int, models: Sequence[str]) -> list[dict[str, Any]]:
@@ -79,8 +70,18 @@ def _tram_rows(fleet: TramNodeSettings) -> list[dict[str, Any]]:
         if math.isnan(accuracy):
             accuracy = newest.get(row['token'], (math.nan, 0))[0]
         newest[row['token']] = accuracy, row['updates']
-        if not math.isnan(row['accuracy']) and len(newest) == fleet.tram.tokens:
-            rows.append(_round_row(len(rows) + 1, row, newest, simulation))
+        if math.isnan(row['accuracy']) or len(newest) < fleet.tram.tokens:
+            return
+        so_far = simulation.totals()
+        rows.append({
+            'kind': 'round', 'round': len(rows) + 1,
+            'accuracy': sum(accuracy for accuracy, _ in newest.values()) / len(newest),
+            'robot_accuracy': math.nan, 'loss': row['loss'], 'participants': [row['robot']],
+            'late': [], 'silent': [], 'refused': [], 'seconds': 0.0, 'time': row['time'],
+            'updates': sum(updates for _, updates in newest.values()),
+            'bytes_up': so_far['bytes_sent'], 'bytes_total': so_far['bytes'],
+            'joules': so_far['joules'], 'joules_active': so_far['joules_active'],
+        })  # fmt: skip
 
     simulation.record = record
     simulation.start_all()
@@ -92,30 +93,3 @@ def _tram_rows(fleet: TramNodeSettings) -> list[dict[str, Any]]:
         'bytes_per_robot_round': totals['bytes'] / len(fleet.tram.ids) / max(1, len(rows)),
     }  # fmt: skip
     return [*rows, end]
-
-
-def _round_row(
-    number: int,
-    row: Mapping[str, Any],
-    newest: Mapping[int, tuple[float, int]],
-    simulation: TramSimulation,
-) -> dict[str, Any]:
-    totals = simulation.totals()
-    return {
-        'kind': 'round',
-        'round': number,
-        'accuracy': sum(accuracy for accuracy, _ in newest.values()) / len(newest),
-        'robot_accuracy': math.nan,
-        'loss': row['loss'],
-        'participants': [row['robot']],
-        'late': [],
-        'silent': [],
-        'refused': [],
-        'seconds': 0.0,
-        'time': row['time'],
-        'updates': sum(updates for _, updates in newest.values()),
-        'bytes_up': totals['bytes_sent'],
-        'bytes_total': totals['bytes'],
-        'joules': totals['joules'],
-        'joules_active': totals['joules_active'],
-    }

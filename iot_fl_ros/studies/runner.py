@@ -84,7 +84,11 @@ def run_tasks(
     elif jobs == 1:
         ended = (_do(task, output, progress) for task in tasks)
     else:
-        ended = _with_joblib(tasks, output, jobs)
+        from joblib import Parallel, delayed
+
+        # In order: joblib 1.3, which Ubuntu 24.04 has, knows no other way.
+        calls = (delayed(_do)(task, output) for task in tasks)
+        ended = Parallel(n_jobs=jobs, return_as='generator')(calls)
     for task, result, error in ended:
         task.keep(output, result, error)
         yield task, error
@@ -95,14 +99,6 @@ def _do(task: Task, output: Path, progress: Progress | None = None) -> Ended:
         return task, task.do(output, progress), ''
     except IotFlError as error:
         return task, None, str(error)
-
-
-def _with_joblib(tasks: Sequence[Task], output: Path, jobs: int) -> Iterator[Ended]:
-    from joblib import Parallel, delayed
-
-    # In order: joblib 1.3, which Ubuntu 24.04 has, knows no other way.
-    calls = (delayed(_do)(task, output) for task in tasks)
-    yield from Parallel(n_jobs=jobs, return_as='generator')(calls)
 
 
 def _with_ray(tasks: Sequence[Task], output: Path, jobs: int) -> Iterator[Ended]:
