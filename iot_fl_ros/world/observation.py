@@ -24,7 +24,7 @@ _INSET = 0.9  # of a board's half side: where lines of sight end
 
 
 @dataclass(frozen=True)
-class SightRules:
+class VisibilityRules:
     """A board counts if it is `pixels` high and wide at least, within `angle` of face on."""
 
     pixels: float = 24.0
@@ -57,9 +57,9 @@ class Scene:
     Robots are not known to it: a board behind a robot counts as seen.
     """
 
-    def __init__(self, world: World, rules: SightRules | None = None) -> None:
+    def __init__(self, world: World, rules: VisibilityRules | None = None) -> None:
         self.boards = boards_of(world)
-        self._rules = rules or SightRules()
+        self._rules = rules or VisibilityRules()
         self._centres = np.array([board.pose[:3, 3] for board in self.boards])
         self._normals = np.array([board.pose[:3, 0] for board in self.boards])
         names = {board.name for board in self.boards}

@@ -9,7 +9,7 @@ import pytest
 from iot_fl_ros.core.errors import SimulatorError
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.world.elements import boards_of
-from iot_fl_ros.world.observation import Scene, SightRules, camera_pose
+from iot_fl_ros.world.observation import Scene, VisibilityRules, camera_pose
 from iot_fl_ros.world.poses import pose_matrix
 from iot_fl_ros.world.robot import robots
 from iot_fl_ros.world.sdf import read_world
@@ -72,7 +72,7 @@ def test_the_back_of_a_board_is_not_its_picture(world, scene, robot):
 def test_a_wall_hides_the_boards_of_the_next_room(world, scene, robot):
     board = on_outer_wall(world)
     camera, pose = camera_pose(robot, before(board, 4.9 + 0.6))
-    everything = SightRules(pixels=1.0, angle=math.radians(89))
+    everything = VisibilityRules(pixels=1.0, angle=math.radians(89))
     unhidden = Scene(world, everything)
     unhidden._boxes = (np.zeros((0, 4, 4)), np.zeros((0, 3)))
     assert board.name in {s.board.name for s in unhidden.seen(camera, pose)}
@@ -82,12 +82,12 @@ def test_a_wall_hides_the_boards_of_the_next_room(world, scene, robot):
 def test_a_slanted_or_distant_board_does_not_count(world, robot):
     board = on_outer_wall(world)
     for base, rules in (
-        (before(board, 0.6, aside=1.6), SightRules(angle=math.radians(45))),
-        (before(board, 3.0), SightRules(pixels=60)),
+        (before(board, 0.6, aside=1.6), VisibilityRules(angle=math.radians(45))),
+        (before(board, 3.0), VisibilityRules(pixels=60)),
     ):
         camera, pose = camera_pose(robot, base)
         assert board.name not in {s.board.name for s in Scene(world, rules).seen(camera, pose)}
-        lenient = Scene(world, SightRules(pixels=10, angle=math.radians(80)))
+        lenient = Scene(world, VisibilityRules(pixels=10, angle=math.radians(80)))
         assert board.name in {s.board.name for s in lenient.seen(camera, pose)}
 
 
