@@ -1,4 +1,4 @@
-"""Nets without split points: of the DS-FL paper (arXiv 2008.06180), of Tram-FL, and small ones.
+"""Plain nets: those of the DS-FL paper (arXiv 2008.06180) and of Tram-FL, and small ones.
 
 Those of the Tram-FL paper (arXiv 2610.07859) have GroupNorm and dropout, no BatchNorm: batch
 statistics of one robot's classes would travel to the next robot, which has others.

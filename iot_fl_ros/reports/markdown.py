@@ -1,4 +1,4 @@
-"""Reports in Markdown: their head, their tables, their file."""
+"""Reports as files: Markdown with its tables, and JSON without NaN, which is no JSON."""
 
 from __future__ import annotations
 

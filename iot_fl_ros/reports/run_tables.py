@@ -1,4 +1,4 @@
-"""Tables that compare runs; all values come from their summaries."""
+"""Tables that compare runs, all values from their summaries; and the table of a replay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables for a terminal."""
+"""Tables for a terminal, and numbers as text; `-` stands for what is not known."""
 
 from __future__ import annotations
 
