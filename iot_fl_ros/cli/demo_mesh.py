@@ -16,8 +16,8 @@ from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
 from iot_fl_ros.mesh.settings import GRAPHS, MeshRunSettings
-from iot_fl_ros.processes.mesh import mesh_rows, run_mesh
 from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.processes.serverless import mesh_rows, run_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.share import share_folder
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run all methods on one graph, compare them and say where the results are."""
     from iot_fl_ros.mesh.graph import build_graph, mixing_matrix, spectral_gap
-    from iot_fl_ros.reports.mesh_plot import plot_mesh
+    from iot_fl_ros.reports.serverless_plots import plot_mesh
 
     console = Console()
     with console.status('getting Fashion-MNIST'):

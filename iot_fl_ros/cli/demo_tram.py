@@ -16,8 +16,8 @@ from rich.console import Console
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.data.fashion_mnist import obtain
-from iot_fl_ros.processes.mesh import run_tram, summarize_tram
 from iot_fl_ros.processes.nodes import private_dds_env
+from iot_fl_ros.processes.serverless import run_tram, summarize_tram
 from iot_fl_ros.reports.run_tables import tram_table
 from iot_fl_ros.ros.share import share_folder
 
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the fleet with each number of tokens, compare them and say where the results are."""
-    from iot_fl_ros.reports.mesh_plot import plot_tram
+    from iot_fl_ros.reports.serverless_plots import plot_tram
 
     console = Console()
     with console.status('getting Fashion-MNIST'):

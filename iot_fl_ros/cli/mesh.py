@@ -22,7 +22,7 @@ from iot_fl_ros.cli.options import (
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
 from iot_fl_ros.mesh.settings import MeshRunSettings
-from iot_fl_ros.processes.mesh import mesh_rows, run_mesh, summarize_mesh
+from iot_fl_ros.processes.serverless import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.network_profile import VARIABLE
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Run the mesh, print its table and draw its picture."""
     from iot_fl_ros.mesh.graph import build_graph
-    from iot_fl_ros.reports.mesh_plot import plot_mesh
+    from iot_fl_ros.reports.serverless_plots import plot_mesh
 
     console = Console()
     flat = flat_settings_of(arguments)

@@ -14,8 +14,8 @@ from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.processes.federation import run_fleet
-from iot_fl_ros.processes.mesh import run_mesh
 from iot_fl_ros.processes.nodes import NodeProcesses, ros_arguments, terminate_as_interrupt
+from iot_fl_ros.processes.serverless import run_mesh
 from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.world.collection import LOOKING, OTHERS, OWN
 from iot_fl_ros.world.plan import ROOMS

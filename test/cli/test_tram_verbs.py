@@ -8,7 +8,7 @@ import yaml
 
 from iot_fl_ros.cli import demo_tram
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.processes.mesh import summarize_tram
+from iot_fl_ros.processes.serverless import summarize_tram
 
 
 @pytest.fixture

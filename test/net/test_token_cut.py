@@ -8,7 +8,7 @@ from fleets import environment, make_data
 from radio import Radio, why_not
 from token_lineage import check_one_lineage
 
-from iot_fl_ros.processes.mesh import TramProcesses, tram_rows
+from iot_fl_ros.processes.serverless import TramProcesses, tram_rows
 
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)

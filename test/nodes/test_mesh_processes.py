@@ -11,7 +11,7 @@ import pytest
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, summarize
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.processes.mesh import MeshProcesses, mesh_rows
+from iot_fl_ros.processes.serverless import MeshProcesses, mesh_rows
 
 ROUNDS = 30
 

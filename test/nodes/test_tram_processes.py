@@ -9,7 +9,7 @@ import time
 import pytest
 from token_lineage import check_one_lineage
 
-from iot_fl_ros.processes.mesh import TramProcesses, tram_rows
+from iot_fl_ros.processes.serverless import TramProcesses, tram_rows
 
 LEASE = 2.0
 ROBOTS = 4

@@ -8,8 +8,8 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.processes import nodes
 from iot_fl_ros.processes.federation import FleetProcesses
-from iot_fl_ros.processes.mesh import MeshProcesses, TramProcesses
 from iot_fl_ros.processes.nodes import NewLines, NodeProcesses, ros_arguments
+from iot_fl_ros.processes.serverless import MeshProcesses, TramProcesses
 
 
 @pytest.fixture
