@@ -91,7 +91,7 @@ class InProcessFleet:
 
     def run(self, timeout=120.0):
         """Spin until the run is over."""
-        self.spin_until(lambda: self.aggregator.machine._ending.over, timeout)
+        self.spin_until(lambda: self.aggregator.machine._over, timeout)
 
     def close(self):
         for learner in self.learners.values():
