@@ -113,7 +113,7 @@ class InProcessFleet(InProcess):
 
     def run(self, timeout=120.0):
         """Spin until the run is over."""
-        self.spin_until(lambda: self.aggregator.machine._ending.over, timeout)
+        self.spin_until(lambda: self.aggregator.machine._over, timeout)
 
 
 class InProcessRobots(InProcess):
