@@ -1,6 +1,7 @@
 """A robot of a Tram-FL fleet: what it shares among its tokens, refuses, says and ends."""
 
 import dataclasses
+import itertools
 import math
 
 import numpy as np
@@ -24,6 +25,7 @@ from iot_fl_ros.token.states import Place
 from iot_fl_ros.token.token import Log, Token, token_specs, token_tensors
 
 FINISHED = TramState.FINISHED
+NUMBERS = itertools.count(2)
 IDS = ('a', 'b', 'c')
 TENSORS = token_tensors(np.zeros(4, np.float32), np.zeros(3, np.float32), 32)
 
@@ -228,8 +230,7 @@ def hear_others(one, state, seconds=1):
     robot = FINISHED if state == TokenState.FINISHED else TramState.READY
     for _ in range(seconds):
         for sender in ('b', 'c'):
-            number = one.machine.endpoint.next_status()
-            one.hear(status(sender, token_states=(state,), state=robot, sequence=number))
+            one.hear(status(sender, token_states=(state,), state=robot, sequence=next(NUMBERS)))
         one.advance(1.0)
 
 
