@@ -24,6 +24,7 @@ import psutil
 import rclpy
 from fleets import HERE, LABELS, WEIGHTS, echo_settings, environment, make_data
 from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import HistoryPolicy
 
 from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan
 from iot_fl_ros.core.names import robot_ids
@@ -56,11 +57,13 @@ class Listener:
         self._listen(RobotStatus, self._status)
 
     def _listen(self, cls: type, callback: Callable) -> None:
+        qos = subscription_qos(cls, 5.0)
+        qos.history = HistoryPolicy.KEEP_ALL  # two plans may come before this program looks
         self.node.create_subscription(
             ROS_TYPES[cls],
             f'/fleet/{cls.TOPIC}',
             lambda raw: callback(decode(cls, raw)),
-            subscription_qos(cls, 5.0),
+            qos,
             raw=True,
         )
 
@@ -102,7 +105,7 @@ def measure_fleet(
                 fleet.start_robots(robot_id)
             listener.wait(lambda: len(listener.robots) == robots)
             fleet.start_aggregator()
-            listener.wait(lambda: len(listener.opened) > rounds + WARM_UP_ROUNDS)
+            listener.wait(lambda: max(listener.opened, default=0) > rounds + WARM_UP_ROUNDS)
             resident = [psutil.Process(fleet.pid(i)).memory_info().rss for i in ids]
         finally:
             fleet.__exit__(None, None, None)

@@ -183,7 +183,7 @@ class OurSender:
     def stop(self) -> None:
         """Stop the machine."""
         self._driver.stop()
-        self._thread.stop(1.0)
+        self._thread.ask_to_stop()
 
 
 def receive(side: str, name: str) -> None:
