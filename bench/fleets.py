@@ -40,6 +40,7 @@ def echo_settings(
     """Return the settings of a fleet that only moves data."""
     return {
         'run.rounds': rounds,
+        'run.settle': 3.0,  # whoever measures has to be there before the first round
         'run.robots': robots,
         'model.name': model,
         'data.private': str(data),

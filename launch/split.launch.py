@@ -85,6 +85,7 @@ def _robot(value, name):
             'source': text(value['source']),
             'rate': float(value['rate']),
             'compressed': value['image_transport'] == 'compressed',
+            'autostart': is_true('autostart', value['autostart']),
         }
         nodes.append(our_node('image_source', name, [source], remappings=topics))
     return GroupAction([PushROSNamespace(name), *nodes])

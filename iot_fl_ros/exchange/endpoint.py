@@ -15,6 +15,8 @@ from iot_fl_ros.exchange.chunking import Parcel
 Take = Callable[[Any], list[Effect]]
 Indices = tuple[int, ...]
 Parcels = Iterable[Parcel]
+_MAX_ENTRIES = 1_000
+OTHERS = '(others)'
 
 
 class Endpoint:
@@ -124,10 +126,6 @@ class Endpoint:
         """Ask for chunks of a set (empty = all)."""
         head = self.head(now)
         return Publish(ChunkRequest(**head, receiver_id=receiver, digest=digest, missing=missing))
-
-
-_MAX_ENTRIES = 1_000
-OTHERS = '(others)'
 
 
 class Refusals(Counter[tuple[str, str]]):

@@ -7,6 +7,10 @@ from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import Assembly
 
+FIRST_DELAY = 0.1
+_MAX_DELAY = 5.0
+_NUDGES = 4
+
 
 class Inbox:
     """Puts sets of one sender together, at most `limit` at a time; one of them is expected.
@@ -76,11 +80,6 @@ class Inbox:
         """Expect nothing any more."""
         self.expected = NO_DIGEST
         self.sets.clear()
-
-
-FIRST_DELAY = 0.1
-_MAX_DELAY = 5.0
-_NUDGES = 4
 
 
 class Repair:

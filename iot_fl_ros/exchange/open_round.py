@@ -10,8 +10,6 @@ from typing import Generic, Protocol, TypeVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.chunks import Chunk
-from iot_fl_ros.core.messages.federation import RobotStatus
-from iot_fl_ros.core.messages.mesh import PeerStatus
 from iot_fl_ros.core.tensors import Tensors, TensorSpec, all_allowed
 from iot_fl_ros.exchange.inbox import FIRST_DELAY, Inbox
 
@@ -26,8 +24,27 @@ class UpdateContract(Protocol):
         """Raise MessageError if values of an update cannot be right."""
 
 
-# Statuses that announce updates.
-A = TypeVar('A', RobotStatus, PeerStatus)
+class Announcement(Protocol):
+    """The part of a status that announces an update."""
+
+    @property
+    def robot_id(self) -> str:
+        """Its sender."""
+
+    @property
+    def round(self) -> int:
+        """The round of the update."""
+
+    @property
+    def update_digest(self) -> bytes:
+        """Digest of the update; empty = its training failed."""
+
+    @property
+    def samples(self) -> int:
+        """Size of the sender's private set."""
+
+
+A = TypeVar('A', bound=Announcement)
 
 
 @dataclass(frozen=True)
@@ -126,8 +143,9 @@ class OpenRound(Generic[A]):
     def wanted(self, now: float) -> list[tuple[str, bytes, tuple[int, ...]]]:
         """Return (robot id, digest, chunks) to ask for: announced updates that stopped coming."""
         requests = []
+        gone = self._gone()
         for robot_id, status in sorted(self.statuses.items()):
-            if robot_id in {*self.accepted, *self.refused, *self.silent}:
+            if robot_id in gone:
                 continue
             inbox = self._inboxes[robot_id]
             if inbox.progressed or now >= self._due[robot_id]:
@@ -139,7 +157,8 @@ class OpenRound(Generic[A]):
 
     def complete(self, quorum: int) -> bool:
         """Return whether nothing more is to be waited for (quorum 0 = all participants)."""
-        return bool(quorum and len(self.accepted) >= quorum) or not self.late()
+        gone = self._gone()
+        return bool(quorum and len(self.accepted) >= quorum) or gone.issuperset(self.participants)
 
     def updates(self) -> list[Update]:
         """Return the accepted updates sorted by robot id."""
@@ -147,5 +166,9 @@ class OpenRound(Generic[A]):
 
     def late(self) -> list[str]:
         """Return the participants that did not answer in time."""
-        gone = {*self.accepted, *self.refused, *self.silent}
+        gone = self._gone()
         return [robot_id for robot_id in self.participants if robot_id not in gone]
+
+    def _gone(self) -> set[str]:
+        """Return the robots that are not waited for any more."""
+        return {*self.accepted, *self.refused, *self.silent}

@@ -14,6 +14,7 @@ from iot_fl_ros.exchange.presence import Presence
 
 MOST_NEIGHBOURS = 256
 _ABSENT = (PeerState.REFUSED, PeerState.LEAVING)
+KEPT_ROUNDS = 2
 
 
 class Neighbourhood(Presence[PeerStatus]):
@@ -54,9 +55,6 @@ class Neighbourhood(Presence[PeerStatus]):
         """Return the degree of every neighbour; `own` for those that were not heard."""
         heard = self.statuses()
         return {i: len(heard[i].neighbours) if i in heard else own for i in self.neighbours}
-
-
-KEPT_ROUNDS = 2
 
 
 class PeerRound(OpenRound[PeerStatus]):

@@ -31,7 +31,7 @@ class ManagedNode(LifecycleNode):
 
     @property
     def works(self) -> bool:
-        """True if something is to be destroyed at the next pause."""
+        """True while there is something that a pause would end."""
         return bool(self._until_pause)
 
     def begin(self) -> None:
@@ -66,6 +66,7 @@ class ManagedNode(LifecycleNode):
             self.begin()
         except Exception as error:  # rclpy would drop it without a word
             self.get_logger().error(f'cannot be activated: {error}')
+            self.pause()  # of what began before
             return TransitionCallbackReturn.FAILURE
         return super().on_activate(state)
 

@@ -117,6 +117,11 @@ class ParticipantNode(ManagedNode):
         super().start()
 
     @property
+    def works(self) -> bool:
+        """True while it takes part."""
+        return self._driver is not None
+
+    @property
     def driver(self) -> MachineDriver | None:
         """The driver while the node is active."""
         return self._driver

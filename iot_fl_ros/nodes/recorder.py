@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import importlib
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -34,8 +35,9 @@ from iot_fl_ros.ros.topics import subscription_qos
 _MEGA = 1_000_000
 _LEASE = 5.0
 _DISCOVERY_PERIOD = 0.2
-# Latched messages of a topic that a pause keeps: DDS does not tell how many its publishers keep.
+# Latched messages of a topic that are known again after a pause, and for how long after it, s.
 _LATCHED_DEPTH = 256
+_REPEATS = 2.0
 
 
 @dataclass(frozen=True)
@@ -68,14 +70,14 @@ class RecorderSettings:
 class _Source:
     """A topic that is recorded.
 
-    latched: came during a pause, and a late subscriber would be given it. introduced: the bag
-    knows the topic; publishers: when last counted.
+    recent: hashes of the newest messages, if it is latched. introduced: the bag knows the topic;
+    publishers: when last counted.
     """
 
     ros_type: str
     qos: QoSProfile
     subscription: Subscription
-    latched: collections.deque[bytes]
+    recent: collections.deque[int]
     introduced: bool = False
     publishers: int = 0
 
@@ -110,30 +112,30 @@ class RecorderNode(ManagedNode):
         )
         self.lost: dict[str, int] = {}
         self._sources: dict[str, _Source] = {}
+        self._former: dict[str, _Source] = {}  # before a pause
+        self._begun = 0.0
         self._unusable: set[str] = set()
         self._said_dropped = 0
         self._diagnostics = Diagnostics(self)
 
     def begin(self) -> None:
-        """Begin to record, or go on with what is latched now."""
+        """Begin to record, or go on with what is latched now and is not in the bag yet."""
+        self._begun = time.monotonic()
         if self.settings.fleet:
             self._expect_fleet()
         self._discover()
         self.until_pause(self.create_timer(_DISCOVERY_PERIOD, self._discover))
-        for name, source in self._sources.items():
-            while source.latched:
-                self._record(name, source.latched.popleft())
         self._diagnostics.start(self._describe)
         self.get_logger().info(f'recording into {self.settings.bag}')
 
     def pause(self) -> None:
-        """Record nothing until the next activation.
-
-        The subscriptions stay: a new one would be given again what is latched already.
-        """
-        if self.works:
-            self._diagnostics.stop()
+        """Record nothing, and receive nothing, until the next activation."""
+        self._diagnostics.stop()
         super().pause()
+        for source in self._sources.values():
+            self.destroy_subscription(source.subscription)
+        self._former |= self._sources
+        self._sources = {}
 
     def close(self) -> None:
         """Finish the bag and say what is in it; IotFlError if it is not all that came."""
@@ -142,7 +144,7 @@ class RecorderNode(ManagedNode):
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{sum(source.introduced for source in self._sources.values())} topics; dropped '
+            f'{sum(source.introduced for source in self._former.values())} topics; dropped '
             f'{recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
@@ -183,7 +185,6 @@ class RecorderNode(ManagedNode):
         elif _asks_more(source.qos, qos):
             self.destroy_subscription(source.subscription)
             self._subscribe(name, ros_type, qos)
-            self._sources[name].introduced = source.introduced
 
     def _tell_publishers(self, name: str) -> None:
         source, count = self._sources.get(name), self.count_publishers(name)
@@ -203,18 +204,19 @@ class RecorderNode(ManagedNode):
         subscription = self.create_subscription(
             message, name, partial(self._arrived, name), qos, raw=True, event_callbacks=events
         )
-        kept = _LATCHED_DEPTH if qos.durability is DurabilityPolicy.TRANSIENT_LOCAL else 0
-        latched: collections.deque[bytes] = collections.deque(maxlen=kept)
-        self._sources[name] = _Source(ros_type, qos, subscription, latched)
+        known = self._sources.get(name) or self._former.get(name)
+        recent = known.recent if known else collections.deque(maxlen=_LATCHED_DEPTH)
+        introduced = known.introduced if known else False
+        self._sources[name] = _Source(ros_type, qos, subscription, recent, introduced)
 
     def _arrived(self, name: str, raw: bytes) -> None:
-        if self.works:
-            self._record(name, raw)
-        else:
-            self._sources[name].latched.append(raw)
-
-    def _record(self, name: str, raw: bytes) -> None:
         source = self._sources[name]
+        if source.qos.durability is DurabilityPolicy.TRANSIENT_LOCAL:
+            # A new subscription is given again what is latched already.
+            repeats = time.monotonic() < self._begun + _REPEATS
+            if repeats and hash(raw) in source.recent:
+                return
+            source.recent.append(hash(raw))
         if not source.introduced:
             source.introduced = True
             self.recording.add_topic(name, source.ros_type, self._offered(name) or [source.qos])

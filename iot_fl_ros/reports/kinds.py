@@ -19,6 +19,8 @@ from iot_fl_ros.studies.runner import AnyStudy
 from iot_fl_ros.studies.selection import read_selection_study
 from iot_fl_ros.studies.study import read_study
 
+METHODS = 'methods'
+
 
 class Kind(NamedTuple):
     """read: (name, content of the file) -> study; ConfigError names what is wrong.
@@ -31,7 +33,6 @@ class Kind(NamedTuple):
     report: Callable[[Any, Path, Path], Path]
 
 
-METHODS = 'methods'
 KINDS = {
     METHODS: Kind(read_study, write_report),
     'selection': Kind(read_selection_study, write_selection_report),

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from iot_fl_ros.split.training import Epoch
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Group
+from rich.console import Console, Group
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.reports.tables import percent, size, table_of
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from iot_fl_ros.split.training import Epoch
 
 _LAST_ROUNDS = 8
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
+from rclpy.timer import Timer
 
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.core.messages.mesh import PeerState
@@ -29,6 +30,7 @@ class Diagnostics:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._timer: Timer | None = None
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
 
     def start(self, describe: Callable[[], Iterable[DiagnosticStatus]]) -> None:
@@ -37,8 +39,10 @@ class Diagnostics:
         self._timer = self._node.create_timer(_PERIOD, self._publish)
 
     def stop(self) -> None:
-        """End."""
-        self._node.destroy_timer(self._timer)
+        """End; nothing if it has not begun."""
+        if self._timer:
+            self._node.destroy_timer(self._timer)
+            self._timer = None
 
     def _publish(self) -> None:
         message = DiagnosticArray()

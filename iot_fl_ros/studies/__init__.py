@@ -1,1 +1,1 @@
-"""Studies: what they are, their kinds, their runs and results."""
+"""Studies: what they are, their runs and results; the table of their kinds is in reports.kinds."""

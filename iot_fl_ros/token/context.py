@@ -17,6 +17,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 
 # Part of a lease after which offers and claims are repeated.
 REPEAT = 0.1
+_ABSENT = (TramState.REFUSED, TramState.LEAVING)
 
 
 @dataclass
@@ -64,9 +65,6 @@ class NodeContext:
         return Record(
             {'kind': kind, 'token': token_id, 'robot': self.robot_id, 'time': now, **values}
         )
-
-
-_ABSENT = (TramState.REFUSED, TramState.LEAVING)
 
 
 class TramRoster(Presence[TramStatus]):

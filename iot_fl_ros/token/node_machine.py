@@ -144,10 +144,13 @@ class NodeMachine:
     def _message(self, message: Any, now: float) -> list[Effect]:
         if not self.tokens:
             return []
-        self.endpoint.check_run(message, 'settings or data differ')
         sender = message.sender
         if sender not in self.context.roster.robots:
             raise MessageError('not of the fleet', f'{sender!r} is not in tram.robots')
+        match message:
+            case messages.TramStatus(state=TramState.REFUSED, reason=reason):
+                return [do.Warn(f'{sender} refused', f'{sender} cannot take part: {reason}')]
+        self.endpoint.check_run(message, 'settings or data differ')
         match message:
             case messages.TramStatus():
                 return self._heard(message, now)

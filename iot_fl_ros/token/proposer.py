@@ -18,6 +18,8 @@ _PATIENCE = 0.25
 # Part of a lease by which waiting after a failed claim grows, at random; and how often it grows.
 _BACK_OFF = 0.1
 _MOST_ATTEMPTS = 8
+# Part of a lease over which robots spread their claims to a token that was lost.
+_SPREAD = 0.25
 
 
 @dataclass
@@ -207,10 +209,6 @@ class Proposer:
 
     def _timer(self, delay: float) -> Effect:
         return SetTimer(f'{CLAIM} {self._token_id}', delay)
-
-
-# Part of a lease over which robots spread their claims to a token that was lost.
-_SPREAD = 0.25
 
 
 class Takeover:

@@ -18,6 +18,7 @@ from iot_fl_ros.methods.method import check_finite
 _MODEL = 'model'
 _VELOCITY = 'velocity'
 _SPAN = 'velocity_range'
+_LEVELS = 255
 
 
 @dataclass(frozen=True)
@@ -114,9 +115,6 @@ def merged(first: Token, second: Token, bits: int) -> tuple[Tensors, tuple[int, 
         for a, b in zip(first.log.class_usage, second.log.class_usage, strict=True)
     )
     return token_tensors(model, velocity, bits), usage
-
-
-_LEVELS = 255
 
 
 def quantise(values: NDArray[np.float32]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

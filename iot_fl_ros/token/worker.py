@@ -27,6 +27,7 @@ from iot_fl_ros.training.trainer import Trainer
 
 # Where a robot keeps things: a store for its promises, and one for its copy of each token.
 Stores = Callable[[str], Store | None]
+_PROMISES = 'promises'
 
 
 class TramWorker(Stateless):
@@ -166,9 +167,6 @@ class TramWorker(Stateless):
             for token in (job.first, job.second)
         )
         return first, second
-
-
-_PROMISES = 'promises'
 
 
 def _token_name(token_id: int) -> str:

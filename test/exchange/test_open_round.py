@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 
 import numpy as np
 import pytest
@@ -152,3 +153,21 @@ def test_what_is_not_asked_for_or_here_already_is_refused():
     assert refused.value.reason == 'duplicate'
     (update,) = open_round.updates()
     assert (update.robot_id, update.samples) == ('a', 9)
+
+
+def test_looking_for_what_is_missing_takes_time_by_robots_and_not_by_their_square():
+    def seconds(count):
+        ids = [f'robot_{i}' for i in range(count)]
+        open_round = OpenRound(1, 0, ids, 0.0)
+        for robot_id in ids:
+            open_round.add_status(dataclasses.replace(STATUS, robot_id=robot_id), 0.0)
+        open_round.accepted = dict.fromkeys(ids[::2])
+        times = []
+        for _ in range(5):
+            start = time.perf_counter()
+            open_round.wanted(0.1)
+            open_round.complete(0)
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+    assert seconds(4_000) < 40 * seconds(400)

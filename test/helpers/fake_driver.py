@@ -7,12 +7,12 @@ from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived, TimerFire
 class FakeDriver:
     """Keeps what a machine sends; `work` and `advance` let its world go on."""
 
-    def __init__(self, machine, worker=None, now=1_000.0):
+    def __init__(self, machine, worker=None, now=1_000.0, others=()):
         self.machine, self.worker, self.now = machine, worker, now
         self.timers, self.jobs, self.sent, self.warnings = {}, [], [], []
         self.background = []  # those of the jobs that others do not wait for
         self.warning_keys = set()
-        self.others = []  # rows, subscriptions, checkpoints, the end
+        self._kinds, self.others = others, []  # further effects that are expected
         self._do(machine.start(now))
 
     def tell(self, *events):
@@ -66,4 +66,5 @@ class FakeDriver:
                     self.warning_keys.add(key)
                     self.warnings.append(text)
                 case _:
+                    assert isinstance(effect, self._kinds), effect
                     self.others.append(effect)

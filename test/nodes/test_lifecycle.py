@@ -103,25 +103,37 @@ def test_a_node_waits_for_its_manager_and_comes_and_goes(name, make, process):
         for _ in range(10):
             process.executor.spin_once(timeout_sec=0.01)
         trigger(node, 'deactivate')
-        if name != 'recorder':  # its subscriptions stay
-            assert entities(node) == idle, 'nothing that was begun goes on'
+        assert entities(node) == idle, 'nothing that was begun goes on'
     trigger(node, 'activate', 'shutdown')
-    if name != 'recorder':
-        assert entities(node) == idle
+    assert entities(node) == idle
 
 
 @pytest.mark.parametrize('name', [*PARTICIPANTS, *OTHERS])
-def test_what_cannot_begin_is_a_failure_that_is_told(name, make, monkeypatch):
+@pytest.mark.parametrize('last', [False, True], ids=['first step', 'last step'])
+def test_what_cannot_begin_is_a_failure_that_is_told_and_leaves_nothing(
+    name, last, make, monkeypatch
+):
     node = make(name, autostart=True)
-    begun = 'make_driver' if name in PARTICIPANTS else 'create_timer'
+    idle = entities(node)
 
     def broken(*args, **kwargs):
         raise OSError('no space left')
 
-    monkeypatch.setattr(node, begun, broken)
+    if not last:
+        monkeypatch.setattr(
+            node, 'make_driver' if name in PARTICIPANTS else 'create_timer', broken
+        )
+    elif hasattr(node, '_diagnostics'):
+        monkeypatch.setattr(node._diagnostics, 'start', broken)
+    else:  # after the timer, and whatever came before it
+        until_pause = node.until_pause
+        monkeypatch.setattr(node, 'until_pause', lambda entity: (until_pause(entity), broken()))
     with pytest.raises(IotFlError, match=r'/robot_0/.* could not be activated, see its log'):
         node.start()
     assert node._state_machine.current_state[1] == 'inactive'
+    assert entities(node) == idle
+    if name in PARTICIPANTS:
+        assert node.driver is None
 
 
 def test_an_unknown_parameter_is_still_refused(make):
@@ -185,14 +197,7 @@ def recorded(bag):
         ]
 
 
-def test_a_pause_of_the_recorder_writes_nothing_latched_twice_and_loses_no_latched(
-    make, process, tmp_path, monkeypatch
-):
-    came, arrived = [], RecorderNode._arrived
-    monkeypatch.setattr(
-        RecorderNode, '_arrived',
-        lambda self, name, raw: (came.append(name), arrived(self, name, raw)),
-    )  # fmt: skip
+def test_a_pause_of_the_recorder_hears_nothing_and_repeats_nothing(make, process, tmp_path):
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     speaker = process.node('speaker')
     never = speaker.create_publisher(String, '/never', 10)
@@ -201,19 +206,25 @@ def test_a_pause_of_the_recorder_writes_nothing_latched_twice_and_loses_no_latch
     node = make('recorder')
     trigger(node, 'configure', 'activate')
     process.spin_until(lambda: node.recording.received == 1)
-    trigger(node, 'deactivate', 'activate', 'deactivate')
-    publisher.publish(String(data='during the pause'))
+    for _ in range(2):
+        trigger(node, 'deactivate')
+        process.spin_until(lambda: publisher.get_subscription_count() == 0)
+        trigger(node, 'activate')
+        process.spin_until(lambda: publisher.get_subscription_count() == 1)
+    trigger(node, 'deactivate')
+    process.spin_until(lambda: publisher.get_subscription_count() == 0)
     never.publish(String(data='nobody records'))
-    process.spin_until(lambda: sorted(came) == ['/map', '/map', '/never'])
-    assert node.recording.received == 1
+    for number in range(5):
+        publisher.publish(String(data=f'during the pause {number}'))
     trigger(node, 'activate')
+    process.spin_until(lambda: node.recording.received == 2)
     publisher.publish(String(data='after it'))
     process.spin_until(lambda: node.recording.received >= 3)
     told = []
     node.get_logger().info = told.append
     node.close()
     assert recorded(tmp_path / 'bag') == [
-        ('/map', 'first'), ('/map', 'during the pause'), ('/map', 'after it'),
+        ('/map', 'first'), ('/map', 'during the pause 4'), ('/map', 'after it'),
     ]  # fmt: skip
     assert 'of 1 topics' in told[-1], '/never has nothing in the bag'
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fake_driver import FakeDriver
 
-from iot_fl_ros.core.effects import Record, RunEnded, Subscribe
+from iot_fl_ros.core.effects import PreparePublisher, Record, RunEnded, Subscribe
 from iot_fl_ros.core.events import JobDone, JobFailed, Leave
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
@@ -38,7 +38,10 @@ def prepared(tokens=1):
 
 def driver(tokens=1, robot_id='a', ready=True, **changes):
     flat = {'tram.robots': list(IDS), 'tram.tokens': tokens, 'run.lease': 5.0, **changes}
-    one = FakeDriver(NodeMachine(robot_id, TramNodeSettings.from_flat(flat)))
+    one = FakeDriver(
+        NodeMachine(robot_id, TramNodeSettings.from_flat(flat)),
+        others=(PreparePublisher, Record, RunEnded, Subscribe),
+    )
     if ready:
         (job,) = one.jobs
         assert job == Prepare()
@@ -130,13 +133,13 @@ def test_each_token_has_a_robot_where_it_starts():
     assert starters == ['a', 'b']
 
 
-def waiting(one, *tokens):
-    """Let tokens wait for the worker, trained once before."""
+def waiting(one, *tokens, trained=True):
+    """Let tokens wait for the worker, trained by another robot before."""
     for number in tokens:
         machine = one.machine.tokens[number]
         machine.fence = 3
         log = Log((5, 5), visits=1, updates=4)
-        machine.token = Token(number, 3, True, log, TENSORS)
+        machine.token = Token(number, 3, trained, log, TENSORS)
         _put(machine, Place.WAITING)
 
 
@@ -147,14 +150,25 @@ def _put(machine, place):
 
 def test_one_token_is_trained_at_a_time():
     one = driver(tokens=2)
-    waiting(one, 0, 1)
-    one.hear(status('b', token_states=(TokenState.ELSEWHERE,) * 2, promised=(0, 0),
-                    fences=(0, 0), bases=(0, 0)))  # fmt: skip
-    visits = [job for job in one.jobs if isinstance(job, Visit)]
-    assert len(visits) <= 1
+    waiting(one, 0, 1, trained=False)
+    nothing = {'promised': (0, 0), 'fences': (0, 0), 'bases': (0, 0)}
+    for number in (1, 2):
+        states = (TokenState.ELSEWHERE,) * 2
+        one.hear(status('b', token_states=states, sequence=number, **nothing))
+        visits = [job for job in one.jobs if isinstance(job, Visit)]
+        assert [job.token.token_id for job in visits] == [0]
     places = [machine.place for machine in one.machine.tokens]
-    assert places.count(Place.TRAINING) <= 1
-    assert one.machine.state in (TramState.TRAINING, TramState.READY)
+    assert places == [Place.TRAINING, Place.WAITING]
+    assert one.machine.state is TramState.TRAINING
+
+
+def test_the_reason_of_a_robot_that_cannot_take_part_is_told():
+    one = driver()
+    nothing = dict.fromkeys(('token_states', 'promised', 'fences', 'bases', 'class_counts'), ())
+    reason = 'DataError: no such file'
+    one.hear(status('b', run_id='tram', state=TramState.REFUSED, reason=reason, **nothing))
+    assert one.warnings == ['b cannot take part: DataError: no such file']
+    assert sum(one.machine.endpoint.refusals.values()) == 0
 
 
 def visited(machine, updates=8):

@@ -13,6 +13,10 @@ from typing import Any
 
 from iot_fl_ros.exchange.open_round import OpenRound
 
+_SHORTEST = 1e-9  # s
+# What a status says is believed up to a month where nothing here can tell.
+_LONGEST = 30 * 24 * 3600.0  # s
+
 
 @dataclass(frozen=True)
 class ResponseRecord:
@@ -28,9 +32,6 @@ class ResponseRecord:
     def whole(self) -> bool:
         """True if the robot was observed from its start to its end."""
         return not self.train_at_least and not self.upload_at_least and self.upload >= 0
-
-
-_SHORTEST = 1e-9  # s
 
 
 @dataclass(frozen=True)
@@ -165,10 +166,6 @@ class ResponseHistory:
 
     def _since(self, round: int) -> list[ResponseRecord]:
         return [record for record in self.records if record.round >= round]
-
-
-# What a status says is believed up to a month where nothing here can tell.
-_LONGEST = 30 * 24 * 3600.0  # s
 
 
 def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, ResponseRecord]:

@@ -19,6 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Labels = NDArray[np.float32]
+MAX_DISTANCE = 4.0
+CENTROIDS = 20
+_ITERATIONS = 20
 
 
 def weighted_mean(labels: list[Labels], weights: NDArray[np.float32]) -> Labels:
@@ -56,11 +59,6 @@ SHARPENING: dict[str, Callable[[Labels, float, float], Labels]] = {
     'era': era,
     'enhanced_era': enhanced_era,
 }
-
-
-MAX_DISTANCE = 4.0
-CENTROIDS = 20
-_ITERATIONS = 20
 
 
 def distances(

@@ -29,6 +29,7 @@ Indices = NDArray[np.int64]
 Labels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 Memory = dict[str, NDArray[Any]]
+_ROUNDS = 'label_rounds'
 
 
 class LabelExchange:
@@ -149,9 +150,6 @@ def _mask_of(tensors: Tensors, samples: int) -> Mask:
     if _SELECTED not in tensors:
         return np.ones(samples, bool)
     return unpack_mask(tensors[_SELECTED], samples)
-
-
-_ROUNDS = 'label_rounds'
 
 
 class LabelMemory:
