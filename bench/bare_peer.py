@@ -11,6 +11,7 @@ import array
 import json
 import sys
 import time
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -69,9 +70,11 @@ def hub(
     messages = chunks(total)
     publisher = node.create_publisher(TensorChunk, '/bare/down', qos(len(messages), latched=True))
     arrived: list[int] = []
-    node.create_subscription(
-        TensorChunk, '/bare/up', lambda m: arrived.append(len(m.data)), qos(1, keep_all=True)
-    )
+
+    def heard(message: Any) -> None:
+        arrived.append(len(message.data))
+
+    node.create_subscription(TensorChunk, '/bare/up', heard, qos(1, keep_all=True))
     while publisher.get_subscription_count() < peers or node.count_publishers('/bare/up') < peers:
         executor.spin_once(timeout_sec=0.1)
     settled = time.monotonic() + SETTLE

@@ -54,8 +54,8 @@ def echo_settings(
     }
 
 
-LABELS = {'name': 'echo:EchoLabels', 'open_samples': 1000, 'packed': False}
-WEIGHTS = {'name': 'echo:EchoWeights'}
+LABELS: dict[str, Any] = {'name': 'echo:EchoLabels', 'open_samples': 1000, 'packed': False}
+WEIGHTS: dict[str, Any] = {'name': 'echo:EchoWeights'}
 
 
 def run_to_end(

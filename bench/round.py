@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psutil
 import rclpy
@@ -56,16 +57,13 @@ class Listener:
         self._listen(RoundPlan, self._plan)
         self._listen(RobotStatus, self._status)
 
-    def _listen(self, cls: type, callback: Callable) -> None:
+    def _listen(self, cls: type[RoundPlan | RobotStatus], callback: Callable) -> None:
+        def take(raw: Any) -> None:
+            callback(decode(cls, raw))
+
         qos = subscription_qos(cls, 5.0)
         qos.history = HistoryPolicy.KEEP_ALL  # two plans may come before this program looks
-        self.node.create_subscription(
-            ROS_TYPES[cls],
-            f'/fleet/{cls.TOPIC}',
-            lambda raw: callback(decode(cls, raw)),
-            qos,
-            raw=True,
-        )
+        self.node.create_subscription(ROS_TYPES[cls], f'/fleet/{cls.TOPIC}', take, qos, raw=True)
 
     def _plan(self, plan: RoundPlan) -> None:
         # The stamp is the aggregator's; taking it leaves out what this listener is late.

@@ -64,7 +64,7 @@ class PeakMemory:
 def make_data(folder: Path, robots: int) -> Path:
     """Write random images, 200 for each robot and 500 to test on."""
     rng = np.random.default_rng(0)
-    arrays = {}
+    arrays: dict[str, Any] = {}
     for split, size in (('train', SAMPLES * robots), ('test', 500)):
         arrays[f'x_{split}'] = rng.integers(0, 256, (size, 1, 28, 28), dtype=np.uint8)
         arrays[f'y_{split}'] = np.arange(size) % 10

@@ -83,7 +83,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self._codec, self._features = make_codec(name)
         self.times: list[float] = []  # of each frame: before encoding, or after decoding
-        self._bundle = SimpleNamespace(
+        self._bundle: Any = SimpleNamespace(
             name='bench', digest=bytes(32), task='classification', class_names=(),
             architecture=SimpleNamespace(split_point='bench'), codec=self._codec,
         )  # fmt: skip
@@ -104,6 +104,9 @@ class Worker:
             torch.from_numpy(self._codec.decode(frame.payload, frame.arrived, frame.ranges))
         self.times.append(time.perf_counter())
         return Inferred((NO_ANSWER,) * len(job.frames), 0.0)
+
+    def save(self, job: Any) -> None:
+        """Nothing is kept."""
 
 
 class BareReceiver:
@@ -209,7 +212,7 @@ def receive(side: str, name: str) -> None:
     os._exit(0)
 
 
-def make_node(name: str) -> tuple[Node, EventsExecutor]:
+def make_node(name: str) -> tuple[Node, Any]:
     """Return a node and its executor; a process has one of each."""
     torch.set_num_threads(1)
     sys.setswitchinterval(0.0005)  # as nodes/process.py does

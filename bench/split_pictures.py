@@ -28,7 +28,7 @@ from iot_fl_ros.split.pretrained import load_pretrained
 
 LOSS = 0.3
 # Frames 0, 96, ... are shown; tuning sees 4, 12, 20, ...
-VIDEO = {'source': 'vtest', 'stride': 96, 'count': 8}
+VIDEO: dict[str, Any] = {'source': 'vtest', 'stride': 96, 'count': 8}
 PICTURES = ['--pictures', '96', '--stride', '8', '--skip', '4']
 THRESHOLD = 0.5
 LONGEST = 1_600  # px, of a picture for the documentation

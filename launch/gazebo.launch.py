@@ -41,16 +41,14 @@ from iot_fl_ros.ros.launching import (
     values,
 )
 from iot_fl_ros.world.collection import LOOKING, OTHERS, OWN
-from iot_fl_ros.world.plan import ROOMS
-from iot_fl_ros.world.robot import (
+from iot_fl_ros.world.gazebo import (
     CLOCK_BRIDGE,
-    PATROLS,
-    patrol_route,
-    robot_names,
     server_arguments,
     spawn_arguments,
     write_bridge,
 )
+from iot_fl_ros.world.plan import ROOMS
+from iot_fl_ros.world.robot import PATROLS, patrol_route, robot_names
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.textures import prepare_world
 

@@ -56,3 +56,13 @@ def toy_settings(toy_npz):
         'run.lease': 2.0,
         'method.open_samples': 50,
     }
+
+
+@pytest.fixture
+def process():
+    """Nodes of this process, in a context and domain of their own."""
+    from node_fleets import InProcess  # loads ROS, which most tests do without
+
+    one = InProcess()
+    yield one
+    one.close()

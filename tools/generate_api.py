@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import griffe
 
@@ -69,6 +70,8 @@ change in any release. How to use them: [extending.md](extending.md) and
 [tutorial_method.md](tutorial_method.md).
 """
 _WIDTH = 99
+# griffe's Object, or an Alias of one; is_function and the like tell which, but not to mypy.
+Named = Any
 
 
 def api_page(root: Path) -> str:
@@ -86,7 +89,7 @@ def api_page(root: Path) -> str:
     return '\n'.join(lines).rstrip() + '\n'
 
 
-def _member(one: griffe.Object) -> Iterator[str]:
+def _member(one: Named) -> Iterator[str]:
     yield f'#### `{one.name}`\n'
     if one.is_attribute:
         value = str(one.value)
@@ -102,13 +105,13 @@ def _member(one: griffe.Object) -> Iterator[str]:
             yield from _child(child)
 
 
-def _shown(child: griffe.Object) -> bool:
+def _shown(child: Named) -> bool:
     """A class's public methods and properties that say what they do; fields are in its head."""
     documented = child.is_function or 'property' in child.labels
     return documented and not child.name.startswith('_') and bool(child.docstring)
 
 
-def _child(child: griffe.Object) -> Iterator[str]:
+def _child(child: Named) -> Iterator[str]:
     if child.is_attribute:
         yield from _code([f'{child.name}: {child.annotation}'])
     else:
@@ -116,7 +119,7 @@ def _child(child: griffe.Object) -> Iterator[str]:
     yield from _text(child)
 
 
-def _class(one: griffe.Class) -> list[str]:
+def _class(one: Named) -> list[str]:
     """Return how an object of the class is made, and the fields that it declares."""
     bases = [str(base) for base in one.bases]
     lines = [f'class {one.name}({", ".join(bases)}):' if bases else f'class {one.name}:']
@@ -133,14 +136,14 @@ def _class(one: griffe.Class) -> list[str]:
     return lines if len(lines) > 1 else [lines[0].rstrip(':')]
 
 
-def _value(field: griffe.Attribute) -> str:
+def _value(field: Named) -> str:
     value = str(field.value) if field.value is not None else ''
     if value.startswith('setting('):
         value = value.removeprefix('setting(').split(',')[0]
     return f' = {value}' if value else ''
 
 
-def _signature(function: griffe.Function) -> list[str]:
+def _signature(function: Named) -> list[str]:
     """Return the head of a function, on one line or with one parameter a line."""
     parameters = list(_parameters(function))
     returns = f' -> {function.returns}' if function.returns else ''
@@ -150,7 +153,7 @@ def _signature(function: griffe.Function) -> list[str]:
     return [f'def {function.name}(', *(f'    {one},' for one in parameters), f'){returns}']
 
 
-def _parameters(function: griffe.Function) -> Iterator[str]:
+def _parameters(function: Named) -> Iterator[str]:
     kinds = griffe.ParameterKind
     starred = False
     for one in function.parameters:
@@ -167,6 +170,6 @@ def _code(lines: list[str]) -> list[str]:
     return ['```python', *lines, '```\n']
 
 
-def _text(one: griffe.Object) -> list[str]:
+def _text(one: Named) -> list[str]:
     """Return the docstring; indented formulas stay as they are."""
     return [inspect.cleandoc(one.docstring.value) + '\n'] if one.docstring else []

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from iot_fl_ros.cli.options import overrides_of
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.core.run_files import write_strict_json
 from iot_fl_ros.federation.settings import FleetSettings
-from iot_fl_ros.reports.markdown import write_strict_json
 from iot_fl_ros.reports.tables import wide_console
 
 if TYPE_CHECKING:

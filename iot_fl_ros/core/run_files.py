@@ -125,6 +125,20 @@ def write_json(path: Path, value: Any) -> None:
     os.replace(temporary, path)
 
 
+def write_strict_json(path: Path, value: Any) -> None:
+    """Write a file, and the folder that it is in; NaN becomes null."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, _strict(value))
+
+
+def _strict(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _strict(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_strict(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
 def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
     return next((round(size) for accuracy, size in curve if accuracy >= target), None)
 

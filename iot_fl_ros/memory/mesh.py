@@ -178,6 +178,7 @@ class MeshSimulation(MemoryFleet):
 
     def keep(self, name: str, row: Mapping[str, Any]) -> None:
         """Take a row of a peer."""
+        super().keep(name, row)
         self.peer_rows[name].append(row)
         if row['kind'] == 'end':
             self._waiting.discard(name)

@@ -24,8 +24,9 @@ from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.exchange.inbox import FIRST_DELAY
 from iot_fl_ros.mesh.graph import mixing_weights
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
-from iot_fl_ros.mesh.neighbourhood import Neighbourhood, PeerRounds, Updates
+from iot_fl_ros.mesh.neighbourhood import Neighbourhood
 from iot_fl_ros.mesh.report import end_row, round_row
+from iot_fl_ros.mesh.rounds import PeerRounds, Updates
 from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
 from iot_fl_ros.training.energy import EnergySettings, Joules, joules_of

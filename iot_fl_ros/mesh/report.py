@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from iot_fl_ros.core.run_files import Row, known_mean
-from iot_fl_ros.mesh.neighbourhood import PeerRound
+from iot_fl_ros.mesh.rounds import PeerRound
 from iot_fl_ros.training.energy import Joules
 
 _TOTALS = ('bytes_sent', 'bytes_received', 'joules', 'joules_active')

@@ -93,7 +93,7 @@ class AggregatorNode(ParticipantNode):
         return super().on_cleanup(state)
 
     def _ended(self) -> None:
-        self.ended(f'run {self.settings.run.name!r} is over')
+        self.ended(f'run {self.settings.run.name!r} is over', self.settings.node)
 
     def _folder(self) -> Path | None:
         output = self.settings.run.output

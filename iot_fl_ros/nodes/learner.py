@@ -88,7 +88,8 @@ class LearnerNode(ParticipantNode):
         self.machine.note_battery(charge)
 
     def _ended(self) -> None:
-        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
+        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
+        self.ended(text, self.settings.node)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -25,6 +25,7 @@ from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
 from iot_fl_ros.ros.diagnostics import Diagnostics
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.training.settings import NodeSettings
 
 METHOD_PREFIX = 'method.'
 
@@ -104,10 +105,10 @@ class ParticipantNode(ManagedNode):
             namespace=self.process_settings.fleet_namespace, **more,
         )  # fmt: skip
 
-    def ended(self, text: str) -> None:
+    def ended(self, text: str, settings: NodeSettings) -> None:
         """Note that the run is over; the process ends then if it was started for this run."""
         self.get_logger().info(text)
-        self.finished = getattr(self.process_settings, 'exit_when_finished', False)
+        self.finished = settings.exit_when_finished
 
     # --- life cycle -----------------------------------------------------------------------------
 

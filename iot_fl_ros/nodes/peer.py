@@ -80,7 +80,8 @@ class PeerNode(ParticipantNode):
         self._writer.record(row)
 
     def _ended(self) -> None:
-        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
+        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
+        self.ended(text, self.settings.peer.node)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -21,7 +21,7 @@ from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
 from iot_fl_ros.ros.images import from_rgb
 from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.topics import publisher_qos
-from iot_fl_ros.split.statistics import Answered, write_answers
+from iot_fl_ros.split.answers import Answered, write_answers
 
 _NANO = 1e-9
 

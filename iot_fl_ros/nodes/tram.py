@@ -89,7 +89,8 @@ class TramNode(ParticipantNode):
         return RunWriter(folder, self.settings.flat(), None).record if folder else None
 
     def _ended(self) -> None:
-        self.ended(f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}')
+        text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
+        self.ended(text, self.settings.node)
 
 
 def _store(folder: Path | None, name: str) -> Store | None:

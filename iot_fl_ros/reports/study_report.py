@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from iot_fl_ros.core.run_files import write_strict_json
 from iot_fl_ros.reports.figures import MARKERS, legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import failures, write_markdown, write_strict_json
+from iot_fl_ros.reports.markdown import failures, write_markdown
 from iot_fl_ros.reports.markdown import table as table_lines
 from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table

@@ -1,7 +1,4 @@
-"""The camera robot: its model from the template worlds/camera_robot.sdf, and where it starts.
-
-And the arguments of Gazebo and its ROS bridge, for launch/gazebo.launch.py.
-"""
+"""The camera robot: its model from the template worlds/camera_robot.sdf, and where it starts."""
 
 from __future__ import annotations
 
@@ -17,7 +14,6 @@ from iot_fl_ros.world.poses import pose_matrix
 from iot_fl_ros.world.sdf import read_model
 
 TEMPLATE = 'camera_robot.sdf'
-CLOCK_BRIDGE, ROBOT_BRIDGE = 'gazebo_bridge.yaml', 'gazebo_bridge_robot.yaml'
 PATROLS = ('own', 'others', 'all', 'none')
 # Places of a room where robots start, in this order: along, across, m (see plan.in_room).
 _STARTS = (
@@ -42,10 +38,11 @@ def filled(text: str, name: str) -> str:
 
 def robot_sdf(folder: Path, name: str) -> str:
     """Return the SDFormat text of a robot; folder: where the template is."""
-    return _filled_file(folder / TEMPLATE, 'robots', name)
+    return filled_file(folder / TEMPLATE, 'robots', name)
 
 
-def _filled_file(template: Path, what: str, name: str) -> str:
+def filled_file(template: Path, what: str, name: str) -> str:
+    """Return a template file of `what`, filled; DataError if it cannot be read."""
     try:
         return filled(template.read_text(), name)
     except OSError as error:
@@ -66,27 +63,6 @@ def robots(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
         pose = pose_matrix(f'{x} {y} 0 0 0 {yaw}')
         models.append(replace(read_model(robot_sdf(folder, name)), pose=pose))
     return tuple(models)
-
-
-def server_arguments(world: Path, headless: bool) -> str:
-    """Return the arguments of `gz sim`: run at once; without a window if `headless`."""
-    window = '-s --headless-rendering ' if headless else ''
-    return f'-r {window}{world}'
-
-
-def spawn_arguments(world: Path, world_name: str, robot: str, index: int) -> list[str]:
-    """Return the arguments of `ros_gz_sim create` for one robot; world: its file."""
-    x, y, yaw = (f'{value:.6f}' for value in start_pose(index))
-    place = ['-x', x, '-y', y, '-z', '0.01', '-Y', yaw]
-    text = robot_sdf(world.parent, robot)
-    return ['-world', world_name, '-name', robot, '-string', text, *place]
-
-
-def write_bridge(config: Path, robot: str, folder: Path) -> Path:
-    """Write the bridge's file of one robot into a folder and return it; config: the template's."""
-    path = folder / f'bridge_{robot}.yaml'
-    path.write_text(_filled_file(config / ROBOT_BRIDGE, 'bridges', robot))
-    return path
 
 
 def patrol_route(choice: str, index: int) -> Sequence[int]:

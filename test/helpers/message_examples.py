@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan, RoundReport, RunInfo
 from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.mesh import PeerState, PeerStatus
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus
 
 DIGEST = bytes(range(32))
@@ -134,3 +136,14 @@ INFERENCE = Inference(
     boxes=(0.0, 0.0, 0.5, 1.0) * 2,
 )
 ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT, SPLIT_INFO, SPLIT_STATUS, INFERENCE)
+
+
+def peer_status(robot_id, stamp=1.0, state=PeerState.TRAINING, **changes):
+    """Return the status of a peer in round 1."""
+    plain = PeerStatus(
+        stamp=stamp, run_id='r', robot_id=robot_id, sequence=1, state=state, reason='', round=1,
+        update_digest=b'', neighbours=(), samples=1, loss=math.nan, accuracy=math.nan,
+        disagreement=math.nan, train_seconds=0.0, wait_seconds=0.0, bytes_received=0,
+        bytes_sent=0, joules=0.0,
+    )  # fmt: skip
+    return replace(plain, **changes)

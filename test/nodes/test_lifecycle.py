@@ -5,7 +5,6 @@ import time
 
 import pytest
 from nav_msgs.msg import Odometry
-from node_fleets import InProcess
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.qos import qos_profile_sensor_data as SENSOR
 from rosbags.highlevel import AnyReader
@@ -37,13 +36,6 @@ OTHERS = {
     'recorder': RecorderNode, 'image_source': ImageSourceNode, 'collector': CollectorNode,
     'simulator': SimulatorNode,
 }  # fmt: skip
-
-
-@pytest.fixture
-def process():
-    one = InProcess()
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -2,20 +2,12 @@
 
 import pytest
 import rclpy
-from node_fleets import InProcess
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.methods.method import MeshMethod, StarMethod
 from iot_fl_ros.nodes import application
 from iot_fl_ros.nodes.application import Application, robots
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
-
-
-@pytest.fixture
-def process():
-    one = InProcess()
-    yield one
-    one.close()
 
 
 class Plain(ParticipantNode):

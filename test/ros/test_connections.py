@@ -6,7 +6,6 @@ import math
 import numpy as np
 import pytest
 from message_examples import STATUS
-from node_fleets import InProcess
 from packet_examples import FRAME
 
 from iot_fl_ros.core.events import BadMessage, MessageArrived, PeersChanged
@@ -19,13 +18,6 @@ from iot_fl_ros.ros import connections
 from iot_fl_ros.ros.connections import Connections
 from iot_fl_ros.ros.convert import ROS_TYPES, encode
 from iot_fl_ros.ros.topics import packet_qos, publisher_qos
-
-
-@pytest.fixture
-def process():
-    one = InProcess()
-    yield one
-    one.close()
 
 
 @pytest.fixture

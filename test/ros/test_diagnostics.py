@@ -2,7 +2,6 @@
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
-from node_fleets import InProcess
 
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.federation.settings import FleetSettings
@@ -120,18 +119,15 @@ def test_a_head_without_an_edge_and_an_edge_without_a_head():
     assert (edge.level, edge.name, edge.message) == (OK, 'iot_fl tail edge', '0 robots')
 
 
-def test_statuses_are_published_each_second_until_the_end():
-    process, heard = InProcess(), []
+def test_statuses_are_published_each_second_until_the_end(process):
+    heard = []
     node = process.node('node')
     node.create_subscription(DiagnosticArray, '/diagnostics', heard.append, 10)
     diagnostics = Diagnostics(node)
-    try:
-        diagnostics.start(lambda: [status('one', WARN, 'text', {'a': 1})])
-        process.spin_until(lambda: heard)
-        (one,) = heard[0].status
-        assert (one.name, one.level, one.message, values(one)) == ('one', WARN, 'text', {'a': '1'})
-        assert heard[0].header.stamp.sec > 0
-        diagnostics.stop()
-        assert not list(node.timers)
-    finally:
-        process.close()
+    diagnostics.start(lambda: [status('one', WARN, 'text', {'a': 1})])
+    process.spin_until(lambda: heard)
+    (one,) = heard[0].status
+    assert (one.name, one.level, one.message, values(one)) == ('one', WARN, 'text', {'a': '1'})
+    assert heard[0].header.stamp.sec > 0
+    diagnostics.stop()
+    assert not list(node.timers)

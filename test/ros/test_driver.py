@@ -4,7 +4,6 @@ import threading
 
 import pytest
 from message_examples import PLAN, STATUS
-from node_fleets import InProcess
 
 from iot_fl_ros.core.effects import (
     CancelTimer,
@@ -57,13 +56,6 @@ class Works:
         if effect.manifest.get('full'):
             raise OSError('no space left')
         self.saved.append(effect.round)
-
-
-@pytest.fixture
-def process():
-    one = InProcess()
-    yield one
-    one.close()
 
 
 @pytest.fixture

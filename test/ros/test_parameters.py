@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 import rclpy
-from node_fleets import InProcess, dotted, parameters
+from node_fleets import dotted, parameters
 from rclpy.parameter import Parameter
 
 from iot_fl_ros.core.config import setting
@@ -26,17 +26,14 @@ class Settings:
 
 
 @pytest.fixture
-def node():
-    process = InProcess()
-
+def node(process):
     def make(**given):
         overrides = parameters(dotted(given))
         return process.add(
             rclpy.create_node('node', context=process.context, parameter_overrides=overrides)
         )
 
-    yield make
-    process.close()
+    return make
 
 
 def test_what_was_set_becomes_settings_and_parameters_alike(node):

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from node_fleets import InProcess, InProcessRobots
+from node_fleets import InProcessRobots
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.token import (
@@ -256,10 +256,7 @@ def test_diagnostics_tell_where_the_token_is(tram):
     fleet.spin_until(missed)
 
 
-def test_a_robot_that_is_not_of_the_fleet_is_told(flat):
-    one = InProcess()
-    try:
-        with pytest.raises(ConfigError, match='does not name'):
-            one.make(TramNode, {**flat, 'tram.count': 3}, threads=one.threads, namespace='robot_9')
-    finally:
-        one.close()
+def test_a_robot_that_is_not_of_the_fleet_is_told(flat, process):
+    settings = {**flat, 'tram.count': 3}
+    with pytest.raises(ConfigError, match='does not name'):
+        process.make(TramNode, settings, threads=process.threads, namespace='robot_9')
