@@ -14,6 +14,7 @@ from iot_fl_ros.core.run_files import (
     read_summary,
     summarize,
     write_json,
+    write_strict_json,
 )
 
 
@@ -114,3 +115,10 @@ def test_json_is_replaced_as_a_whole(tmp_path):
     with pytest.raises(TypeError):
         write_json(path, {'a': object()})
     assert json.loads(path.read_text()) == {'a': 1}
+
+
+def test_json_has_no_nan_at_any_depth(tmp_path):
+    value = {'a': [{'b': math.nan}, (1.5, math.nan)], 'c': 'NaN', 'd': None}
+    write_strict_json(tmp_path / 'new' / 'file.json', value)
+    text = (tmp_path / 'new/file.json').read_text()
+    assert json.loads(text) == {'a': [{'b': None}, [1.5, None]], 'c': 'NaN', 'd': None}

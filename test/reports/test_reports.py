@@ -1,6 +1,5 @@
-"""Reports: what they import, how they write numbers, tables and files."""
+"""Reports: what they import, how they write numbers and tables."""
 
-import json
 import math
 import pkgutil
 import subprocess
@@ -11,7 +10,6 @@ from rich.console import Console
 
 import iot_fl_ros.reports
 from iot_fl_ros.reports import markdown
-from iot_fl_ros.reports.markdown import write_strict_json
 from iot_fl_ros.reports.progress import TrainingProgress, bars
 from iot_fl_ros.reports.run_tables import tram_table, world_table
 from iot_fl_ros.reports.tables import percent, plus_minus, size
@@ -54,13 +52,6 @@ def test_a_report_has_a_head_tables_and_failures(tmp_path):
         '# Toy\n\nMade by `iot-fl study toy`; do not edit.\n\nAbout.\n\n'
         '| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n\n## Runs that failed\n\n- `s/a`: gone\n'
     )
-
-
-def test_json_has_no_nan_at_any_depth(tmp_path):
-    value = {'a': [{'b': math.nan}, (1.5, math.nan)], 'c': 'NaN', 'd': None}
-    write_strict_json(tmp_path / 'new' / 'file.json', value)
-    text = (tmp_path / 'new/file.json').read_text()
-    assert json.loads(text) == {'a': [{'b': None}, [1.5, None]], 'c': 'NaN', 'd': None}
 
 
 def test_epochs_are_lines_where_there_is_no_terminal(capsys):
