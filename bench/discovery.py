@@ -25,6 +25,7 @@ from fleets import LABELS, echo_settings, environment, make_data
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.processes.discovery_server import discovery_server
 from iot_fl_ros.processes.federation import FleetProcesses
+from iot_fl_ros.processes.nodes import private_domain
 from iot_fl_ros.ros.network_profile import DISCOVERY_SERVER
 
 TIMEOUT = 300.0
@@ -41,7 +42,7 @@ def measure(profile: str, robots: int, robots_per_process: int, rounds: int) -> 
             'run.lease': 30.0,
             'node.exit_when_finished': True,
         }
-        env = environment(1 + os.getpid() % 90, profile)
+        env = environment(private_domain(), profile)
         if DISCOVERY_SERVER in os.environ:
             env[DISCOVERY_SERVER] = os.environ[DISCOVERY_SERVER]
         fleet = FleetProcesses(

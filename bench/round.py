@@ -1,7 +1,8 @@
 """Seconds per round without training, beside a bare rclpy program that moves the same bytes.
 
 Prints one JSON line. Ten robots in ten processes, default transports, this machine; median of 20
-rounds. Both sides use the package's Fast DDS profile.
+rounds, of five times as many where a round takes a twentieth of a second. Both sides use the
+package's Fast DDS profile.
 Usage: bench/round.py [--robots N] [--rounds N] [--sizes 0.05M 1.66M 10M]
 """
 
@@ -30,18 +31,22 @@ from rclpy.qos import HistoryPolicy
 from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.processes.federation import FleetProcesses
+from iot_fl_ros.processes.nodes import private_domain
 from iot_fl_ros.ros.convert import ROS_TYPES, decode
 from iot_fl_ros.ros.network_profile import use_network_profile
 from iot_fl_ros.ros.topics import subscription_qos
 
+# Model, parameters, and how many times as many rounds: a second of measuring says nothing.
 MODELS = {
-    '0.05M': ('echo:vector_50k', 50_000),
-    '1.66M': ('echo:vector_1660k', 1_660_000),
-    '10M': ('echo:vector_10m', 10_000_000),
+    '0.05M': ('echo:vector_50k', 50_000, 5),
+    '1.66M': ('echo:vector_1660k', 1_660_000, 1),
+    '10M': ('echo:vector_10m', 10_000_000, 1),
 }
+LABEL_ROUNDS = 5
 TIMEOUT = 300.0
 TRIES = 3
 WARM_UP_ROUNDS = 2
+MORE_ROUNDS = WARM_UP_ROUNDS + 1  # the last of those measured ends with the one after it
 
 
 class Listener:
@@ -86,9 +91,7 @@ class Listener:
         rclpy.try_shutdown(context=self.context)
 
 
-def measure_fleet(
-    settings: dict, rounds: int, robots: int, domain: int
-) -> tuple[float, float, float]:
+def measure_fleet(settings: dict, rounds: int, robots: int) -> tuple[float, float, float]:
     """Return (median seconds per round, MiB and start-up seconds of a robot process).
 
     Now and then DDS matches this program with the aggregator only after rounds are over: then the
@@ -96,7 +99,7 @@ def measure_fleet(
     """
     for number in range(TRIES):
         try:
-            return try_fleet(settings, rounds, robots, domain + 2 * number)
+            return try_fleet(settings, rounds, robots, private_domain(2 * number))
         except TimeoutError as error:
             print(f'try {number + 1} of {TRIES}: {error}', file=sys.stderr, flush=True)
     raise SystemExit(f'bench: none of {TRIES} fleets could be measured')
@@ -159,23 +162,23 @@ def main() -> None:
     parser.add_argument('--rounds', type=int, default=20)
     parser.add_argument('--sizes', nargs='+', choices=list(MODELS), default=list(MODELS))
     arguments = parser.parse_args()
-    domain = 1 + os.getpid() % 90
     use_network_profile()  # for the bare program too: the same bytes the same way
     result: dict = {'fedavg_s': {}, 'bare_s': {}, 'ratio': {}}
-    rounds, robots = arguments.rounds, arguments.robots
-    total = rounds + WARM_UP_ROUNDS + 1
+    robots = arguments.robots
     with tempfile.TemporaryDirectory() as folder:
         data = make_data(Path(folder))
         for size in arguments.sizes:
-            model, parameters = MODELS[size]
-            settings = echo_settings(data, model, WEIGHTS, total, robots)
-            ours, _, _ = measure_fleet(settings, rounds, robots, domain)
-            bare = measure_bare(4 * parameters, rounds, robots, domain + 1)
+            model, parameters, times = MODELS[size]
+            rounds = times * arguments.rounds
+            settings = echo_settings(data, model, WEIGHTS, rounds + MORE_ROUNDS, robots)
+            ours, _, _ = measure_fleet(settings, rounds, robots)
+            bare = measure_bare(4 * parameters, rounds, robots, private_domain(1))
             result['fedavg_s'][size], result['bare_s'][size] = round(ours, 4), round(bare, 4)
             result['ratio'][size] = round(ours / bare, 2)
             print(f'{size}: fleet {ours:.3f} s, bare {bare:.3f} s', file=sys.stderr, flush=True)
-        labels = echo_settings(data, 'small_cnn', LABELS, total, robots)
-        seconds, mib, start = measure_fleet(labels, rounds, robots, domain)
+        rounds = LABEL_ROUNDS * arguments.rounds
+        labels = echo_settings(data, 'small_cnn', LABELS, rounds + MORE_ROUNDS, robots)
+        seconds, mib, start = measure_fleet(labels, rounds, robots)
     result |= {
         'dsfl_s': round(seconds, 4),
         'robot_mib': round(mib, 1),

@@ -37,6 +37,7 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.processes.nodes import private_domain
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.network_profile import use_network_profile
@@ -291,7 +292,7 @@ def measure(name: str, frames: int) -> dict[str, Any]:
     runs: dict[str, list[dict]] = {side: [] for side in SIDES}
     for turn in range(TURNS * len(SIDES)):  # in turns, so that all see the same machine
         side = SIDES[turn % len(SIDES)]
-        env = {**os.environ, 'ROS_DOMAIN_ID': str(1 + (os.getpid() + turn) % 100)}
+        env = {**os.environ, 'ROS_DOMAIN_ID': str(private_domain(turn))}
         command = [sys.executable, __file__, '--send', side, name, str(frames // TURNS)]
         done = subprocess.run(command, env=env, stdout=subprocess.PIPE, text=True, check=True)
         runs[side].append(json.loads(done.stdout.splitlines()[-1]))

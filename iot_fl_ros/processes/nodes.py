@@ -26,6 +26,9 @@ from iot_fl_ros.core.errors import IotFlError
 
 _END_TIMEOUT = 10.0
 _POLL = 0.25
+# Ports of higher domains may be taken by any program; lower ones are those that people set, and
+# those of this package's tests.
+_PRIVATE_DOMAINS = range(61, 102)
 
 
 class NodeProcesses:
@@ -169,12 +172,17 @@ def terminate_as_interrupt() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
+def private_domain(turn: int = 0) -> int:
+    """Return a DDS domain made from the process id, another for each of 41 turns."""
+    return _PRIVATE_DOMAINS[(os.getpid() + turn) % len(_PRIVATE_DOMAINS)]
+
+
 def private_dds_env() -> dict[str, str]:
     """Return an environment in which a fleet on this machine meets nobody else.
 
     A ROS_DOMAIN_ID that is set is kept; else one is made from the process id.
     """
-    domain = os.environ.get('ROS_DOMAIN_ID') or str(1 + os.getpid() % 100)
+    domain = os.environ.get('ROS_DOMAIN_ID') or str(private_domain())
     return {'ROS_DOMAIN_ID': domain, 'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST'}
 
 

@@ -168,6 +168,30 @@ def test_a_minority_cannot_go_on_and_the_majority_does(flat):
     assert not lost & {row['base'] for row in visits(simulation)}, 'nobody builds upon its visit'
 
 
+@pytest.mark.parametrize('give_up', [0.0, 20.0])
+def test_who_has_the_newest_copy_is_waited_for_or_given_up(flat, give_up):
+    changes = {'tram.count': 5, 'run.updates': 200, 'tram.give_up': give_up}
+    settings = TramNodeSettings.from_flat({**flat, **changes})
+    simulation = TramSimulation(settings, batch_seconds=lambda robot_id: 0.5)
+    simulation.start_all()
+    simulation.clock.run(1e9, lambda: len(visits(simulation)) > 4)
+    simulation.clock.run(1e9, lambda: len(holders(simulation)) == 1)
+    (holder,) = holders(simulation)
+    promise = simulation.machines[holder].context.acceptor.promises[0]
+    (before,) = {row['robot'] for row in visits(simulation) if row['fence'] == promise.base}
+    simulation.network.split([holder, before])
+    cut = simulation.clock.now
+    others = set(simulation.machines) - {holder, before}
+    went_on = simulation.clock.run(
+        cut + 100.0,
+        lambda: any(r['time'] > cut and r['robot'] in others for r in visits(simulation)),
+    )
+    assert went_on == bool(give_up)
+    simulation.network.split()
+    simulation.run(until=5_000)
+    assert {row['robot'] for row in visits(simulation) if row['time'] > cut + 100.0} >= others
+
+
 @pytest.mark.parametrize(('robots', 'present'), [(3, 2), (4, 3), (5, 3)])
 @pytest.mark.parametrize('forgetful', [False, True])
 def test_more_than_half_begin_without_the_rest(flat, robots, present, forgetful):

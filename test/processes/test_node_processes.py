@@ -1,14 +1,15 @@
-"""The base of all fleets of processes: arguments, groups, waiting; no process is started."""
+"""Fleets of processes: arguments, groups, waiting, domains; no process is started."""
 
 import pytest
 import yaml
+from domains import BLOCKS, SIZE
 from rich.console import Console
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.processes import nodes
 from iot_fl_ros.processes.federation import FleetProcesses
-from iot_fl_ros.processes.nodes import NewLines, NodeProcesses, ros_arguments
+from iot_fl_ros.processes.nodes import NewLines, NodeProcesses, private_domain, ros_arguments
 from iot_fl_ros.processes.serverless import MeshProcesses, TramProcesses
 
 
@@ -22,6 +23,11 @@ def started(monkeypatch):
 
     monkeypatch.setattr(NodeProcesses, 'start', start)
     return calls
+
+
+def test_a_private_domain_is_none_of_the_tests_nor_one_with_ephemeral_ports():
+    used = {private_domain(turn) for turn in range(100)}
+    assert used == set(range(1 + BLOCKS * SIZE, 102))
 
 
 def test_ros_arguments_name_the_robot_and_leave_out_what_is_empty():
