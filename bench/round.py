@@ -78,10 +78,11 @@ class Listener:
     def _status(self, status: RobotStatus) -> None:
         self.robots.setdefault(status.robot_id, time.monotonic())
 
-    def wait(self, condition: Callable[[], bool]) -> None:
-        """Spin until `condition()`."""
+    def wait(self, fleet: FleetProcesses, condition: Callable[[], bool]) -> None:
+        """Spin until `condition()`; IotFlError if a process of the fleet fails meanwhile."""
         end = time.monotonic() + TIMEOUT
         while not condition():
+            fleet.check()
             if time.monotonic() > end:
                 raise TimeoutError('the fleet did not get there in time')
             self.executor.spin_once(timeout_sec=0.05)
@@ -115,13 +116,13 @@ def try_fleet(settings: dict, rounds: int, robots: int, domain: int) -> tuple[fl
             # One robot alone first: start-up without others beside it.
             start = time.monotonic()
             fleet.start_robots(ids[0])
-            listener.wait(lambda: ids[0] in listener.robots)
+            listener.wait(fleet, lambda: ids[0] in listener.robots)
             start_seconds = listener.robots[ids[0]] - start
             for robot_id in ids[1:]:
                 fleet.start_robots(robot_id)
-            listener.wait(lambda: len(listener.robots) == robots)
+            listener.wait(fleet, lambda: len(listener.robots) == robots)
             fleet.start_aggregator()
-            listener.wait(lambda: max(listener.opened, default=0) > rounds + WARM_UP_ROUNDS)
+            listener.wait(fleet, lambda: max(listener.opened, default=0) > rounds + WARM_UP_ROUNDS)
             resident = [psutil.Process(fleet.pid(i)).memory_info().rss for i in ids]
         finally:
             fleet.__exit__(None, None, None)

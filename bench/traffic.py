@@ -23,6 +23,8 @@ from typing import Any
 from fleets import LABELS, WEIGHTS, echo_settings, environment, make_data, run_to_end
 from radio import Radio, why_not
 
+from iot_fl_ros.processes.nodes import private_domain
+
 ROBOTS = 5
 PARAMETERS = 1_660_000
 CLASSES = 10
@@ -44,7 +46,7 @@ def measure(profile: str, method: str, loss: float, rounds: int, timeout: float)
         settings = echo_settings(
             make_data(folder), 'echo:vector_1660k', METHODS[method], rounds, ROBOTS
         ) | {'run.deadline': timeout, 'run.lease': 30.0}
-        env = environment(78, profile) | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
+        env = environment(private_domain(), profile) | {'ROS_AUTOMATIC_DISCOVERY_RANGE': 'SUBNET'}
         if profile != 'wifi':
             env['FASTDDS_BUILTIN_TRANSPORTS'] = 'UDPv4'  # namespaces share /dev/shm
         with Radio(loss) as radio:

@@ -1,4 +1,4 @@
-"""The files of a run: config.yaml, events.jsonl, summary.json.
+"""The files of a run: config.yaml, events.jsonl, summary.json; and how JSON files are written.
 
 Rows of events.jsonl: `open` (a round and who is asked), `update` (a robot's update is in), `gone`
 (a robot left or fell silent), `robot` (one per round and robot; its byte counts are totals so
@@ -132,7 +132,7 @@ def write_strict_json(path: Path, value: Any) -> None:
 
 
 def _strict(value: Any) -> Any:
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(item) for item in value]
@@ -145,4 +145,4 @@ def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
 
 def _line(row: Row) -> str:
     """Return a row as strict JSON: NaN becomes null."""
-    return json.dumps({name: None if one != one else one for name, one in row.items()}) + '\n'
+    return json.dumps(_strict(row)) + '\n'

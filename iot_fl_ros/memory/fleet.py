@@ -19,7 +19,7 @@ from iot_fl_ros.mesh.settings import PeerSettings
 from iot_fl_ros.token.settings import TramNodeSettings
 
 Record = Callable[[Mapping[str, Any]], None]
-RobotSettings = TypeVar('RobotSettings', LearnerSettings, PeerSettings, TramNodeSettings)
+OwnSettings = TypeVar('OwnSettings', LearnerSettings, PeerSettings, TramNodeSettings)
 _CHECK_PERIOD = 60.0  # virtual s
 
 
@@ -54,7 +54,7 @@ class MemoryFleet:
         raise NotImplementedError
 
     def drop_refused(self) -> Iterable[str]:
-        """Return why the run cannot go on; the end waits for those that are refused no longer."""
+        """Return why the run cannot go on; the end does not wait for who is refused."""
         raise NotImplementedError
 
     def start_all(self) -> None:
@@ -111,8 +111,8 @@ class MemoryFleet:
             self.record(row)
 
     def own_settings(
-        self, settings: RobotSettings, index: int, robots: int, models: Sequence[str] = ()
-    ) -> RobotSettings:
+        self, settings: OwnSettings, index: int, robots: int, models: Sequence[str] = ()
+    ) -> OwnSettings:
         """Return the settings of a robot: its part of the private samples, its model in turn."""
         data = replace(settings.data, partition_index=index, partition_count=robots)
         name = models[index % len(models)] if models else settings.model.name

@@ -26,9 +26,9 @@ from iot_fl_ros.core.errors import IotFlError
 
 _END_TIMEOUT = 10.0
 _POLL = 0.25
-# Ports of higher domains may be taken by any program; lower ones are those that people set, and
+# Higher domains have ports that any program may take; lower ones are those that people set, and
 # those of this package's tests.
-_PRIVATE_DOMAINS = range(61, 102)
+_PRIVATE_DOMAINS = range(61, 101)
 
 
 class NodeProcesses:
@@ -173,7 +173,7 @@ def terminate_as_interrupt() -> Iterator[None]:
 
 
 def private_domain(turn: int = 0) -> int:
-    """Return a DDS domain made from the process id, another for each of 41 turns."""
+    """Return a DDS domain made from the process id, another one in each of 40 turns."""
     return _PRIVATE_DOMAINS[(os.getpid() + turn) % len(_PRIVATE_DOMAINS)]
 
 

@@ -1,4 +1,4 @@
-"""The arguments of Gazebo and of its ROS bridge, for launch/gazebo.launch.py."""
+"""The arguments of Gazebo, and the files of its ROS bridge, for launch/gazebo.launch.py."""
 
 from __future__ import annotations
 

@@ -5,9 +5,7 @@ import pytest
 from PIL import Image
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.data.parts import private_samples
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.data.settings import DataSettings
 
 
 @pytest.fixture
@@ -52,11 +50,3 @@ def test_npz_with_and_without_splits(tmp_path, toy_npz):
     assert colour.labels is None
     with pytest.raises(DataError, match='does not exist'):
         load_samples(str(tmp_path / 'none.npz'), 'train')
-
-
-def test_a_robot_that_has_few_classes_uses_the_numbers_of_the_run(photos):
-    settings = DataSettings(private=str(photos), private_size=0)
-    private = private_samples(settings, ('hat', 'shoe', 'cup'))
-    assert sorted(set(private.labels)) == [1, 2]
-    with pytest.raises(DataError, match='cup'):
-        private_samples(settings, ('hat', 'shoe'))

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
+from PIL import Image
 
-from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.data.parts import by_dirichlet, by_labels, by_shards, iid
+from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.data.parts import (
+    by_dirichlet,
+    by_labels,
+    by_shards,
+    iid,
+    open_samples,
+    private_samples,
+)
+from iot_fl_ros.data.settings import DataSettings
 
 LABELS = np.repeat(np.arange(10), 100)
 
@@ -58,3 +67,27 @@ def test_labels_come_whole_and_all_of_them_are_somewhere():
 def test_too_few_robots_for_all_labels_are_refused():
     with pytest.raises(ConfigError, match='cannot have all 10'):
         by_labels(np.arange(10), 1, 2, 5, np.random.default_rng(0))
+
+
+def test_private_and_open_samples_are_disjoint(toy_npz):
+    settings = DataSettings(
+        private=str(toy_npz), open=str(toy_npz), private_size=250, open_size=100
+    )
+    private = private_samples(settings, ('0', '1', '2', '3'))
+    open_set = open_samples(settings)
+    assert (len(private), len(open_set), open_set.labels) == (250, 100, None)
+    rows = {v.tobytes() for v in private.values}
+    assert not rows & {v.tobytes() for v in open_set.values}
+    with pytest.raises(ConfigError, match='leave samples'):
+        open_samples(DataSettings(private=str(toy_npz), open=str(toy_npz), private_size=0))
+
+
+def test_a_robot_that_has_few_classes_uses_the_numbers_of_the_run(tmp_path):
+    for name in ('cup', 'shoe'):
+        (tmp_path / name).mkdir()
+        Image.new('L', (8, 8)).save(tmp_path / name / '0.png')
+    settings = DataSettings(private=str(tmp_path), private_size=0)
+    private = private_samples(settings, ('hat', 'shoe', 'cup'))
+    assert sorted(set(private.labels)) == [1, 2]
+    with pytest.raises(DataError, match='cup'):
+        private_samples(settings, ('hat', 'shoe'))

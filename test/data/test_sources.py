@@ -4,22 +4,7 @@ import pytest
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.data import fashion_mnist
-from iot_fl_ros.data.parts import open_samples, private_samples
 from iot_fl_ros.data.registry import load_samples
-from iot_fl_ros.data.settings import DataSettings
-
-
-def test_private_and_open_samples_are_disjoint(toy_npz):
-    settings = DataSettings(
-        private=str(toy_npz), open=str(toy_npz), private_size=250, open_size=100
-    )
-    private = private_samples(settings, ('0', '1', '2', '3'))
-    open_set = open_samples(settings)
-    assert (len(private), len(open_set), open_set.labels) == (250, 100, None)
-    rows = {v.tobytes() for v in private.values}
-    assert not rows & {v.tobytes() for v in open_set.values}
-    with pytest.raises(ConfigError, match='leave samples'):
-        open_samples(DataSettings(private=str(toy_npz), open=str(toy_npz), private_size=0))
 
 
 def test_an_unknown_data_set_names_the_nearest():

@@ -1,7 +1,7 @@
 """DDS domains of the tests: no two processes that run tests on this machine share one.
 
 Ports of domains 1 to 101 lie below Linux's ephemeral ones (32768 to 60999). The sixty lower ones
-are ten blocks of six, the others are for fleets of `iot-fl` (processes.nodes.private_domain). Each
+are six blocks of ten, the others are for fleets of `iot-fl` (processes.nodes.private_domain). Each
 process that runs tests, such as a worker of pytest-xdist, takes the first block whose lock is free
 and keeps it until it ends. Within a block domains take turns, so that nobody meets the last
 breaths of the test before.
@@ -17,8 +17,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-BLOCKS = 10
-SIZE = 6
+BLOCKS = 6
+SIZE = 10
 
 
 def next_domain() -> int:

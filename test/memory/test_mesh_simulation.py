@@ -82,6 +82,7 @@ def test_a_mesh_learns(method, options, mesh_settings):
         assert not peer.endpoint.refusals
         assert peer.state.name == 'FINISHED'
     assert sum(len(row['late']) + len(row['silent']) for row in rounds) == 0
+    assert len(simulation.rows) == sum(map(len, simulation.peer_rows.values())) > 0
     measured = [row['disagreement'] for row in rounds]
     assert [math.isnan(d) for d in measured] == [method == 'alone'] * 4
     assert all(row['disagreement_all'] > 0 for row in rounds)

@@ -13,8 +13,9 @@ from iot_fl_ros.processes.serverless import TramProcesses, tram_rows
 REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 LEASE = 2.0
-# No two of the few follow one another on the route: if both who have the newest copy are cut off,
-# the others wait for them (docs/tram.md).
+# No two of the few follow one another: if both who have the newest copy are cut off, others wait
+# for them (docs/tram.md). The route is by name, as all train on four mini-batches, all that they
+# have; who ends it begins the next one, and that is robot_3 or robot_4.
 FEW = ('robot_0', 'robot_2')
 MOST = ('robot_1', 'robot_3', 'robot_4')
 

@@ -9,7 +9,13 @@ from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.processes import nodes
 from iot_fl_ros.processes.federation import FleetProcesses
-from iot_fl_ros.processes.nodes import NewLines, NodeProcesses, private_domain, ros_arguments
+from iot_fl_ros.processes.nodes import (
+    NewLines,
+    NodeProcesses,
+    private_dds_env,
+    private_domain,
+    ros_arguments,
+)
 from iot_fl_ros.processes.serverless import MeshProcesses, TramProcesses
 
 
@@ -27,7 +33,18 @@ def started(monkeypatch):
 
 def test_a_private_domain_is_none_of_the_tests_nor_one_with_ephemeral_ports():
     used = {private_domain(turn) for turn in range(100)}
-    assert used == set(range(1 + BLOCKS * SIZE, 102))
+    assert used == set(range(1 + BLOCKS * SIZE, 101))
+
+
+def test_a_fleet_has_a_private_domain_unless_one_is_set(monkeypatch):
+    monkeypatch.setenv('ROS_DOMAIN_ID', '7')
+    assert private_dds_env()['ROS_DOMAIN_ID'] == '7'
+    for unset in (
+        lambda: monkeypatch.setenv('ROS_DOMAIN_ID', ''),
+        lambda: monkeypatch.delenv('ROS_DOMAIN_ID'),
+    ):
+        unset()
+        assert private_dds_env()['ROS_DOMAIN_ID'] == str(private_domain())
 
 
 def test_ros_arguments_name_the_robot_and_leave_out_what_is_empty():

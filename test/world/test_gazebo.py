@@ -25,6 +25,7 @@ def test_the_bridge_of_a_robot_names_its_topics(worlds, tmp_path):
     entries = yaml.safe_load(
         write_bridge(worlds.parent / 'config', 'robot_07', tmp_path).read_text()
     )
+    assert entries
     assert all(entry['gz_topic_name'].startswith('/robot_07/') for entry in entries)
     with pytest.raises(DataError, match='cannot read the template'):
         write_bridge(tmp_path, 'robot_07', tmp_path)

@@ -1,4 +1,4 @@
-"""Where robots start and go."""
+"""Which rooms robots visit."""
 
 import pytest
 
