@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from test_peer_machine import INFO, RUN, Peer, chunk, job_of, of, parcel
+from peer_driver import INFO, RUN, Peer, chunk, job_of, of, parcel
 
 from iot_fl_ros.core.effects import RunEnded, SaveCheckpoint
 from iot_fl_ros.core.events import (

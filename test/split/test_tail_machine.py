@@ -1,55 +1,12 @@
 """The tail's state machine: which packets become answers, and when."""
 
-import dataclasses
-
 import pytest
-from fake_driver import FakeDriver
-from tiny_split import Sender
+from tail_driver import SECONDS, numbers
 
-from iot_fl_ros.core.events import JobDone, JobFailed, Leave
-from iot_fl_ros.core.messages.split import Inference, SplitStatus, TailState
-from iot_fl_ros.split.bundle import load_bundle
-from iot_fl_ros.split.jobs import AnswerSettings, InferFrames, TailWorker
-from iot_fl_ros.split.tail import TailMachine, max_open
-
-SECONDS = 0.01  # that a frame takes
-
-
-class QuickWorker(TailWorker):
-    """The real worker, but with times that are always the same."""
-
-    def run(self, job):
-        return dataclasses.replace(super().run(job), seconds=SECONDS)
-
-
-@pytest.fixture
-def sender(bundles):
-    return Sender(load_bundle(bundles / 'one'))
-
-
-@pytest.fixture
-def tail(bundles):
-    """Return a maker of tails that serve the senders given."""
-
-    def make(*senders, max_robots=8, max_batch=16, quiet_time=0.0):
-        machine = TailMachine('edge', max_robots, max_batch, quiet_time)
-        driver = FakeDriver(machine, QuickWorker(bundles, AnswerSettings()))
-        announce(driver, *senders)
-        return driver
-
-    return make
-
-
-def announce(driver, *senders):
-    """Introduce senders; return the states that they are told."""
-    for sender in senders:
-        driver.hear(sender.info(driver.now))
-    driver.work()
-    return [TailState(status.state) for status in driver.take(SplitStatus)]
-
-
-def numbers(messages):
-    return [message.frame for message in messages]
+from iot_fl_ros.core.events import JobDone, JobFailed
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.split.jobs import InferFrames
+from iot_fl_ros.split.tail import max_open
 
 
 def test_a_complete_frame_is_answered_at_once(tail, sender):
@@ -156,147 +113,6 @@ def test_frames_of_several_robots_go_through_the_tail_together_the_oldest_first(
         assert answer.class_ids == robots[number].answer(packets[number])[0]
 
 
-def test_packets_of_others_are_counted_and_dropped(tail, sender):
-    driver = tail(sender)
-    driver.hear(*sender.other(robot_id='robot_2').frame(0, driver.now)[:3])
-    driver.hear(*sender.other(session=8).frame(0, driver.now)[:4])
-    driver.hear(*sender.other(epoch=2).frame(0, driver.now)[:5])
-    assert driver.machine.endpoint.refusals == {
-        ('robot_2', 'unknown robot'): 3,
-        ('robot_1', 'other session'): 4,
-        ('robot_1', 'other epoch'): 5,
-    }
-    assert not driver.jobs
-    assert not driver.timers
-
-
-def test_unknown_robots_cannot_fill_the_log(tail, sender):
-    driver = tail(sender)
-    for number in range(100):
-        driver.hear(sender.other(robot_id=f'robot\n{number}').frame(0, driver.now)[0])
-    assert '\n' not in ''.join(driver.warnings)
-    assert len(driver.warning_keys) <= 2
-
-
-def test_around_a_switch_every_frame_of_both_epochs_is_answered(tail, sender):
-    driver, later = tail(sender), sender.other(bits=8, epoch=2)
-    first = sender.frame(0, driver.now)
-    driver.hear(*first[:5])
-    assert announce(driver, later) == [TailState.READY]
-    driver.hear(*sender.frame(1, driver.now))
-    driver.work()
-    second = later.frame(2, driver.now)
-    driver.hear(*second[:5], *first[5:], *second[5:])  # some overtake others
-    driver.work()
-    answers = driver.take(Inference)
-    assert [(a.epoch, a.frame, a.received) for a in answers] == [
-        (1, 1, 1.0), (1, 0, 1.0), (2, 2, 1.0),
-    ]  # fmt: skip
-    assert answers[1].class_ids == sender.answer(first)[0]
-    assert answers[2].scores == later.answer(second)[1]
-    assert not driver.machine.endpoint.refusals
-
-
-def test_a_frame_never_gets_packets_of_another_epoch(tail, sender):
-    driver, later = tail(sender), sender.other(epoch=2)
-    announce(driver, later)
-    driver.hear(*sender.frame(0, driver.now)[:8], *later.frame(0, driver.now)[8:])
-    assert driver.machine.endpoint.refusals['robot_1', 'inconsistent'] == 8
-    assert not driver.jobs
-
-
-def test_after_a_withdrawn_epoch_a_switch_still_loses_nothing(tail, sender):
-    driver = tail(sender)
-    announce(driver, sender.other(epoch=2))
-    assert announce(driver, sender) == [TailState.READY]  # the head gave it up
-    announce(driver, sender.other(epoch=3))
-    driver.hear(*sender.frame(0, driver.now))
-    driver.work()
-    assert numbers(driver.take(Inference)) == [0]
-
-
-def test_a_refused_epoch_leaves_the_old_one_in_use(tail, sender):
-    driver = tail(sender)
-    missing = dataclasses.replace(sender.info(driver.now), epoch=2, bundle='missing',
-                                  bundle_digest=bytes(32))  # fmt: skip
-    driver.hear(missing)
-    driver.work()
-    (status,) = driver.take(SplitStatus)
-    assert (status.state, status.epoch, status.session) == (TailState.REFUSED, 2, 7)
-    assert 'missing' in status.reason
-    driver.hear(*sender.frame(0, driver.now))
-    driver.work()
-    assert numbers(driver.take(Inference)) == [0]
-
-
-@pytest.mark.parametrize(
-    ('change', 'reason'),
-    [
-        ({'bundle_digest': bytes(32)}, 'copy the same one'),
-        ({'layout_digest': bytes(32)}, 'interleaving differs'),
-        ({'packet_bytes': 9}, 'another size'),
-        ({'bits': 3}, 'bits is 3'),
-    ],
-)
-def test_what_does_not_fit_the_bundle_is_refused_with_the_reason(tail, sender, change, reason):
-    driver = tail()
-    driver.hear(dataclasses.replace(sender.info(driver.now), **change))
-    driver.work()
-    (status,) = driver.take(SplitStatus)
-    assert status.state == TailState.REFUSED
-    assert reason in status.reason
-
-
-def test_an_epoch_that_means_something_else_is_prepared_anew(tail, sender):
-    driver = tail(sender)
-    driver.hear(sender.info(driver.now + 1))
-    assert not driver.jobs
-    other = sender.other(bits=4)
-    assert announce(driver, other) == [TailState.READY, TailState.READY]
-    packets = other.frame(0, driver.now)
-    driver.hear(*packets)
-    driver.work()
-    (answer,) = driver.take(Inference)
-    assert answer.scores == other.answer(packets)[1]
-
-
-def test_the_failure_of_an_overtaken_epoch_does_not_forget_the_robot(tail, sender):
-    driver, later = tail(), sender.other(epoch=2)
-    driver.hear(sender.info(driver.now), later.info(driver.now))
-    first, _ = driver.jobs
-    driver.jobs.remove(first)
-    driver.tell(JobFailed(first, 'no such bundle'))
-    driver.work()
-    assert [(s.epoch, s.state) for s in driver.take(SplitStatus)] == [
-        (1, TailState.REFUSED), (2, TailState.READY),
-    ]  # fmt: skip
-
-
-def test_a_head_that_starts_anew_counts_from_the_beginning(tail, sender):
-    driver, again = tail(sender), sender.other(session=8)
-    driver.hear(*sender.frame(0, driver.now))
-    assert announce(driver, again) == [TailState.READY]
-    driver.hear(*sender.frame(1, driver.now), *again.frame(0, driver.now))
-    driver.work()
-    assert [(a.session, a.frame) for a in driver.take(Inference)] == [(8, 0)]
-    assert driver.machine.statistics['robot_1'].loss.received == 16
-
-
-def test_further_robots_than_allowed_are_refused(tail, sender):
-    driver = tail(sender, max_robots=1)
-    other = sender.other(robot_id='robot_2')
-    assert announce(driver, other) == [TailState.REFUSED]
-    assert announce(driver, sender.other(session=8)) == [TailState.READY]
-
-
-def test_a_robot_that_could_not_be_served_takes_no_place(tail, sender):
-    driver = tail(max_robots=1)
-    driver.hear(dataclasses.replace(sender.info(driver.now), bundle_digest=bytes(32)))
-    driver.work()
-    driver.take()
-    assert announce(driver, sender.other(robot_id='robot_2')) == [TailState.READY]
-
-
 def test_a_tail_that_fails_goes_on_with_the_next_frame(tail, sender):
     driver = tail(sender)
     driver.hear(*sender.frame(0, driver.now), *sender.frame(1, driver.now))
@@ -337,33 +153,6 @@ def test_packets_that_cannot_be_of_the_frame_do_not_count_as_received(tail, send
     assert (loss.received, loss.sent) == (1, 1)
 
 
-def test_a_robot_that_is_long_silent_makes_room_for_another(bundles):
-    sender = Sender(load_bundle(bundles / 'one'))
-    driver = FakeDriver(TailMachine('edge', 1, 1), TailWorker(bundles, AnswerSettings()))
-    driver.hear(sender.info(driver.now))
-    driver.work()
-    other = sender.other(robot_id='robot_2')
-    for seconds, served in ((30.0, ['robot_1']), (31.0, ['robot_2'])):
-        driver.advance(seconds)
-        driver.hear(other.info(driver.now))
-        driver.work()
-        assert list(driver.machine.statistics) == served
-
-
-def test_a_robot_that_lost_its_place_is_told(bundles):
-    sender = Sender(load_bundle(bundles / 'one'))
-    driver = FakeDriver(TailMachine('edge', 1, 1), TailWorker(bundles, AnswerSettings()))
-    driver.hear(sender.info(driver.now))
-    driver.work()
-    driver.take()
-    driver.background.clear()
-    driver.advance(61.0)
-    driver.hear(sender.other(robot_id='robot_2').info(driver.now))
-    (told,) = driver.take(SplitStatus)
-    assert (told.robot_id, told.state) == ('robot_1', TailState.REFUSED)
-    assert driver.background == driver.jobs, 'frames of others do not wait for it'
-
-
 def test_a_frame_that_waited_past_its_deadline_is_dropped(tail, sender):
     driver = tail(sender)
     driver.hear(*sender.frame(1, driver.now))
@@ -374,19 +163,3 @@ def test_a_frame_that_waited_past_its_deadline_is_dropped(tail, sender):
     driver.tell(JobDone(busy, driver.worker.run(busy)))
     assert not driver.jobs
     assert driver.machine.statistics['robot_1'].frames['expired'] == 1
-
-
-def test_a_tail_that_leaves_tells_every_head(tail, sender):
-    driver = tail(sender, sender.other(robot_id='robot_2'))
-    driver.take()
-    driver.tell(Leave())
-    told = driver.take(SplitStatus)
-    assert [status.robot_id for status in told] == ['robot_1', 'robot_2']
-    assert {(status.state, status.reason) for status in told} == {
-        (TailState.REFUSED, 'the edge leaves')
-    }
-
-
-def test_a_robot_may_be_called_as_the_edge_is(tail, sender):
-    driver = tail()
-    assert announce(driver, sender.other(robot_id='edge')) == [TailState.READY]
