@@ -49,7 +49,7 @@ from iot_fl_ros.world.gazebo import (
 )
 from iot_fl_ros.world.plan import ROOMS
 from iot_fl_ros.world.robot import PATROLS, patrol_route, robot_names
-from iot_fl_ros.world.sdf import read_world
+from iot_fl_ros.world.sdf import world_name
 from iot_fl_ros.world.textures import prepare_world
 
 ARGUMENTS = {
@@ -112,7 +112,7 @@ def _gazebo(value, world, names):
     )
     folder = Path(tempfile.mkdtemp(prefix='iot_fl_ros_bridge_'))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    world_name = read_world(world).name
+    name_of_world = world_name(world)
     robots = [
         action
         for index, name in enumerate(names)
@@ -121,7 +121,7 @@ def _gazebo(value, world, names):
                 package='ros_gz_sim',
                 executable='create',
                 output='screen',
-                arguments=spawn_arguments(world, world_name, name, index),
+                arguments=spawn_arguments(world, name_of_world, name, index),
             ),
             _bridge(write_bridge(SHARE / 'config', name, folder), name),
         )

@@ -57,7 +57,8 @@ PUBLIC: dict[str, dict[str, tuple[str, ...]]] = {
     'Files': {
         'core.run_files': ('read_events', 'read_summary', 'summarize'),
         'core.store': ('Store', 'FolderStore', 'MemoryStore'),
-        'bag.reader': ('Bag', 'BagTopic', 'open_bag'),
+        'bag.reader': ('Bag', 'open_bag'),
+        'bag.contents': ('BagTopic', 'RawMessage'),
     },
 }  # fmt: skip
 _HEAD = """\

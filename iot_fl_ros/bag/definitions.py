@@ -49,8 +49,11 @@ def typestore() -> Typestore:
 def definition_of(ros_type: str) -> tuple[str, str]:
     """Return (text, RIHS01 hash) of the definition of `package/msg/Name`, with all it consists of.
 
-    DataError if this machine does not know the type.
+    Both are empty for messages of services and actions, as rosbag2 leaves them too where it finds
+    none. DataError if this machine does not know the type.
     """
+    if '/msg/' not in ros_type:
+        return '', UNKNOWN
     store = typestore()
     try:
         _complete(store, ros_type)

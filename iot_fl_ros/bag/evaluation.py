@@ -9,12 +9,12 @@ settings give the same answers, bit for bit, on the same machine.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from iot_fl_ros.bag.pictures import BagPicture, image_topic, pictures
+from iot_fl_ros.bag.pictures import image_topic, pictures
 from iot_fl_ros.bag.reader import Bag, check_own_types
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
@@ -93,6 +93,8 @@ class SharedHead(Stateless):
 
     def _encode(self, job: EncodeFrame) -> Encoded:
         start = time.perf_counter()
+        if job.image is None:
+            raise MessageError('bad picture', 'the message cannot be read')
         rgb = to_rgb(job.image)
         decoded = time.perf_counter()
         size = rgb.shape[1], rgb.shape[0]
@@ -129,9 +131,13 @@ class EvaluationSettings:
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture that was shown. stamp: of receiving, in the bag, ns; label: -1 = not known."""
+    """A picture that was shown. stamp: of receiving, in the bag, ns; at: since the first one, ns.
+
+    label: -1 = not known.
+    """
 
     stamp: int
+    at: int
     header: SourceHeader
     label: int
 
@@ -198,15 +204,19 @@ def evaluate(
     shown: list[Shown] = []
     numbers: dict[int, int] = {}  # by virtual time
     gap = _LEAST_GAP + round((settings.head_seconds + settings.tail_seconds) / _NANO)
-    for at, picture in _timed(pictures(bag, topic), gap):
+    last = 0
+    for picture in pictures(bag, topic):
+        at = last = max(_START + picture.at, last + gap)
         numbers[at] = len(shown)
         header = SourceHeader(at, picture.header.frame_id)
         for simulation in simulations:
             simulation.picture(at * _NANO, header, picture.message)
         label = truth.get(picture.header.stamp, -1)
-        shown.append(Shown(picture.stamp, picture.header, label))
+        shown.append(Shown(picture.stamp, picture.at, picture.header, label))
         if progress:
             progress(len(shown))
+    if not shown:
+        raise DataError(f'{bag.path} holds no pictures on {topic}')
     runs = []
     for loss, simulation in zip(losses, simulations, strict=True):
         simulation.finish()
@@ -218,19 +228,6 @@ def evaluate(
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
     return Evaluation(head.bundle, topic, shown, unsplit, runs, timing)
-
-
-def _timed(stream: Iterator[BagPicture], gap: int) -> Iterator[tuple[int, BagPicture]]:
-    """Yield (virtual time, picture), ns: as far apart as the stamps, but at least `gap`.
-
-    A camera that does not stamp its pictures is taken by the time of receiving.
-    """
-    first, last = 0, 0
-    for picture in stream:
-        stamp = picture.header.stamp or picture.stamp
-        first = first or stamp
-        last = max(_START + stamp - first, last + gap)
-        yield last, picture
 
 
 def _labels(bag: Bag, topic: str, wanted: str) -> Mapping[int, int]:

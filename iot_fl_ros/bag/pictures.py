@@ -30,6 +30,10 @@ _NANO = 1_000_000_000
 # Stamps of a bag that is made begin here, ns: zero would mean no time at all in ROS.
 _START = _NANO
 FRAME_ID = 'camera'
+# Two pictures are never closer than this, ns.
+_LEAST_GAP = 1_000
+# Stamps that are further apart than the times of receiving by more than this are no time, ns.
+_LEAP = 10 * _NANO
 # Who knows the truth, as the sender of labels.
 TRUTH = 'truth'
 _LABEL_TYPE = 'iot_fl_ros/msg/Inference'
@@ -41,9 +45,13 @@ IMAGE_TYPES: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class BagPicture:
-    """A picture as it lies in the bag: stamp = when it was received, ns; message: undecoded."""
+    """A picture as it lies in the bag. stamp: when it was received, ns.
+
+    at: ns since the first picture, see `pictures`. message: undecoded; None = it cannot be read.
+    """
 
     stamp: int
+    at: int
     header: SourceHeader
     message: Any
 
@@ -71,15 +79,36 @@ def image_topic(bag: Bag, wanted: str = '') -> str:
 
 
 def pictures(bag: Bag, topic: str) -> Iterator[BagPicture]:
-    """Yield the pictures of a topic; DataError if a message cannot be read as one."""
+    """Yield the pictures of a topic.
+
+    They are as far apart as their stamps; where a stamp is missing, goes back or leaps, as far as
+    they were received. So stamps of two clocks are never subtracted.
+    """
     cls = IMAGE_TYPES[bag.topics[topic].ros_type]
+    at, before = 0, None
     for message in bag.messages((topic,)):
-        try:
-            image = deserialize_message(message.raw, cls)
-            header = source_header(image.header)
-        except Exception as error:  # whatever the middleware raises on bytes from a file
-            raise DataError(f'{bag.path}: a message of {topic} is no {cls.__name__}') from error
-        yield BagPicture(message.stamp, header, image)
+        image, header = _decoded(message.raw, cls)
+        if before is not None:
+            at += max(_LEAST_GAP, _distance(before, header.stamp, message.stamp))
+        before = header.stamp, message.stamp
+        yield BagPicture(message.stamp, at, header, image)
+
+
+def _decoded(raw: bytes, cls: type) -> tuple[Any, SourceHeader]:
+    """Return the message and its header; None if it cannot be read."""
+    try:
+        image = deserialize_message(raw, cls)
+        return image, source_header(image.header)
+    except Exception:  # whatever the middleware raises on bytes from a file
+        return None, SourceHeader(0, '')
+
+
+def _distance(before: tuple[int, int], stamp: int, received: int) -> int:
+    """Return the ns between two pictures; before: stamp and time of receiving of the first."""
+    apart = received - before[1]
+    by_stamps = stamp - before[0]
+    usable = stamp and before[0] and 0 < by_stamps <= max(apart, 0) + _LEAP
+    return by_stamps if usable else apart
 
 
 @dataclass(frozen=True)

@@ -4,35 +4,27 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import zstandard
-from rosbags.rosbag2 import Reader
 
-from iot_fl_ros.bag import salvage
+from iot_fl_ros.bag.bag_file import BagFile, Records, open_whole
+from iot_fl_ros.bag.contents import BagTopic, RawMessage
 from iot_fl_ros.bag.definitions import OWN, UNKNOWN, definition_of, hash_of
-from iot_fl_ros.bag.salvage import RawMessage
+from iot_fl_ros.bag.metadata import NAME, PACKED, read_metadata
+from iot_fl_ros.bag.sqlite_file import unfinished
 from iot_fl_ros.core.errors import DataError
 
-_PACKED = '.zstd'
-
-
-@dataclass(frozen=True)
-class BagTopic:
-    """A topic of a bag. definition: text of its type, '' = not stored; count: of messages."""
-
-    name: str
-    ros_type: str
-    definition: str
-    count: int
+_ENDINGS = ('.mcap', '.db3', f'.mcap{PACKED}', f'.db3{PACKED}')
 
 
 class Bag:
-    """An open bag. notes: what a person should know about damage, a line each.
+    """An open bag. notes: what a person should know about it, a line each.
 
+    The files tell what is in them; what an index or metadata.yaml promise beyond that is said.
     salvage: read in the order of writing what is there, whatever check sums say. Files that were
     not finished are read so by themselves. DataError says what is wrong with a bag, in one line.
     """
@@ -41,15 +33,13 @@ class Bag:
         self.path = path
         self.notes: list[str] = []
         self.topics: dict[str, BagTopic] = {}
-        self.salvaged = salvage
+        self._salvage = salvage
         self._stack = ExitStack()
-        self._reader: Reader | None = None
-        self._files: list[Path] = []
+        self._parts: list[BagFile] = []
         if not path.exists():
             raise DataError(f'{path} does not exist: name a bag (a folder, a .mcap or .db3 file)')
         try:
-            if salvage or not self._open_whole():
-                self._open_files()
+            self._open_files()
         except BaseException:
             self.close()
             raise
@@ -62,7 +52,7 @@ class Bag:
 
     def close(self) -> None:
         """Close the files."""
-        self._reader = None
+        self._parts = []
         self._stack.close()
 
     @property
@@ -75,54 +65,59 @@ class Bag:
 
         DataError if the bag turns out to be damaged.
         """
-        connections = self._reader.connections if self._reader else ()
-        chosen = [one for one in connections if not topics or one.topic in topics]
-        if self._reader and chosen:
-            try:
-                for connection, stamp, raw in self._reader.messages(chosen):
-                    yield RawMessage(connection.topic, connection.msgtype, stamp, bytes(raw))
-            except Exception as error:  # whatever the reader makes of a damaged file
-                text = f'{self.path} is damaged ({error}): --salvage uses what can be read'
-                raise DataError(text) from error
-        for path in self._files:
-            yield from (m for m in salvage.messages(path) if not topics or m.topic in topics)
-
-    def _open_whole(self) -> bool:
-        """Open a bag that is as it should be; return whether it is."""
-        if self.path.is_dir() and not (self.path / 'metadata.yaml').is_file():
-            return False
-        source = self._unpacked(self.path) if self.path.suffix == _PACKED else self.path
-        try:
-            reader = Reader(source)
-            reader.open()
-        except Exception:  # not whole, or no bag at all: the other way says which
-            return False
-        self._stack.callback(reader.close)
-        self._reader = reader
-        for connection in reader.connections:
-            definition = str(connection.msgdef.data)
-            self._note_topic(connection.topic, connection.msgtype, definition, connection.msgcount)
-        return True
+        for part in self._parts:
+            yield from part.messages(topics)
 
     def _open_files(self) -> None:
-        """Take the files one by one, whatever state they are in."""
+        files = self._files()
+        unreadable = []
+        for path in files:
+            try:
+                self._open_file(path)
+            except DataError as error:  # the other files may be sound
+                unreadable.append(str(error))
+        if not self._parts:
+            raise DataError('; '.join(unreadable))
+        self.notes += unreadable
         if self.path.is_dir():
-            names = ('.mcap', '.db3', '.mcap.zstd', '.db3.zstd')
-            files = [path for path in self.path.iterdir() if path.name.endswith(names)]
-            if not files:
-                raise DataError(f'{self.path} holds no bag: no .mcap and no .db3 file')
-        else:
-            files = [self.path]
-        for path in sorted(files, key=_in_order):
-            found = salvage.survey(self._unpacked(path) if path.suffix == _PACKED else path)
-            self._files.append(found.path)
-            if not found.whole or found.bad_chunks or found.lost:
-                self.notes.append(found.describe())
-            for name, (kind, definition) in found.topics.items():
-                self._note_topic(name, kind, definition, found.counts[name])
-        if (self.path / 'metadata.yaml').is_file() and not (self.notes or self.salvaged):
-            self.notes.append(f'{self.path.name}: metadata.yaml does not fit the files beside it')
-        self.salvaged = True
+            self._compare(files)
+
+    def _files(self) -> Sequence[Path]:
+        if not self.path.is_dir():
+            return [self.path]
+        files = {path.name: path for path in self.path.iterdir() if path.name.endswith(_ENDINGS)}
+        if not files:
+            raise DataError(f'{self.path} holds no bag: no .mcap and no .db3 file')
+        # `ros2 bag play` leaves unpacked files beside the compressed ones.
+        twice = [name for name in files if name.endswith(PACKED) and name[: -len(PACKED)] in files]
+        return sorted((files[name] for name in files.keys() - set(twice)), key=_in_order)
+
+    def _open_file(self, path: Path) -> None:
+        """Take a file: by its index if that lists everything, else record by record."""
+        source = self._unpacked(path) if path.suffix == PACKED else path
+        part = None if self._salvage else open_whole(source)
+        if part is None:
+            part = records = Records(source)
+            self.notes += records.notes()
+        self._stack.callback(part.close)
+        self._parts.append(part)
+        for topic in part.topics():
+            self._note_topic(topic)
+        if logs := ', '.join(log.name for log in unfinished(path)):
+            self.notes.append(f'{path.name} was not closed: what lies in {logs} is read too')
+
+    def _compare(self, files: Sequence[Path]) -> None:
+        """Note what metadata.yaml says and the files do not."""
+        try:
+            promised = read_metadata(self.path)
+        except DataError as error:
+            self.notes.append(f'{error}: the files are read without it')
+            return
+        if promised is None:
+            return
+        names = [path.name for path in files]
+        if text := '; '.join(promised.differences(names, self.topics)):
+            self.notes.append(f'{self.path.name}: {NAME} does not fit the files beside it: {text}')
 
     def _unpacked(self, path: Path) -> Path:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
@@ -134,12 +129,12 @@ class Bag:
             raise DataError(f'{path} cannot be unpacked: {error}') from error
         return target
 
-    def _note_topic(self, name: str, kind: str, definition: str, count: int) -> None:
-        known = self.topics.get(name)
+    def _note_topic(self, topic: BagTopic) -> None:
+        known = self.topics.get(topic.name)
         if known is not None:
-            count += known.count
-            definition = definition or known.definition
-        self.topics[name] = BagTopic(name, kind, definition, count)
+            definition = topic.definition or known.definition
+            topic = replace(topic, definition=definition, count=topic.count + known.count)
+        self.topics[topic.name] = topic
 
 
 def open_bag(path: Path, *, salvage: bool = False) -> Bag:
@@ -163,5 +158,5 @@ def check_own_types(bag: Bag, topics: Collection[str]) -> None:
 
 def _in_order(path: Path) -> tuple[int, str]:
     """bag_2.mcap comes before bag_10.mcap."""
-    number = path.name.removesuffix(_PACKED).rsplit('.', 1)[0].rpartition('_')[2]
+    number = path.name.removesuffix(PACKED).rsplit('.', 1)[0].rpartition('_')[2]
     return int(number) if number.isdigit() else -1, path.name

@@ -6,6 +6,7 @@ counted.
 
 from __future__ import annotations
 
+import importlib
 import queue
 import threading
 import time
@@ -15,11 +16,39 @@ from functools import partial
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
 from iot_fl_ros.bag.writer import BagWriter
-from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.errors import DataError, IotFlError
 
 # What a message costs besides its bytes, so that many small ones fill the queue too.
 _OVERHEAD = 256
 _BEST_EFFORT_DEPTH = 1_000
+
+
+def message_class(ros_type: str) -> type:
+    """Return the class of `package/msg/Name`, or of a message of a service or an action.
+
+    Those are `package/srv/Name_Event` and the like, `package/action/Name_FeedbackMessage`,
+    `package/action/Name_SendGoal_Event`. DataError if it is not installed.
+    """
+    try:
+        package, kind, name = ros_type.split('/')
+        module = importlib.import_module(f'{package}.{kind}')
+        if kind == 'msg':
+            found = getattr(module, name)
+        elif kind == 'srv':
+            service, _, part = name.rpartition('_')
+            found = getattr(getattr(module, service), part)
+        else:
+            action, _, part = name.partition('_')
+            found = getattr(module, action).Impl
+            for step in (
+                part.replace('SendGoal_', 'SendGoalService_')
+                .replace('GetResult_', 'GetResultService_')
+                .split('_')
+            ):
+                found = getattr(found, step)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise DataError(f'{ros_type} is not installed') from error
+    return found
 
 
 def subscription_for(offered: Sequence[QoSProfile]) -> QoSProfile:

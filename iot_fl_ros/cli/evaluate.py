@@ -82,6 +82,10 @@ def run(arguments: argparse.Namespace) -> int:
     objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
     title = f'{bundle.name} on {count:,} pictures of {evaluation.topic}{objects}'
     console.print(table_of(title, *figures_table(figures)))
+    unusable = sum(answer is None for answer in evaluation.unsplit)
+    if unusable:
+        text = f'{unusable:,} of {count:,} pictures cannot be used: they count as not answered'
+        console.print(f'[yellow]{text}')
     timing, count = evaluation.timing, max(1, count)
     console.print(
         f'{count / timing.whole:.1f} pictures/s at {len(figures)} loss rates; a picture takes '

@@ -11,6 +11,7 @@ import yaml
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.yaml_text import load_written
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
@@ -58,7 +59,11 @@ def overrides_of(items: Sequence[str]) -> dict[str, Any]:
         name, equals, value = item.partition('=')
         if not equals:
             raise ConfigError(f'--set {item!r}: write NAME=VALUE')
-        flat[name] = yaml.safe_load(value)
+        try:
+            flat[name] = load_written(value)
+        except yaml.YAMLError as error:
+            reason = ' '.join(str(error).split())
+            raise ConfigError(f'--set {item!r}: the value is no YAML ({reason})') from error
     return flat
 
 

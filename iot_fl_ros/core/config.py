@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 import yaml
 
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.yaml_text import load_written
 
 T = TypeVar('T')
 
@@ -47,13 +48,9 @@ class Setting:
 
     def check(self, value: Any) -> Any:
         """Return `value` as this setting's type; ConfigError if it does not fit."""
-        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
         if self.kind is list:
             return self._check_items(value)
-        kind: Any = self.kind
-        if not isinstance(value, kind) or (self.kind is int and isinstance(value, bool)):
-            raise ConfigError(f'{self.name} is {value!r}: {self.kind.__name__} is needed')
+        value = self._converted(value)
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f'{self.name} is {value!r}: choose {" or ".join(map(repr, self.choices))}'
@@ -63,6 +60,23 @@ class Setting:
             raise ConfigError(f'{self.name} is {value!r}: must be in {bounds_text(low, high)}')
         return value
 
+    def _converted(self, value: Any) -> Any:
+        """Return `value` as this setting's type; ConfigError if that would bend it."""
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if self.kind is float and number:
+            return float(value)
+        if self.kind is int and number and isinstance(value, int):
+            return int(value)
+        if self.kind is str and number and (hasattr(value, 'text') or isinstance(value, int)):
+            return getattr(value, 'text', str(value))
+        kind: Any = self.kind
+        if kind in (str, bool) and isinstance(value, kind):
+            return value
+        text = f'{self.name} is {value!r}: {self.kind.__name__} is needed'
+        if self.kind is str and isinstance(value, int | float):
+            text += f"; quote text that looks like something else: {self.name}:='...'"
+        raise ConfigError(text)
+
     def _check_items(self, value: Any) -> list[Any]:
         """Return a list of integers within the bounds if the default is one, else of text."""
         of_numbers = bool(self.default) and isinstance(self.default[0], int)
@@ -71,7 +85,7 @@ class Setting:
             raise ConfigError(f'{self.name} is {value!r}: {wanted} is needed')
         items = list(value)
         if not of_numbers:
-            return [str(item) for item in items]
+            return [str(getattr(item, 'text', item)) for item in items]
         one = dataclasses.replace(self, kind=int)
         return [one.check(item) for item in items]
 
@@ -132,7 +146,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Returns dotted names; ConfigError if the file is missing, no YAML or keyed by node.
     """
     try:
-        tree = yaml.safe_load(path.read_text()) or {}
+        tree = load_written(path.read_text()) or {}
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'cannot read {path}: {error}') from error
     if not isinstance(tree, Mapping):

@@ -25,6 +25,7 @@ from iot_fl_ros.data.settings import DataSettings
 Indices = NDArray[np.int64]
 Shape = tuple[int, ...]
 T = TypeVar('T')
+_MOST_DRAWS = 1_000
 # What the robots of a process share: parts, an open set, two test sets, and those of a former run.
 _MOST_SHARED = 6
 _CACHE: dict[Any, Any] = {}
@@ -73,14 +74,34 @@ def by_labels(
     As in Tram-FL, arXiv 2610.07859: every label is somewhere, and robots may share samples.
     """
     known = np.unique(labels)
+    if fewest > most:
+        raise ConfigError(
+            f'data.fewest_labels is {fewest}, data.most_labels is {most}: at most that many'
+        )
     fewest, most = min(fewest, len(known)), min(most, len(known))
     if robots * most < len(known):
         raise ConfigError(f'{robots} robots with {most} labels each cannot have all {len(known)}')
-    while True:
+    for _ in range(_MOST_DRAWS):
         counts = rng.integers(fewest, most + 1, robots)
         chosen = [rng.choice(known, count, replace=False) for count in counts]
         if len(np.unique(np.concatenate(chosen))) == len(known):
-            return [np.flatnonzero(np.isin(labels, own)) for own in chosen]
+            break
+    else:  # so few places that chance hardly ever fills them all
+        chosen = _every_label_once(known, robots, fewest, most, rng)
+    return [np.flatnonzero(np.isin(labels, own)) for own in chosen]
+
+
+def _every_label_once(
+    known: Indices, robots: int, fewest: int, most: int, rng: np.random.Generator
+) -> list[Indices]:
+    """Deal the labels out in turn, then fill up robots that have too few."""
+    dealt = rng.permutation(known)
+    chosen = [dealt[robot::robots] for robot in range(robots)]
+    for robot, own in enumerate(chosen):
+        count = max(len(own), int(rng.integers(fewest, most + 1)))
+        others = rng.permutation(np.setdiff1d(known, own))[: count - len(own)]
+        chosen[robot] = np.concatenate([own, others])
+    return chosen
 
 
 def private_samples(

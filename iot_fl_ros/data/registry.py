@@ -5,10 +5,11 @@ A loader takes a split, `train` or `test`, and returns labelled Samples.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from pathlib import Path
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.data.files import load_folder, load_npz
 from iot_fl_ros.data.samples import Samples
@@ -39,5 +40,21 @@ def load_samples(name: str, split: str, like: tuple[int, ...] | None = None) -> 
         return load_folder(path / split if (path / split).is_dir() else path, like)
     if path.suffix == '.npz':
         return load_npz(path, split)
+    if len(path.parts) > 1 or name.startswith(('.', '~')):
+        raise DataError(f'{path} does not exist{_nearest(path)}')
     loader: Loader = DATA_SETS.get(name)
-    return loader(split)
+    samples = loader(split)
+    if not isinstance(samples, Samples):
+        raise DataError(f'data set {name!r} is a {type(samples).__name__}: Samples are needed')
+    return samples
+
+
+def _nearest(path: Path) -> str:
+    """Return what may be meant: the first part of a path that is not there, and a likely name."""
+    missing = next(one for one in (*reversed(path.parents), path) if not one.exists())
+    if not missing.parent.is_dir():
+        return ''
+    names = [one.name for one in missing.parent.iterdir()]
+    near = difflib.get_close_matches(missing.name, names, n=1)
+    where = '' if missing == path else f': there is no {missing}'
+    return where + (f': did you mean {missing.parent / near[0]}?' if near else '')

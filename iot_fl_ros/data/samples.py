@@ -30,6 +30,21 @@ class Samples:
             raise DataError(f'samples are {self.values.dtype}: convert them to uint8 or float32')
         if self.labels is not None and len(self.labels) != len(self.values):
             raise DataError(f'{len(self.values)} samples have {len(self.labels)} labels')
+        if self.labels is not None:
+            self._check_labels(self.labels)
+
+    def _check_labels(self, labels: NDArray[Any]) -> None:
+        """Make labels int64; DataError for one that is no number of a class."""
+        if labels.dtype.kind not in 'iu':
+            raise DataError(f'labels are {labels.dtype}: integers from 0 are needed')
+        if labels.dtype != np.int64:
+            object.__setattr__(self, 'labels', labels.astype(np.int64))
+        low, high = (int(labels.min()), int(labels.max())) if len(labels) else (0, -1)
+        classes = len(self.class_names)
+        if low < 0 or (classes and high >= classes):
+            wrong = low if low < 0 else high
+            known = f': 0..{classes - 1} are those of classes' if classes else ''
+            raise DataError(f'a label is {wrong}{known}: labels are integers from 0')
 
     def __len__(self) -> int:
         return len(self.values)
@@ -68,6 +83,12 @@ class Samples:
     def digest(self) -> bytes:
         """Return the BLAKE3 digest of the values."""
         return self._digest
+
+    def labelled_digest(self) -> bytes:
+        """Return the BLAKE3 digest of values, labels and class names."""
+        labels = b'' if self.labels is None else self.labels.tobytes()
+        names = '\0'.join(self.class_names).encode()
+        return digest_of(b''.join([self.digest(), digest_of(labels), digest_of(names)]))
 
     @cached_property
     def _digest(self) -> bytes:

@@ -16,6 +16,7 @@ from rosgraph_msgs.msg import Clock as ClockMessage
 from iot_fl_ros.bag.pictures import LEAD, BagPicture, image_topic, pictures
 from iot_fl_ros.bag.reader import open_bag
 from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.nodes.application import single
@@ -58,12 +59,19 @@ class BagPlayerNode(Node):
         self._bag = open_bag(Path(settings.bag).expanduser(), salvage=settings.salvage)
         topic = image_topic(self._bag, settings.topic)
         self._pictures = pictures(self._bag, topic)
-        self._next: BagPicture | None = next(self._pictures)
+        self._shown = 0
+        self._next: BagPicture | None = next(self._pictures, None)
+        while self._next is not None and self._next.message is None:
+            self._skip()
+        if self._next is None:
+            raise DataError(f'{settings.bag}: no picture of {topic} can be read')
         self._first = self._next
-        start = _stamp_of(self._first) - round(LEAD * _NANO)
-        self._offset = max(0, _NANO - start)
-        # Bag time at the moment `_since` of the steady clock, both ns.
-        self._base, self._since = start + self._offset, time.monotonic_ns()
+        # Time of the bag at its first picture, far enough from zero; and at the moment `_since`
+        # of the steady clock. All ns.
+        lead = round(LEAD * _NANO)
+        self._start = max(self._first.header.stamp or self._first.stamp, _NANO + lead)
+        self._start -= self._first.at
+        self._base, self._since = self._due(self._first) - lead, time.monotonic_ns()
         self._warm = False
         self._warmed = 0
         self._numbers: dict[int, int] = {}
@@ -105,7 +113,7 @@ class BagPlayerNode(Node):
             return
         while self._next is not None and self._due(self._next) <= now:
             self._show(self._next)
-            self._next = next(self._pictures, None)
+            self._skip()
             self._ended_at = now
         self._tell_time(now)
         over = self._next is None and not self.finished
@@ -122,15 +130,21 @@ class BagPlayerNode(Node):
     def _show(self, picture: BagPicture) -> None:
         due = self._due(picture)
         self._tell_time(due)
-        self._numbers.setdefault(due, len(self._numbers))
-        self._publish(picture.message, due)
+        if picture.message is not None:
+            self._numbers[due] = self._shown
+            self._publish(picture.message, due)
+
+    def _skip(self) -> None:
+        """Turn to the next picture."""
+        self._shown += 1
+        self._next = next(self._pictures, None)
 
     def _publish(self, message: Any, stamp: int) -> None:
         message.header.stamp = _time(stamp)
         self._publisher.publish(message)
 
     def _due(self, picture: BagPicture) -> int:
-        return _stamp_of(picture) + self._offset
+        return self._start + picture.at
 
     def _tell_time(self, now: int) -> None:
         self._clock_publisher.publish(ClockMessage(clock=_time(now)))
@@ -159,12 +173,8 @@ class BagPlayerNode(Node):
     def _write(self) -> None:
         if self.settings.output:
             rows = [self._answers[number] for number in sorted(self._answers)]
-            content = {'pictures': len(self._numbers), 'answers': rows}
+            content = {'pictures': self._shown, 'answers': rows}
             write_json(Path(self.settings.output), content)
-
-
-def _stamp_of(picture: BagPicture) -> int:
-    return picture.header.stamp or picture.stamp
 
 
 def _time(stamp: int) -> Time:

@@ -18,6 +18,7 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.awaited import AwaitedTopic
 from iot_fl_ros.ros.convert import source_header
 from iot_fl_ros.ros.diagnostics import describe_head
 from iot_fl_ros.ros.driver import MachineDriver
@@ -28,6 +29,10 @@ from iot_fl_ros.split.head import HeadMachine
 from iot_fl_ros.split.jobs import HeadWorker
 from iot_fl_ros.split.settings import HeadNodeSettings
 from iot_fl_ros.srv import SwitchSplit
+
+_RAW, _COMPRESSED = 'sensor_msgs/msg/Image', 'sensor_msgs/msg/CompressedImage'
+# What takes the other type, by that type.
+_TRANSPORTS = {_COMPRESSED: 'set image_transport:=compressed', _RAW: 'set image_transport:=raw'}
 
 
 class HeadNode(ParticipantNode):
@@ -44,9 +49,15 @@ class HeadNode(ParticipantNode):
         self._background = threads.beside()
         self.machine = self._new_machine()
         compressed = self.settings.image_transport == 'compressed'
+        topic = 'image/compressed' if compressed else 'image'
+        self._pictures = 0
+        self._awaited = AwaitedTopic(
+            self, topic, _COMPRESSED if compressed else _RAW, _TRANSPORTS.get,
+            came=lambda: self._pictures > 0,
+        )  # fmt: skip
         self.create_subscription(
             CompressedImage if compressed else Image,
-            'image/compressed' if compressed else 'image',
+            topic,
             self._picture,
             qos_profile_sensor_data,
             qos_overriding_options=QoSOverridingOptions.with_default_policies(),
@@ -69,6 +80,12 @@ class HeadNode(ParticipantNode):
         super().begin()
         settings = self.settings
         self._tell(SwitchRequested(settings.bundle, settings.bits, self._first_switch))
+        self._awaited.start()
+
+    def pause(self) -> None:
+        """Take no part until the next activation."""
+        self._awaited.stop()
+        super().pause()
 
     def describe(self, now: float) -> Iterable[DiagnosticStatus]:
         """Yield the head's status."""
@@ -85,6 +102,7 @@ class HeadNode(ParticipantNode):
             self.driver.tell(event)
 
     def _picture(self, message: Any) -> None:
+        self._pictures += 1
         self._tell(PictureArrived(source_header(message.header), message))
 
     def _first_switch(self, success: bool, epoch: int, reason: str) -> None:

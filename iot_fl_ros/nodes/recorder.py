@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import collections
-import importlib
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,17 +15,18 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from iot_fl_ros.bag.definitions import OWN
-from iot_fl_ros.bag.recording import RecordingThread, subscription_for
+from iot_fl_ros.bag.definitions import OWN, definition_of
+from iot_fl_ros.bag.recording import RecordingThread, message_class, subscription_for
 from iot_fl_ros.bag.storage import COMPRESSIONS
 from iot_fl_ros.bag.writer import STORAGES, BagSettings, BagWriter
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError, IotFlError
+from iot_fl_ros.core.errors import ConfigError, DataError, IotFlError
 from iot_fl_ros.core.messages import endpoints_of
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.awaited import describe_topic
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.diagnostics import Diagnostics, status
 from iot_fl_ros.ros.parameters import declared
@@ -38,6 +38,8 @@ _DISCOVERY_PERIOD = 0.2
 # Latched messages of a topic that are known again after a pause, and for how long after it, s.
 _LATCHED_DEPTH = 256
 _REPEATS = 2.0
+# When it is said that nothing has come on a topic that was asked for, s.
+_FIRST_ABSENCE, _ABSENCE_PERIOD = 4.0, 10.0
 
 
 @dataclass(frozen=True)
@@ -115,12 +117,14 @@ class RecorderNode(ManagedNode):
         self._former: dict[str, _Source] = {}  # before a pause
         self._begun = 0.0
         self._unusable: set[str] = set()
+        self._mixed: set[str] = set()
+        self._absence_due = 0.0
         self._said_dropped = 0
         self._diagnostics = Diagnostics(self)
 
     def begin(self) -> None:
         """Begin to record, or go on with what is latched now and is not in the bag yet."""
-        self._begun = time.monotonic()
+        self._begun, self._absence_due = time.monotonic(), _FIRST_ABSENCE
         if self.settings.fleet:
             self._expect_fleet()
         self._discover()
@@ -144,7 +148,7 @@ class RecorderNode(ManagedNode):
         recording = self.recording
         text = (
             f'{recording.written:,} messages, {recording.received_bytes / _MEGA:,.1f} MB, of '
-            f'{sum(source.introduced for source in self._former.values())} topics; dropped '
+            f'{len(self._introduced())} topics; dropped '
             f'{recording.dropped:,}; most waiting '
             f'{recording.most_waiting / _MEGA:.1f} MB; never came: {self._lost_text()}'
         )
@@ -166,16 +170,46 @@ class RecorderNode(ManagedNode):
 
     def _discover(self) -> None:
         for name, types in self.get_topic_names_and_types():
-            if len(types) == 1 and self._is_wanted(name, types[0]):
-                offered = self._offered(name)
-                if offered and name not in self._unusable:
-                    self._adapt(name, types[0], subscription_for(offered))
-                    self._tell_publishers(name)
+            if name in self._unusable or not self._is_wanted(name, types):
+                continue
+            source = self._sources.get(name) or self._former.get(name)
+            ros_type = source.ros_type if source else types[0]
+            offered = self._offered(name, ros_type)
+            if offered:
+                self._adapt(name, ros_type, subscription_for(offered))
+                self._tell_publishers(name)
+            if len(types) > 1:
+                self._tell_types(name, ros_type, types)
         self._tell_drops()
+        self._tell_absent()
 
-    def _is_wanted(self, name: str, ros_type: str) -> bool:
-        fleet = self.settings.fleet and ros_type.startswith(f'{OWN}/msg/')
+    def _is_wanted(self, name: str, types: Iterable[str]) -> bool:
+        fleet = self.settings.fleet and any(one.startswith(f'{OWN}/msg/') for one in types)
         return self.settings.all or fleet or name in self._wanted
+
+    def _tell_types(self, name: str, recorded: str, types: Sequence[str]) -> None:
+        """Say once that a topic has several types: a bag has one for each topic."""
+        if name not in self._mixed:
+            self._mixed.add(name)
+            others = ', '.join(one for one in types if one != recorded)
+            self.get_logger().warning(
+                f'{name} has {len(types)} types, {" and ".join(types)}: {recorded} is recorded, '
+                f'messages of {others} are left out'
+            )
+
+    def _tell_absent(self) -> None:
+        """Say now and then which topics nobody publishes."""
+        waited = time.monotonic() - self._begun
+        if waited < self._absence_due:
+            return
+        self._absence_due = waited + _ABSENCE_PERIOD
+        for name in sorted(self._wanted - self._introduced()):
+            self.get_logger().warning(describe_topic(self, name, ''))
+
+    def _introduced(self) -> set[str]:
+        """Return the topics of which a message has come."""
+        sources = {**self._former, **self._sources}
+        return {name for name, source in sources.items() if source.introduced}
 
     def _adapt(self, name: str, ros_type: str, qos: QoSProfile) -> None:
         """Subscribe, or subscribe again if some publisher offers less than was asked for."""
@@ -194,11 +228,11 @@ class RecorderNode(ManagedNode):
 
     def _subscribe(self, name: str, ros_type: str, qos: QoSProfile) -> None:
         try:
-            package, _, cls = ros_type.partition('/msg/')
-            message = getattr(importlib.import_module(f'{package}.msg'), cls)
-        except (ImportError, AttributeError):
+            message = message_class(ros_type)
+            definition_of(ros_type)  # the bag needs it; without one the writer would stop
+        except DataError as error:
             self._unusable.add(name)
-            self.get_logger().warning(f'{name} is not recorded: {ros_type} is not installed')
+            self.get_logger().warning(f'{name} is not recorded: {error}')
             return
         events = SubscriptionEventCallbacks(message_lost=partial(self._message_lost, name))
         subscription = self.create_subscription(
@@ -219,15 +253,16 @@ class RecorderNode(ManagedNode):
             source.recent.append(hash(raw))
         if not source.introduced:
             source.introduced = True
-            self.recording.add_topic(name, source.ros_type, self._offered(name) or [source.qos])
+            offered = self._offered(name, source.ros_type) or [source.qos]
+            self.recording.add_topic(name, source.ros_type, offered)
         # Without MessageInfo: the EventsExecutor of the Jazzy wheels fails on a second argument.
         self.recording.put(name, self.get_clock().now().nanoseconds, raw)
 
-    def _offered(self, name: str) -> list[QoSProfile]:
-        """Return the profiles of the publishers of a topic, each once."""
+    def _offered(self, name: str, ros_type: str) -> list[QoSProfile]:
+        """Return the profiles of the publishers of a topic that have the type, each once."""
         found: list[QoSProfile] = []
         for publisher in self.get_publishers_info_by_topic(name):
-            if publisher.qos_profile not in found:
+            if publisher.topic_type == ros_type and publisher.qos_profile not in found:
                 found.append(publisher.qos_profile)
         return found
 
@@ -236,8 +271,9 @@ class RecorderNode(ManagedNode):
         self.lost[name] = self.lost.get(name, 0) + event.total_count_change
 
     def _lost_text(self) -> str:
-        lost = ', '.join(f'{count:,} of {name}' for name, count in sorted(self.lost.items()))
-        return lost or 'none'
+        """Return what did not come: messages that were lost, topics that stayed silent."""
+        lost = [f'{count:,} of {name}' for name, count in sorted(self.lost.items())]
+        return ', '.join([*lost, *sorted(self._wanted - self._introduced())]) or 'none'
 
     def _tell_drops(self) -> None:
         dropped = self.recording.dropped

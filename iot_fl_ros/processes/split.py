@@ -49,8 +49,8 @@ def evaluate_live(
     offline: the same pictures without nodes: it knows the unsplit model's answers. folder: of the
     bundle. work: takes logs. process_options: of NodeProcesses.
     """
-    stamps = [shown.header.stamp or shown.stamp for shown in offline.shown] or [0]
-    patience = ((max(stamps) - min(stamps)) * 1e-9 + LEAD) / speed + _SLACK
+    seconds = offline.shown[-1].at * 1e-9 if offline.shown else 0.0
+    patience = (seconds + LEAD) / speed + _SLACK
     sim = {'use_sim_time': True, 'bundle_dir': str(folder.parent)}
     transport = 'compressed' if offline.topic.endswith('/compressed') else 'raw'
     runs = []

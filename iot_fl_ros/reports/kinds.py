@@ -10,6 +10,7 @@ import yaml
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.yaml_text import load_yaml
 from iot_fl_ros.reports.loss_report import write_loss_report
 from iot_fl_ros.reports.selection_report import write_selection_report
 from iot_fl_ros.reports.study_report import write_report
@@ -53,7 +54,7 @@ def read_file(name: str) -> tuple[str, Mapping[str, Any]]:
     if not path.is_file():
         path = share_folder() / 'config' / 'studies' / f'{name}.yaml'
     try:
-        tree = yaml.safe_load(path.read_text())
+        tree = load_yaml(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'cannot read study {path}: {error}') from error
     if not isinstance(tree, Mapping):

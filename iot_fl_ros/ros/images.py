@@ -47,6 +47,13 @@ _ENCODINGS: dict[str, tuple[str, int, int | None]] = {
     '32FC1': ('f4', 1, cv2.COLOR_GRAY2RGB),
     '32FC3': ('f4', 3, cv2.COLOR_BGR2RGB),
 }
+_COLOURS = tuple(f'{order}{bits}' for order in ('rgb', 'rgba', 'bgr', 'bgra') for bits in (8, 16))
+# (OpenCV conversion, pixels that share a value of colour along each side)
+_SEMI_PLANAR = {
+    'nv12': (cv2.COLOR_YUV2RGB_NV12, 2),
+    'nv21': (cv2.COLOR_YUV2RGB_NV21, 2),
+    'nv24': (cv2.COLOR_YUV2RGB_NV12, 1),
+}
 # No camera makes larger pictures; a header may say anything.
 _MAX_PIXELS = 1 << 26
 # Feature packets tell the sides in 16 bits.
@@ -64,12 +71,11 @@ def to_rgb(message: Any) -> Rgb:
     height, width, step = message.height, message.width, message.step
     if not 0 < height * width <= _MAX_PIXELS or max(height, width) > _MAX_SIDE:
         raise MessageError('bad picture', f'{width} x {height} pixels')
-    if message.encoding == 'nv21':
-        return _nv21(message)
+    if message.encoding in _SEMI_PLANAR:
+        return _semi_planar(message)
     if message.encoding not in _ENCODINGS:
-        raise MessageError(
-            'unknown encoding', f'{message.encoding!r} is none of {", ".join(sorted(_ENCODINGS))}'
-        )
+        known = ', '.join(sorted({*_ENCODINGS, *_SEMI_PLANAR}))
+        raise MessageError('unknown encoding', f'{message.encoding!r} is none of {known}')
     kind, channels, conversion = _ENCODINGS[message.encoding]
     dtype = np.dtype(('>' if message.is_bigendian else '<') + kind)
     row = width * channels * dtype.itemsize
@@ -119,14 +125,25 @@ def _converted(pixels: NDArray, conversion: int | None) -> Rgb:
     return np.ascontiguousarray(pixels)
 
 
-def _nv21(message: Any) -> Rgb:
-    """A plane of brightness, then one of colour at half the size."""
-    height, width = message.height, message.width
-    size = height * width * 3 // 2
-    if height % 2 or width % 2 or message.step != width or len(message.data) < size:
-        raise MessageError('bad picture', f'nv21 of {width} x {height} in {len(message.data)} B')
-    planes = np.frombuffer(message.data, np.uint8)[:size].reshape(height * 3 // 2, width)
-    return _converted(planes, cv2.COLOR_YUV2RGB_NV21)
+def _semi_planar(message: Any) -> Rgb:
+    """A plane of brightness, then one of pairs of colour; rows of both may have padding."""
+    height, width, step = message.height, message.width, message.step
+    conversion, shrink = _SEMI_PLANAR[message.encoding]
+    rows, row = height // shrink, step * 2 // shrink  # of the second plane
+    used = 2 * width // shrink
+    size = height * step + row * (rows - 1) + used
+    data = np.frombuffer(message.data, np.uint8)
+    odd = height % shrink or width % shrink
+    if odd or step < width or len(data) < size:
+        text = f'{message.encoding} of {width} x {height}, rows of {step} B, in {len(data)} B'
+        raise MessageError('bad picture', text)
+    brightness = data[: height * step].reshape(height, step)[:, :width]
+    start = data[height * step : size]
+    colour = np.lib.stride_tricks.as_strided(start, (rows, used), (row, 1), writeable=False)
+    if shrink == 1:  # OpenCV knows only pictures with a quarter of the colour
+        brightness = brightness.repeat(2, 0).repeat(2, 1)
+    pixels = _converted(np.concatenate([brightness, colour]), conversion)
+    return pixels if shrink == 2 else np.ascontiguousarray(pixels[::2, ::2])
 
 
 def _decompressed(message: Any) -> Rgb:
@@ -137,4 +154,16 @@ def _decompressed(message: Any) -> Rgb:
         raise MessageError('bad picture', str(error).strip()) from error
     if bgr is None or max(bgr.shape) > _MAX_SIDE:
         raise MessageError('bad picture', f'{message.format!r}: OpenCV cannot read it')
+    if _red_is_first(message.format):
+        return np.ascontiguousarray(bgr)
     return np.ascontiguousarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+
+
+def _red_is_first(format: str) -> bool:
+    """Return whether a file was written with red where OpenCV has blue, by its format string.
+
+    The rule of compressed_image_transport: "rgb8; png compressed bgr8" is the usual order, without
+    "compressed bgr" it is the other one; a format without the part before ';' is the usual order.
+    """
+    encoding, semicolon, file = format.partition(';')
+    return bool(semicolon) and encoding.strip() in _COLOURS and 'compressed bgr' not in file

@@ -43,7 +43,12 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
     for item in settings_of(cls):
         # On the command line `-p source:=0` is a number, whatever the parameter is.
         if item.kind is str and type(mine.get(item.name)) is int:
-            mine[item.name] = str(mine[item.name])
+            mine[item.name] = text = str(mine[item.name])
+            name = prefix + item.name
+            node.get_logger().warning(
+                f'{name} is a number, taken as the text {text!r}: if it was written otherwise, '
+                f'for example 007, quote it: -p "{name}:=\'007\'"'
+            )
     settings = read_settings(cls, mine, known=mine)
     for item in settings_of(cls):
         value = item.check(mine[item.name]) if item.name in mine else item.default

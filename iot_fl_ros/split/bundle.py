@@ -22,6 +22,7 @@ from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.core.tensors import digest_of
 from iot_fl_ros.data.pictures import ImageInput
+from iot_fl_ros.models.memory_format import use_channels_last
 from iot_fl_ros.models.registry import build_model
 from iot_fl_ros.split.codec import CodecSpec, FeatureCodec
 from iot_fl_ros.split.cut import Cut, cut, with_bottleneck
@@ -146,7 +147,7 @@ def _from_document(
     for part, module in (('head', parts.head), ('tail', parts.tail)):
         state = _part(arrays, part)
         module.load_state_dict({n: torch.from_numpy(array.copy()) for n, array in state.items()})
-        module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_channels_last(module)
         module.requires_grad_(False)
     codec = document['codec']
     shapes = tuple(tuple(int(n) for n in shape) for shape in codec['shapes'])

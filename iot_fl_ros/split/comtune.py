@@ -154,7 +154,9 @@ class TunedSplit(nn.Module):
 
     def forward(self, x: torch.Tensor, keep: torch.Tensor | None = None) -> Outputs:
         """Return the tail's outputs; keep: see `EmulatedChannel.forward`."""
-        result: Outputs = self.tail(*self.channel(self.cut.features(x), keep))
+        # Copies: a tail may begin with a layer that works in place.
+        received = [one.clone() for one in self.channel(self.cut.features(x), keep)]
+        result: Outputs = self.tail(*received)
         return result
 
 
@@ -179,7 +181,7 @@ def tuning_objective(
             with torch.no_grad():
                 features = teacher[0](batch)
                 features = features if isinstance(features, tuple) else (features,)
-                wanted_outputs = teacher[1](*features)
+                wanted_outputs = teacher[1](*(one.clone() for one in features))
             loss = loss + weight * _imitation(outputs, wanted_outputs)
         return loss
 

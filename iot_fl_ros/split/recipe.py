@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.data.registry import load_samples
@@ -110,6 +110,7 @@ class Recipe:
             raise ConfigError(f'{settings.split.data!r} has no labels: a base model needs them')
         size = settings.split.train_size or len(samples)
         self._samples = samples.take(spread(len(samples), size))
+        self.digest = self._samples.labelled_digest().hex()
         channels, height, width = samples.shape
         shape = (channels, height, width)
         self.input = ImageInput(shape, 'stretch', (_MEAN,) * channels, (_STD,) * channels)
@@ -120,7 +121,10 @@ class Recipe:
         kept = self._work / 'base' if self._work else None
         # What the base model depends on: kept work of another one is not taken up.
         packets = settings.codec.min_packets
-        identity = f'{settings.split} {settings.base} seed={settings.seed} packets={packets}'
+        identity = (
+            f'{settings.split} {settings.base} seed={settings.seed} packets={packets} '
+            f'samples={self.digest}'
+        )
         if kept and (kept / 'bundle.json').is_file():
             bundle = load_bundle(kept)
             if bundle.tuning.get('base') == identity:
@@ -174,6 +178,7 @@ class Recipe:
         """Fine-tune head and tail of `bundle` with codec and losses between them."""
         settings = self._settings
         split = TunedSplit(bundle.cut, bundle.codec).requires_grad_(True)
+        freeze_as(split, bundle)
         draw = LossDraw(bundle.codec, settings.loss, settings.link)
         objective = tuning_objective(split, draw, self._samples.labels, settings.loss)
         store = FolderStore(self._work / 'tuning') if self._work else None
@@ -193,6 +198,25 @@ class Recipe:
     def _features(self, parts: Any) -> NDArray[np.float32]:
         """Return features of some training samples, float32 [frames, elements]."""
         return features_of(parts, self._batch(spread(len(self._samples), _FIT_FRAMES)))
+
+
+def freeze_as(split: TunedSplit, bundle: Bundle) -> None:
+    """Freeze the weights that the model's own code freezes."""
+    fresh = bundle.architecture.build(bundle.input.shape)
+    for part, module in (('head', fresh.head), ('tail', fresh.tail)):
+        frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+        for name, parameter in getattr(split, part).named_parameters():
+            parameter.requires_grad_(name not in frozen)
+
+
+def evaluation_samples(bundle: Bundle, data: str, size: int) -> Samples:
+    """Return some test samples as a bundle takes them: of its shape, labelled by its classes."""
+    samples = load_samples(data, 'test', bundle.input.shape)
+    if samples.shape != bundle.input.shape:
+        raise DataError(
+            f'{data} has samples {samples.shape}, the bundle takes {bundle.input.shape}'
+        )
+    return samples.with_classes(bundle.class_names).take(spread(len(samples), size))
 
 
 def spread(count: int, wanted: int) -> NDArray[np.int64]:

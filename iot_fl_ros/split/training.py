@@ -16,6 +16,7 @@ from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
+from iot_fl_ros.models.memory_format import use_channels_last
 
 # (batch as the model takes it, indices of its samples) -> mean loss
 Objective = Callable[[torch.Tensor, NDArray[np.int64]], torch.Tensor]
@@ -60,7 +61,7 @@ def train(
     on behind the last kept one. Same seed, same result, interrupted or not. freeze_statistics:
     batch normalisation keeps its means and variances.
     """
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    use_channels_last(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.SGD(
         parameters, settings.learning_rate, 0.9, weight_decay=settings.weight_decay, nesterov=True
@@ -100,8 +101,9 @@ def train(
         if store:
             tensors = {f'model.{name}': t.numpy() for name, t in model.state_dict().items()}
             for index, parameter in enumerate(parameters):
-                momentum = optimizer.state[parameter]['momentum_buffer']
-                tensors[f'momentum.{index}'] = momentum.contiguous().numpy()
+                momentum = optimizer.state[parameter].get('momentum_buffer')
+                if momentum is not None:  # it never had a gradient
+                    tensors[f'momentum.{index}'] = momentum.contiguous().numpy()
             store.write({**identity, 'epochs': number + 1}, tensors)
         yield Epoch(number + 1, settings.epochs, total / steps)
     model.eval()
@@ -141,7 +143,7 @@ def _restore(
     except RuntimeError as error:
         raise ConfigError(f'the kept training is of another model: {error}') from error
     for index, parameter in enumerate(parameters):
-        optimizer.state[parameter]['momentum_buffer'] = torch.from_numpy(
-            arrays[f'momentum.{index}']
-        ).to(memory_format=torch.preserve_format)
+        momentum = arrays.get(f'momentum.{index}')
+        if momentum is not None:
+            optimizer.state[parameter]['momentum_buffer'] = torch.from_numpy(momentum)
     return int(manifest['epochs'])

@@ -8,12 +8,11 @@ from pathlib import Path
 
 import torch
 
-from iot_fl_ros.data.registry import load_samples
 from iot_fl_ros.link.link import LinkSettings
 from iot_fl_ros.split.bundle import Bundle, load_bundle, save_bundle
 from iot_fl_ros.split.evaluation import JpegBaseline, LossEvaluation, jpeg_baseline
 from iot_fl_ros.split.layout import ORDERS
-from iot_fl_ros.split.recipe import Recipe, RecipeSettings, spread
+from iot_fl_ros.split.recipe import Recipe, RecipeSettings, evaluation_samples
 from iot_fl_ros.split.training import Epoch
 from iot_fl_ros.studies.loss import BASE, LossTask, Row
 from iot_fl_ros.studies.runner import Progress
@@ -34,12 +33,12 @@ def train_bundle(
     torch.set_num_threads(1)
     folder = _bundle_folder(task, variant, output)
     settings = task.recipe(variant)
-    mark = repr(settings)
+    recipe = Recipe(settings, folder.with_name(f'{folder.name}_work'), progress)
+    mark = f'{settings!r} samples={recipe.digest}'
     if (folder / 'bundle.json').is_file():
         kept = load_bundle(folder)
         if kept.tuning.get('recipe') == mark:
             return kept
-    recipe = Recipe(settings, folder.with_name(f'{folder.name}_work'), progress)
     if variant == BASE:
         bundle = recipe.base()
     else:
@@ -57,8 +56,9 @@ def measure(task: LossTask, output: Path) -> list[Row]:
     many bytes as the smallest variant, best effort and reliable.
     """
     torch.set_num_threads(1)
-    samples = load_samples(task.recipe(BASE).split.data, 'test')
-    samples = samples.take(spread(len(samples), task.study.plain.test_size))
+    plain = load_bundle(_bundle_folder(task, BASE, output))
+    data = task.recipe(BASE).split.data
+    samples = evaluation_samples(plain, data, task.study.plain.test_size)
     rows: list[Row] = []
     sizes = []
     for variant in (BASE, *task.chosen):
@@ -71,7 +71,6 @@ def measure(task: LossTask, output: Path) -> list[Row]:
             for name, link, order in _conditions(task, variant, rate):
                 accuracy = evaluation.accuracy(link, order)
                 rows.append({'method': name, 'rate': rate, 'accuracy': accuracy, **size})
-    plain = load_bundle(_bundle_folder(task, BASE, output))
     return rows + _jpeg_rows(task, jpeg_baseline(plain, samples, min(sizes)))
 
 
@@ -129,8 +128,7 @@ def accuracies(
     bundles: Bundles, settings: RecipeSettings, test_size: int
 ) -> dict[str, dict[float, float]]:
     """Return the accuracy of each bundle at each loss rate, on some of the test samples."""
-    samples = load_samples(settings.split.data, 'test')
-    samples = samples.take(spread(len(samples), test_size))
+    samples = evaluation_samples(next(iter(bundles.values())), settings.split.data, test_size)
     curves: dict[str, dict[float, float]] = {}
     for name, bundle in bundles.items():
         evaluation = LossEvaluation(bundle, samples)

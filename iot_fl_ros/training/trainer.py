@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.models.memory_format import use_channels_last
 
 _PREDICT_BATCH = 500
 
@@ -45,12 +46,10 @@ class Trainer:
 
     def __init__(self, model: nn.Module, device: str, private: Samples | None = None) -> None:
         self._device = torch.device(resolve_device(device))
-        # Convolutions on CPU run about a third faster on channels-last weights.
-        images = any(p.ndim == 4 for p in model.parameters())
-        self._format = torch.channels_last if images else torch.contiguous_format
         self._model = model.to(self._device)
-        if images:
-            self._model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        # Convolutions on CPU run about a third faster on channels-last weights.
+        images = use_channels_last(self._model)
+        self._format = torch.channels_last if images else torch.contiguous_format
         self.private = private
 
     def train(

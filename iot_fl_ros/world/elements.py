@@ -53,7 +53,10 @@ class Camera:
 
 @dataclass(frozen=True, eq=False)
 class Link:
-    """A rigid body of a model; pose in the model's frame; inertia: ixx, iyy, izz."""
+    """A rigid body of a model; pose in the model's frame.
+
+    inertia: ixx, iyy, izz, ixy, ixz, iyz about the centre of mass, along the link's axes.
+    """
 
     name: str
     pose: Matrix

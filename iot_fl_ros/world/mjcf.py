@@ -27,6 +27,7 @@ VISIBLE_GROUP, COLLISION_GROUP = 1, 3
 _NEAR, _FAR, _EXTENT = 0.05, 50.0, 10.0  # m
 # Wheels follow their commanded speed closely, as Gazebo's do.
 _WHEEL_GAIN, _ROTOR = 1.0, 0.01  # N m s/rad, kg m2
+_ROUNDING = 1e-6
 _SLIPPERY = 0.01  # coefficient below which there is no friction
 # For each face of a box its outward normal and, seen from outside, the direction to the right.
 _FACES = (
@@ -180,21 +181,40 @@ def _write_body(
 ) -> Element:
     body = SubElement(parent, 'body', {'name': f'{model.name}/{link.name}', **_pose(pose)})
     if joint is None:
-        SubElement(body, 'freejoint', name=f'{model.name}/free')
+        SubElement(body, 'freejoint', name=free_joint(model.name, link.name))
     else:
         SubElement(
             body, 'joint', name=f'{model.name}/{joint.name}', type='hinge',
             axis=_text(joint.axis), armature=f'{_ROTOR:g}',
         )  # fmt: skip
-    SubElement(
-        body, 'inertial', pos=_text(link.centre), mass=f'{link.mass:g}',
-        diaginertia=_text(link.inertia),
-    )  # fmt: skip
+    inertial = SubElement(body, 'inertial', pos=_text(link.centre), mass=f'{link.mass:g}')
+    _check_inertia(f'{model.name}/{link.name}', link)
+    if any(link.inertia[3:]):
+        inertial.set('fullinertia', _text(link.inertia))
+    else:
+        inertial.set('diaginertia', _text(link.inertia[:3]))
     for part in link.parts:
         _write_geom(body, part.pose, part)
     for camera in link.cameras:
         _write_camera(body, np.eye(4), camera)
     return body
+
+
+def free_joint(model: str, link: str) -> str:
+    """Return the name of the joint that lets a link move freely."""
+    return f'{model}/{link}/free'
+
+
+def _check_inertia(where: str, link: Link) -> None:
+    """Raise DataError for moments that no body can have."""
+    xx, yy, zz, xy, xz, yz = link.inertia
+    small, middle, large = np.linalg.eigvalsh([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    if link.mass <= 0 or small <= 0 or small + middle < large * (1 - _ROUNDING):
+        moments = _text((small, middle, large))
+        raise DataError(
+            f'{where}: mass {link.mass:g} with principal moments of inertia {moments}: all are '
+            'above 0, and none is larger than the other two together'
+        )
 
 
 def _write_geom(parent: Element, pose: Matrix, part: Part) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from xml.etree.ElementTree import Element
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,55 @@ from numpy.typing import NDArray
 from iot_fl_ros.core.errors import DataError
 
 Matrix = NDArray[np.float64]
+_SHORTEST = 1e-9
+
+
+def element_pose(pose: Element | None, where: str) -> Matrix:
+    """Return the matrix of a <pose>, of either rotation format; DataError names `where`."""
+    if pose is None or not (pose.text or '').strip():
+        return np.eye(4)
+    text, form = pose.text or '', pose.get('rotation_format', 'euler_rpy')
+    try:
+        values = [float(value) for value in text.split()]
+    except ValueError:
+        values = []
+    wanted = {'euler_rpy': 6, 'quat_xyzw': 7}.get(form)
+    if wanted != len(values) or not np.isfinite(values).all():
+        raise DataError(
+            f'{where}: pose {text.strip()!r} is not x y z roll pitch yaw, or x y z and a '
+            'quaternion x y z w with rotation_format="quat_xyzw"'
+        )
+    if form == 'quat_xyzw':
+        return _of_quaternion(values[:3], values[3:], where)
+    angles = values[3:]
+    if pose.get('degrees', 'false').strip().lower() in ('true', '1'):
+        angles = [math.radians(angle) for angle in angles]
+    return pose_matrix(' '.join(repr(value) for value in (*values[:3], *angles)))
+
+
+def _of_quaternion(place: Sequence[float], xyzw: Sequence[float], where: str) -> Matrix:
+    length = math.sqrt(sum(value * value for value in xyzw))
+    if length < _SHORTEST:
+        raise DataError(f'{where}: the quaternion of its pose is of length 0')
+    x, y, z, w = (value / length for value in xyzw)
+    pose = np.eye(4)
+    pose[0] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), place[0]
+    pose[1] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), place[1]
+    pose[2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y), place[2]
+    return pose
+
+
+def upright_on(normal: Sequence[float]) -> Matrix:
+    """Return a rotation that turns +z to `normal`; the identity for +z itself."""
+    z = np.array(normal, float) / np.linalg.norm(normal)
+    if np.allclose(z, (0, 0, 1)):
+        return np.eye(4)
+    away = (1.0, 0.0, 0.0) if abs(z[0]) < 0.9 else (0.0, 1.0, 0.0)
+    y = np.cross(z, away)
+    y /= np.linalg.norm(y)
+    pose = np.eye(4)
+    pose[:3, 0], pose[:3, 1], pose[:3, 2] = np.cross(y, z), y, z
+    return pose
 
 
 def pose_matrix(text: str | None) -> Matrix:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.world.elements import Model
+from iot_fl_ros.world.installed import TEMPLATE, worlds_folder
 from iot_fl_ros.world.plan import ROOMS, in_room
 from iot_fl_ros.world.poses import pose_matrix
 from iot_fl_ros.world.sdf import read_model
 
-TEMPLATE = 'camera_robot.sdf'
 PATROLS = ('own', 'others', 'all', 'none')
 # Places of a room where robots start, in this order: along, across, m (see plan.in_room).
 _STARTS = (
@@ -37,8 +37,9 @@ def filled(text: str, name: str) -> str:
 
 
 def robot_sdf(folder: Path, name: str) -> str:
-    """Return the SDFormat text of a robot; folder: where the template is."""
-    return filled_file(folder / TEMPLATE, 'robots', name)
+    """Return the SDFormat text of a robot: a template in `folder`, else that of this package."""
+    own = folder / TEMPLATE
+    return filled_file(own if own.is_file() else worlds_folder() / TEMPLATE, 'robots', name)
 
 
 def filled_file(template: Path, what: str, name: str) -> str:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import ConfigError, SimulatorError
 from iot_fl_ros.world.elements import Camera, Model
-from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert
+from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert, free_joint
 from iot_fl_ros.world.motion import Motion, WheelOdometry, motion_of
 from iot_fl_ros.world.plan import TopView
 from iot_fl_ros.world.robot import robot_names, robots
@@ -166,7 +166,7 @@ class Simulation:
     def ground_truth(self, robot: str) -> Motion:
         """Return where a robot is in the world and how it moves."""
         base = self.robots[robot].links[0].name
-        return motion_of(self._model, self._data, f'{robot}/{base}', f'{robot}/free')
+        return motion_of(self._model, self._data, f'{robot}/{base}', free_joint(robot, base))
 
     def odometry(self, robot: str) -> Motion:
         """Return where a robot believes to be by its wheels: from its start, as DiffDrive does."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,10 +19,9 @@ from iot_fl_ros.core.seeds import generator
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.data.packages import cache_folder, make_folder, replace_file
 from iot_fl_ros.world.elements import Board, boards_of
-from iot_fl_ros.world.robot import TEMPLATE
+from iot_fl_ros.world.installed import TEMPLATE, WORLD, worlds_folder
 from iot_fl_ros.world.sdf import read_world
 
-WORLD = 'fleet.sdf'
 PICTURES = 'pictures.json'
 _SIDE = 112  # pixels: four for each of the data set
 _FORMAT = 1  # of the folder; counts up when what is written changes
@@ -59,21 +57,6 @@ def prepare_world(
     content = (json.dumps(chosen, indent=1) + '\n').encode()
     replace_file(folder / PICTURES, content)  # last: complete
     return folder / WORLD
-
-
-def worlds_folder() -> Path:
-    """Return where the world files are: installed, or beside this package in a checkout."""
-    places = [Path(sys.prefix) / 'share' / 'iot_fl_ros' / 'worlds']
-    try:
-        from ament_index_python.packages import get_package_share_directory
-
-        places.insert(0, Path(get_package_share_directory('iot_fl_ros')) / 'worlds')
-    except (ImportError, LookupError, OSError):
-        pass
-    for place in places:
-        if (place / WORLD).is_file():
-            return place
-    raise DataError(f'no {WORLD} in {places[-1]}: install the package (make setup)')
 
 
 def choose_pictures(

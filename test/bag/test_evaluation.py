@@ -105,6 +105,20 @@ def test_a_picture_that_cannot_be_used_costs_itself_alone(shoot, bundle, tmp_pat
     assert figures_of(evaluation)[0].answered == 11 / 12
 
 
+@pytest.mark.parametrize('length', [0, 40])
+@pytest.mark.parametrize('salvage', [False, True])
+def test_a_message_that_is_torn_costs_itself_alone(shoot, bundle, tmp_path, length, salvage):
+    with open_bag(shoot()) as bag, BagWriter(tmp_path / 'odd') as writer:
+        writer.add_topic('/i', 'sensor_msgs/msg/Image')
+        for number, message in enumerate(bag.messages()):
+            writer.write('/i', message.stamp, message.raw[: length if number == 5 else None])
+    with open_bag(tmp_path / 'odd', salvage=salvage) as bag:
+        folder = tmp_path / 'bundles' / 'tiny'
+        evaluation = evaluate(bag, folder, (0.0,), EvaluationSettings())
+    assert [n for n, answer in enumerate(evaluation.unsplit) if answer is None] == [5]
+    assert len(evaluation.runs[0].answers) == 11
+
+
 def test_pictures_none_of_which_can_be_used_cost_one_line(shoot, bundle, tmp_path):
     with open_bag(shoot()) as bag, BagWriter(tmp_path / 'odd') as writer:
         writer.add_topic('/i', 'sensor_msgs/msg/Image')

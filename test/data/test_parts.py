@@ -91,3 +91,18 @@ def test_a_robot_that_has_few_classes_uses_the_numbers_of_the_run(tmp_path):
     assert sorted(set(private.labels)) == [1, 2]
     with pytest.raises(DataError, match='cup'):
         private_samples(settings, ('hat', 'shoe'))
+
+
+@pytest.mark.parametrize('robots', [2, 10, 20])
+def test_labels_that_chance_hardly_ever_deals_out_are_dealt_in_turn(robots):
+    """As many places as labels: drawing again and again would take for ever."""
+    labels = np.repeat(np.arange(20), 3)
+    parts = by_labels(labels, robots, 1, 20 // robots, rng())
+    kinds = [set(labels[part].tolist()) for part in parts]
+    assert set.union(*kinds) == set(range(20))
+    assert all(1 <= len(kind) <= 20 // robots for kind in kinds)
+
+
+def test_more_labels_at_least_than_at_most_are_refused():
+    with pytest.raises(ConfigError, match=r'fewest_labels is 5, data\.most_labels is 2'):
+        by_labels(LABELS, 10, 5, 2, rng())

@@ -107,19 +107,74 @@ def test_an_encoding_gives_the_picture(encoding, big, padding):
     assert abs(found.astype(int) - expected).max() <= tolerance
 
 
-def test_nv21_is_brightness_and_then_colour():
-    message = image(np.full((HEIGHT * 3 // 2, WIDTH, 1), 128, np.uint8), 'nv21')
-    message.height = HEIGHT
-    plane = np.frombuffer(message.data, np.uint8).copy()
-    plane[: HEIGHT * WIDTH] = GREY.reshape(-1)
-    message.data = array.array('B', plane.tobytes())
-    assert abs(to_rgb(message).astype(int) - VIDEO_GREY).max() <= 2
-    for name, value in (('height', HEIGHT + 2), ('width', WIDTH - 1), ('step', WIDTH + 1)):
+def semi_planar(encoding, colour, padding=0):
+    """A picture of brightness GREY; colour: (first, second) of every pair in the second plane."""
+    fine = encoding == 'nv24'
+    rows, pairs = (HEIGHT, WIDTH) if fine else (HEIGHT // 2, WIDTH // 2)
+    second = np.tile(np.array(colour, np.uint8), (rows, pairs))
+    planes = [GREY.reshape(HEIGHT, WIDTH), second]
+    gaps = [padding, 2 * padding if fine else padding]
+    padded = [
+        np.pad(p, ((0, 0), (0, gap)), constant_values=9)
+        for p, gap in zip(planes, gaps, strict=True)
+    ]
+    message = Image(height=HEIGHT, width=WIDTH, step=WIDTH + padding, encoding=encoding)
+    message.data = array.array('B', b''.join(p.tobytes() for p in padded))
+    return message
+
+
+@pytest.mark.parametrize('padding', [0, 4])
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21', 'nv24'])
+def test_brightness_and_then_colour(encoding, padding):
+    grey = to_rgb(semi_planar(encoding, (128, 128), padding))
+    assert grey.shape == RGB.shape
+    assert abs(grey.astype(int) - VIDEO_GREY).max() <= 2
+    red, blue = 240, 90  # V above U: red
+    pair = (red, blue) if encoding == 'nv21' else (blue, red)
+    found = to_rgb(semi_planar(encoding, pair, padding)).astype(int)
+    assert (found[..., 0] >= found[..., 2]).all()
+    wanted = VIDEO_GREY[..., 0] + 1.596 * (red - 128)
+    assert abs(found[..., 0] - wanted.clip(0, 255)).max() <= 3
+
+
+@pytest.mark.parametrize('encoding', ['nv12', 'nv21', 'nv24'])
+def test_planes_that_do_not_fit_are_refused(encoding):
+    message = semi_planar(encoding, (128, 128))
+    wrong = [('height', HEIGHT + 2), ('step', WIDTH - 1), ('step', (1 << 32) - 1)]
+    if encoding != 'nv24':
+        wrong.append(('width', WIDTH - 1))
+    for name, value in wrong:
         before = getattr(message, name)
         setattr(message, name, value)
-        with pytest.raises(MessageError, match='nv21'):
+        with pytest.raises(MessageError, match=encoding):
             to_rgb(message)
         setattr(message, name, before)
+
+
+def test_the_last_row_of_colour_needs_no_padding():
+    message = semi_planar('nv12', (128, 128), 4)
+    message.data = message.data[:-4]
+    assert abs(to_rgb(message).astype(int) - VIDEO_GREY).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ('format', 'red_first'),
+    [
+        ('rgb8; png compressed bgr8', False),
+        ('bgr8; png compressed bgr8', False),
+        ('rgb8; png compressed rgb8', True),
+        ('rgb8; png compressed ', True),
+        ('bgr8; png compressed', True),
+        ('mono8; png compressed ', False),
+        ('png', False),
+        ('', False),
+    ],
+)
+def test_the_format_tells_the_order_of_colours_in_a_file(format, red_first):
+    _, file = cv2.imencode('.png', np.ascontiguousarray(RGB if red_first else BGR))
+    message = compressed(file.tobytes())
+    message.format = format
+    np.testing.assert_array_equal(to_rgb(message), RGB)
 
 
 def test_the_last_row_needs_no_padding():

@@ -3,9 +3,10 @@
 import pytest
 
 from iot_fl_ros.core.errors import SimulatorError
+from iot_fl_ros.world.installed import worlds_folder
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.simulation import Simulation, load_mujoco
-from iot_fl_ros.world.textures import prepare_world, worlds_folder
+from iot_fl_ros.world.textures import prepare_world
 
 
 @pytest.fixture(scope='session')

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.world.installed import worlds_folder
 from iot_fl_ros.world.motion import WheelOdometry, motion_of
 from iot_fl_ros.world.robot import robots
-from iot_fl_ros.world.textures import worlds_folder
 
 
 @pytest.fixture(scope='module')

@@ -9,12 +9,13 @@ import pytest
 from iot_fl_ros.core.errors import SimulatorError
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.world.elements import boards_of
+from iot_fl_ros.world.installed import WORLD, worlds_folder
 from iot_fl_ros.world.observation import Scene, VisibilityRules, camera_pose
 from iot_fl_ros.world.poses import pose_matrix
 from iot_fl_ros.world.robot import robots
 from iot_fl_ros.world.sdf import read_world
 from iot_fl_ros.world.simulation import Simulation, load_mujoco
-from iot_fl_ros.world.textures import PICTURES, WORLD, worlds_folder
+from iot_fl_ros.world.textures import PICTURES
 
 
 @pytest.fixture(scope='module')

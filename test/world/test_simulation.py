@@ -179,3 +179,28 @@ def test_the_top_view_shows_robots_where_the_mapping_says(simulation):
 def test_a_world_without_its_textures_is_an_error_with_the_remedy(worlds):
     with pytest.raises(DataError, match='prepare_world'):
         Simulation.open(worlds / 'fleet.sdf', 1)
+
+
+LOOSE = """<sdf version="1.9"><world name="w">
+  <model name="ground"><static>true</static><link name="l"><collision name="c"><geometry><plane/>
+    </geometry></collision></link></model>
+  <model name="two"><pose>3 3 1 0 0 0</pose>
+    <link name="a">{inertial}<collision name="c"><geometry><box/></geometry></collision></link>
+    <link name="b"><pose>2 0 0 0 0 0</pose>{inertial}</link>
+  </model>
+</world></sdf>"""
+INERTIAL = '<inertial><inertia><ixx>{}</ixx><iyy>1</iyy><izz>1</izz></inertia></inertial>'
+
+
+def test_links_without_joints_fall_on_their_own_and_the_robot_needs_no_template(tmp_path):
+    (tmp_path / 'w.sdf').write_text(LOOSE.format(inertial=INERTIAL.format(1)))
+    loose = Simulation(tmp_path / 'w.sdf', ['robot_0'])
+    loose.step(20)
+    assert loose.ground_truth('robot_0')
+
+
+@pytest.mark.parametrize('moment', ['3', '0', '-1'])
+def test_moments_that_no_body_has_are_named(tmp_path, moment):
+    (tmp_path / 'w.sdf').write_text(LOOSE.format(inertial=INERTIAL.format(moment)))
+    with pytest.raises(DataError, match=f'two/a: mass 1 with .* inertia .*{moment}'):
+        Simulation(tmp_path / 'w.sdf', ['robot_0'])

@@ -1,0 +1,58 @@
+"""What metadata.yaml says of a bag: compared with its files, never believed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import yaml
+
+from iot_fl_ros.bag.contents import BagTopic
+from iot_fl_ros.core.errors import DataError
+
+NAME = 'metadata.yaml'
+PACKED = '.zstd'
+
+
+@dataclass(frozen=True)
+class BagMetadata:
+    """files: names without the ending of compression; topics: name -> (type, messages)."""
+
+    files: tuple[str, ...]
+    topics: Mapping[str, tuple[str, int]]
+
+    def differences(self, files: Collection[str], topics: Mapping[str, BagTopic]) -> Iterator[str]:
+        """Yield where the files that are there, and their topics, are others."""
+        there = {name.removesuffix(PACKED) for name in files}
+        for name in self.files:
+            if name not in there:
+                yield f'{name} is not there'
+        for name in sorted(there - set(self.files)):
+            yield f'{name} is not in its list'
+        for name, (kind, count) in self.topics.items():
+            found = topics.get(name)
+            if count != (found.count if found else 0):
+                yield f'{count:,} messages of {name}, found {found.count if found else 0:,}'
+            elif found and kind != found.ros_type:
+                yield f'{name} of type {kind}, found {found.ros_type}'
+
+
+def read_metadata(folder: Path) -> BagMetadata | None:
+    """Return what metadata.yaml says; None if there is none. DataError if it makes no sense."""
+    path = folder / NAME
+    if not path.is_file():
+        return None
+    try:
+        content = yaml.safe_load(path.read_bytes())['rosbag2_bagfile_information']
+        topics: dict[str, tuple[str, int]] = {}
+        for one in content['topics_with_message_count']:
+            described = one['topic_metadata']
+            name, kind = str(described['name']), str(described['type'])
+            topics[name] = kind, topics.get(name, (kind, 0))[1] + int(one['message_count'])
+        files = content['relative_file_paths']
+        names = tuple(PurePosixPath(str(one)).name.removesuffix(PACKED) for one in files)
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        reason = ' '.join(str(error).split())
+        raise DataError(f'{path} makes no sense ({type(error).__name__}: {reason})') from error
+    return BagMetadata(names, topics)

@@ -1,0 +1,53 @@
+"""YAML as ROS reads it."""
+
+import pytest
+import yaml
+
+from iot_fl_ros.core.config import Setting
+from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.yaml_text import load_written, load_yaml
+
+
+def kind(default):
+    return Setting('name', type(default), default, '', None, None, ())
+
+
+@pytest.mark.parametrize(
+    ('text', 'value'),
+    [('1e-3', 1e-3), ('1E5', 1e5), ('-2.5e+3', -2500.0), ('.5e1', 5.0), ('3', 3), ('1.5', 1.5)],
+)
+def test_numbers_need_no_dot(text, value):
+    for load in (load_yaml, load_written):
+        assert load(text) == value
+        assert isinstance(load(text), type(value))
+    assert type(load_yaml(text)) is type(value)
+
+
+@pytest.mark.parametrize('text', ['e5', '1e', 'v1e3', '1-e3', '2026-11-29e'])
+def test_other_text_stays_text(text):
+    assert load_yaml(text) == text
+
+
+@pytest.mark.parametrize('text', ['2024', '007', '0x10', '1e5', '1.0', '3'])
+def test_where_text_is_needed_a_number_is_what_was_written(text):
+    assert kind('').check(load_written(text)) == text
+
+
+@pytest.mark.parametrize('text', ['on', 'true', 'no'])
+def test_what_is_no_number_has_to_be_quoted(text):
+    with pytest.raises(ConfigError, match=r'quote text that looks like something else'):
+        kind('').check(load_written(text))
+
+
+def test_where_a_number_is_needed_it_is_a_plain_one():
+    assert type(kind(1).check(load_written('5'))) is int
+    assert type(kind(1.0).check(load_written('1e-3'))) is float
+    assert kind(1.0).check(load_written('2')) == 2.0
+    for default, text in ((1, '1.5'), (1, 'true'), (1.0, 'true'), (True, '1'), (1, 'x')):
+        with pytest.raises(ConfigError, match='is needed'):
+            kind(default).check(load_written(text))
+
+
+def test_what_was_read_can_be_written_again():
+    tree = {'a': load_written('007'), 'b': [load_written('1e-3')]}
+    assert yaml.safe_dump(tree) == 'a: 007\nb:\n- 0.001\n'

@@ -1,0 +1,121 @@
+"""The recorder says what it leaves out, and records what others call unusual."""
+
+from contextlib import contextmanager
+
+import pytest
+import rclpy
+from rclpy.qos import qos_profile_system_default
+from rclpy.serialization import deserialize_message
+from rclpy.service_introspection import ServiceIntrospectionState
+from std_msgs.msg import Int32, String
+
+from iot_fl_ros.bag.reader import open_bag
+from iot_fl_ros.bag.recording import message_class
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.nodes import recorder as module
+from iot_fl_ros.nodes.recorder import RecorderNode
+from iot_fl_ros.srv import SwitchSplit
+
+
+@pytest.fixture
+def record(process, tmp_path, capfd, monkeypatch):
+    """Return a starter of a recorder, and what it says."""
+    monkeypatch.setattr(module, '_FIRST_ABSENCE', 0.5)
+    said = ['']
+
+    def text():
+        said[0] += capfd.readouterr().err
+        return said[0]
+
+    def start(**settings):
+        node = process.make(RecorderNode, {'bag': str(tmp_path / 'bag'), **settings})
+        node.start()
+        return node, text
+
+    return start
+
+
+@contextmanager
+def other_process(process, name):
+    """A node as another process has it: only there a topic can have another type."""
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=process.context.get_domain_id())
+    node = rclpy.create_node(name, context=context)
+    yield node
+    node.destroy_node()
+    rclpy.try_shutdown(context=context)
+
+
+def test_two_types_of_a_topic_are_told_and_one_is_recorded(process, record, tmp_path):
+    first = process.node('first').create_publisher(Int32, '/two', 10)
+    with other_process(process, 'second') as node:
+        second = node.create_publisher(String, '/two', 10)
+        recorder, said = record(topics=['/two'])
+        process.spin_until(lambda: '/two has 2 types' in said())
+        assert 'std_msgs/msg/Int32 is recorded, messages of std_msgs/msg/String are' in said()
+        process.spin_until(lambda: first.get_subscription_count() == 1)
+        for number in range(3):
+            first.publish(Int32(data=number))
+            second.publish(String(data='x'))
+        process.spin_until(lambda: recorder.recording.received == 3)
+        recorder.close()
+    assert said().count('has 2 types') == 1
+    with open_bag(tmp_path / 'bag') as bag:
+        values = [deserialize_message(message.raw, Int32).data for message in bag.messages()]
+    assert values == [0, 1, 2]
+
+
+def test_topics_that_nobody_publishes_are_told_at_once_and_at_the_end(process, record):
+    process.node('camera').create_publisher(String, '/camera/image', 10)
+    recorder, said = record(topics=['/camra/image', '/camera/image'])
+    nearest = 'waiting for /camra/image: nobody publishes it; there is /camera/image'
+    process.spin_until(lambda: nearest in said())
+    process.spin_until(
+        lambda: 'waiting for /camera/image: /camera publishes it, nothing' in said()
+    )
+    recorder.close()
+    assert 'never came: /camera/image, /camra/image' in said()
+
+
+def test_events_of_services_are_recorded(process, record, tmp_path):
+    server = process.node('server')
+    service = server.create_service(SwitchSplit, '/go', lambda request, response: response)
+    service.configure_introspection(
+        server.get_clock(), qos_profile_system_default, ServiceIntrospectionState.CONTENTS
+    )
+    recorder, said = record(all=True)
+    client = process.node('client').create_client(SwitchSplit, '/go')
+    process.spin_until(lambda: 'recording /go/_service_event' in said())
+    process.spin_until(client.service_is_ready)
+    future = client.call_async(SwitchSplit.Request(bundle='b'))
+    process.spin_until(future.done)
+    process.spin_until(lambda: '/go/_service_event' in recorder._introduced())
+    recorder.close()
+    with open_bag(tmp_path / 'bag') as bag:
+        topic = bag.topics['/go/_service_event']
+        assert topic.ros_type == 'iot_fl_ros/srv/SwitchSplit_Event'
+        first = next(bag.messages(['/go/_service_event']))
+    event = deserialize_message(first.raw, SwitchSplit.Event)
+    assert event.request[0].bundle == 'b'
+
+
+@pytest.mark.parametrize(
+    ('ros_type', 'name'),
+    [
+        ('std_msgs/msg/String', 'String'),
+        ('iot_fl_ros/srv/SwitchSplit_Event', 'SwitchSplit_Event'),
+        ('iot_fl_ros/srv/SwitchSplit_Request', 'SwitchSplit_Request'),
+    ],
+)
+def test_classes_are_found_by_their_type(ros_type, name):
+    assert message_class(ros_type).__name__ == name
+
+
+@pytest.mark.parametrize(
+    'ros_type',
+    ['std_msgs/msg/Nothing', 'no_such/msg/String', 'std_msgs/String', 'iot_fl_ros/srv/X_Event',
+     'no_such/action/Go_FeedbackMessage', 'iot_fl_ros/srv/SwitchSplit_Nothing', ''],
+)  # fmt: skip
+def test_types_that_are_not_installed_are_named(ros_type):
+    with pytest.raises(DataError, match=f'{ros_type} is not installed'):
+        message_class(ros_type)
