@@ -27,6 +27,7 @@ from iot_fl_ros.core.effects import (
     Record,
     RunEnded,
     SaveCheckpoint,
+    Say,
     SetTimer,
     StartJob,
     Subscribe,
@@ -250,7 +251,7 @@ class Replay:
                     self._warnings.append(text)
                 case Record(row) if row['kind'] == 'update':
                     self._accepted.append(str(row['robot']))
-                case Warn() | Record() | Publish() | PublishPackets() | Subscribe():
+                case Warn() | Say() | Record() | Publish() | PublishPackets() | Subscribe():
                     pass  # nobody listens, and rows are those of the bag
                 case PreparePublisher() | SetTimer() | CancelTimer() | RunEnded():
                     pass  # time passes with the rounds of the bag

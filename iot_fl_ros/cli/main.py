@@ -31,10 +31,22 @@ VERBS = {
 }
 
 
+class Version(argparse.Action):
+    """Prints the version of the package: looked up only if it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print it and end."""
+        from importlib.metadata import version
+
+        print(f'iot-fl {version("iot_fl_ros")}')
+        parser.exit()
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; errors that the user can mend cost one line and exit code 2."""
     argv = sys.argv[1:] if argv is None else argv
     parser = argparse.ArgumentParser(prog='iot-fl', description=__doc__)
+    parser.add_argument('--version', action=Version, nargs=0, help='print the version')
     subparsers = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for verb, summary in VERBS.items():
         sub = subparsers.add_parser(verb, help=summary)
@@ -47,6 +59,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return int(arguments.run(arguments))
     except IotFlError as error:
+        print(f'iot-fl {arguments.verb}: {error}', file=sys.stderr)
+        return 2
+    except OSError as error:  # a full disk, a file where a folder is to be
         print(f'iot-fl {arguments.verb}: {error}', file=sys.stderr)
         return 2
     except KeyboardInterrupt:

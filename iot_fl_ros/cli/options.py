@@ -12,6 +12,7 @@ import yaml
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.yaml_text import load_written
+from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
@@ -65,6 +66,13 @@ def overrides_of(items: Sequence[str]) -> dict[str, Any]:
             reason = ' '.join(str(error).split())
             raise ConfigError(f'--set {item!r}: the value is no YAML ({reason})') from error
     return flat
+
+
+def check_quorum(settings: FleetSettings, robots: int) -> None:
+    """Raise ConfigError if rounds would wait for more robots than there will ever be."""
+    quorum = settings.aggregator.run.quorum
+    if quorum > robots:
+        raise ConfigError(f'run.quorum is {quorum}, but --robots is {robots}: no round could close')
 
 
 def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -11,7 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_network_profile, add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import (
+    add_network_profile,
+    add_run_arguments,
+    check_quorum,
+    flat_settings_of,
+)
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.processes.discovery_server import discovery_server
 from iot_fl_ros.processes.federation import run_fleet
@@ -33,6 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     flat = flat_settings_of(arguments)
     settings = FleetSettings.from_flat(flat)
+    check_quorum(settings, arguments.robots)
     flat['run.rounds'] = settings.aggregator.run.rounds
     name = settings.method_name
     with discovery_server(arguments.network_profile):

@@ -10,8 +10,16 @@ from typing import Any
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_robot_models, add_run_arguments, flat_settings_of
+from iot_fl_ros.cli.options import (
+    add_robot_models,
+    add_run_arguments,
+    check_quorum,
+    flat_settings_of,
+)
+from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.messages.federation import AGGREGATOR
 from iot_fl_ros.core.run_files import RunWriter, accuracy_of, read_summary
+from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.settings import FleetSettings, resolved
 from iot_fl_ros.reports.progress import bars
@@ -36,29 +44,45 @@ def run(arguments: argparse.Namespace) -> int:
     settings = FleetSettings.from_flat(flat_settings_of(arguments))
     name, rounds = settings.method_name, settings.aggregator.run.rounds
     torch.set_num_threads(settings.aggregator.node.threads)
-    store = FolderStore(arguments.output / 'checkpoints')
-    kept = store.read() if settings.aggregator.run.resume else None
-    last_round = kept[0]['round'] if kept else 0
+    check_quorum(settings, arguments.robots)
+    folder = arguments.output
     config = resolved(settings.aggregator, name, settings.method)
-    writer = RunWriter(arguments.output, config, last_round)
+    own(folder)
+    if settings.aggregator.run.resume:
+        check_same_run(folder, config)
     start = time.perf_counter()
     console = Console()
+    writers: list[RunWriter] = []
     with bars(console) as progress:
-        task = progress.add_task(name, total=rounds, completed=last_round)
+        task = progress.add_task(name, total=rounds)
+
+        def restored(last_round: int) -> None:
+            writers.append(RunWriter(folder, config, last_round))
+            progress.update(task, completed=last_round)
+            if last_round:
+                over = 'is over already, after' if last_round >= rounds else 'goes on after'
+                console.print(f'the run in {folder} {over} round {last_round} of {rounds}')
 
         def record(row: Mapping[str, Any]) -> None:
-            writer.record(row)
+            writers[-1].record(row)
             if row['kind'] == 'round':
                 shown = accuracy_of(row)
                 text = f'{name}, accuracy {shown:.3f}'
                 progress.update(task, completed=row['round'], description=text)
 
         simulation = Simulation(
-            settings, robots=arguments.robots, record=record, store=store,
-            threads=arguments.threads, crashes=False, models=arguments.robot_models,
+            settings, robots=arguments.robots, record=record,
+            store=FolderStore(folder / 'checkpoints'), threads=arguments.threads, crashes=False,
+            models=arguments.robot_models, restored=restored,
         )  # fmt: skip
+        simulation.told = lambda robot, text: progress.console.print(
+            f'{robot}: {text}', markup=False, highlight=False
+        )
         simulation.start_all()
         simulation.run()
+    problem = simulation.hosts[AGGREGATOR].problem
+    if problem:
+        raise IotFlError(problem)
     console.print(summary_table({name: read_summary(arguments.output)}))
     console.print(f'simulated in {time.perf_counter() - start:.1f} s; seconds above are virtual')
     plot_runs({name: arguments.output}, arguments.output)

@@ -99,11 +99,20 @@ class Warn:
 
 
 @dataclass(frozen=True, slots=True)
+class Say:
+    """Tell the operator how things go: a few lines in the life of a run."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Nothing is left to do in this run."""
+    """Nothing is left to do in this run. problem: why nothing was achieved; empty = something was."""
+
+    problem: str = ''
 
 
 Effect = (
     Publish | PublishPackets | Subscribe | PreparePublisher | StartJob | SetTimer | CancelTimer
-    | SaveCheckpoint | Record | Warn | RunEnded
+    | SaveCheckpoint | Record | Warn | Say | RunEnded
 )  # fmt: skip

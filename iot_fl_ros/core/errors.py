@@ -15,6 +15,10 @@ class DataError(IotFlError):
     """A data set is missing, damaged or does not fit the run."""
 
 
+class PluginError(IotFlError):
+    """A method or model of somebody else's does not do what it declares."""
+
+
 class SimulatorError(IotFlError):
     """A simulator, or the graphics library that it draws with, is missing or does not work."""
 

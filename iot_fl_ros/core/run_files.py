@@ -1,7 +1,8 @@
 """The files of a run: config.yaml, events.jsonl, summary.json; and how JSON files are written.
 
-Rows of events.jsonl: `open` (a round and who is asked), `update` (a robot's update is in), `gone`
-(a robot left or fell silent), `robot` (one per round and robot; its byte counts are totals so
+Rows of events.jsonl: `joined`, `refused` (a robot cannot take part, and why), `open` (a round and
+who is asked), `update` (a robot's update is in), `failed` (it has none, and why), `gone` (a robot
+left or fell silent), `robot` (one per round and robot; its byte counts are totals so
 far), `round` (one per round), `end`. Every number shown to a person comes from these files.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 import yaml
 
 from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.run_folder import own, release
 
 Row = Mapping[str, Any]
 TARGETS = (0.5, 0.6, 0.7)
@@ -24,13 +26,14 @@ _MEASURES = ('accuracy', 'robot_accuracy', 'loss', 'disagreement')
 
 
 class RunWriter:
-    """Writes the files of one run; rows are on disk when `record` returns.
+    """Writes the files of one run, whose folder it owns; rows are on disk when `record` returns.
 
     last_round: rows of later rounds left by a crash are dropped, and written again by the run;
     None = all rows are kept, there are no rounds.
     """
 
     def __init__(self, folder: Path, config: Mapping[str, Any], last_round: int | None) -> None:
+        own(folder)
         self._folder = folder
         self._events = folder / 'events.jsonl'
         folder.mkdir(parents=True, exist_ok=True)
@@ -52,6 +55,10 @@ class RunWriter:
         if row['kind'] == 'end':
             summary = summarize(read_events(self._folder))
             write_json(self._folder / 'summary.json', summary)
+
+    def close(self) -> None:
+        """Give the folder back."""
+        release(self._folder)
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:
@@ -95,6 +102,8 @@ def summarize(rows: Iterable[Row]) -> dict[str, Any]:
         'late': sum(len(row['late']) for row in rounds),
         'silent': sum(len(row['silent']) for row in rounds),
         'refused': sum(len(row['refused']) for row in rounds),
+        'failed': sum(row['kind'] == 'failed' for row in rows),
+        'aggregated': sum(bool(row['participants']) for row in rounds),
     }
 
 

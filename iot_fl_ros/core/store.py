@@ -96,11 +96,15 @@ class FolderStore:
 def write_durably(path: Path, content: bytes) -> None:
     """Write to a temporary file, fsync, rename, fsync the folder."""
     temporary = path.with_name(path.name + '.tmp')
-    with temporary.open('wb') as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open('wb') as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)  # it is in the way on a full disk
+        raise
     folder = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(folder)

@@ -30,6 +30,8 @@ _DLPACK = {
 }
 _DTYPES = {value: key for key, value in _DLPACK.items()}
 _PARALLEL_HASH_FROM = 1 << 20
+# Sums, squares and products of so large values are still finite in float32.
+MAX_VALUE = 1e8
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Endpoint:
         self.bytes_received = 0
         self.bytes_sent = 0
         self._statuses = 0
+        self._started: float | None = None
         self._chunks = 0
 
     # --- in -------------------------------------------------------------------------------------
@@ -93,11 +94,14 @@ class Endpoint:
     def status_head(self, now: float) -> dict[str, Any]:
         """Return the fields that the next status begins with, and the byte counts."""
         self._statuses += 1
+        if self._started is None:  # its first status is sent when it starts
+            self._started = now
         return {
             'stamp': now,
             'run_id': self.run_id,
             'robot_id': self.id,
             'sequence': self._statuses,
+            'started': self._started,
             **self.byte_counts(),
         }
 

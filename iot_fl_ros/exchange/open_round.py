@@ -104,6 +104,11 @@ class OpenRound(Generic[A]):
         delay = max(FIRST_DELAY, self._patience.get(robot_id, 0.0))
         self._due.setdefault(robot_id, now + delay)
 
+    def refuse(self, robot_id: str) -> None:
+        """Wait no longer for a robot that does not take part."""
+        if robot_id in self.participants:
+            self.refused.add(robot_id)
+
     def add_chunk(self, chunk: Chunk, contract: UpdateContract) -> None:
         """Take a piece of an update; MessageError says why it is refused."""
         robot_id = chunk.sender_id

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Generic, TypeVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.fields import Status
 
 _MOST = 10_000
+# Lives of one participant that are told apart at a time.
+_MOST_LIVES = 4
 
 
 S = TypeVar('S', bound=Status)
@@ -20,21 +23,63 @@ class Presence(Generic[S]):
         self._lease = lease
         self._most = most
         self._heard: dict[str, tuple[S, float]] = {}
+        # When each life of a participant was heard last, by when it started.
+        self._lives: dict[str, dict[float, float]] = {}
+        self._twins: dict[str, float] = {}
 
     def hear(self, status: S, now: float) -> None:
-        """Take a status; MessageError if it is older than the last one, or there are too many."""
+        """Take a status.
+
+        MessageError if it is older than the last one, of the later of two participants with one id,
+        or there are too many.
+        """
         known = self._heard.get(status.robot_id)
         if known is None and len(self._heard) >= self._most:
             raise MessageError('too many', f'{self._most} participants are here already')
+        recent = known[0] if known and now - known[1] <= self._lease else None
+        if recent and status.started != recent.started:
+            self._refuse_twin(status, recent, now)
         # Stamps, not sequence numbers: who starts again counts from 1. An older stamp after a
         # silence: its clock was put right.
-        if known and status.stamp < known[0].stamp and now - known[1] <= self._lease:
+        elif recent and status.stamp < recent.stamp:
             raise MessageError('old status', f'status {status.sequence} is not new')
+        self._lives.setdefault(status.robot_id, {})[status.started] = now
         self._heard[status.robot_id] = status, now
+
+    def _refuse_twin(self, status: S, recent: S, now: float) -> None:
+        """Tell a participant that started again from a second one that has the same id.
+
+        Who started again is not heard any more as who it was before. MessageError if both are
+        there, and this is the one that started later.
+        """
+        robot_id = status.robot_id
+        lives = {
+            started: heard
+            for started, heard in self._lives[robot_id].items()
+            if now - heard <= self._lease
+        }
+        if status.started in lives:
+            self._twins[robot_id] = now
+        self._lives[robot_id] = dict(sorted(lives.items())[:_MOST_LIVES])
+        if not self.twins(robot_id, now):
+            return
+        self._lives[robot_id][status.started] = now
+        if status.started > min(self._lives[robot_id]):
+            raise MessageError(
+                'same id',
+                f'two robots call themselves {robot_id}: give every robot an id of its own; the '
+                'one that started later is refused',
+            )
+
+    def twins(self, robot_id: str, now: float) -> bool:
+        """Return whether two participants with this id were heard within a lease."""
+        return now - self._twins.get(robot_id, -math.inf) <= self._lease
 
     def forget(self, robot_id: str) -> None:
         """Forget a participant, for example one that said goodbye."""
         self._heard.pop(robot_id, None)
+        self._lives.pop(robot_id, None)
+        self._twins.pop(robot_id, None)
 
     def drop_silent(self, now: float) -> list[str]:
         """Forget who was not heard for a lease; return their ids, sorted."""

@@ -33,6 +33,7 @@ from iot_fl_ros.federation.selection.history import records_of
 from iot_fl_ros.federation.selection.selector import FILTERS, ParticipantSelector
 from iot_fl_ros.federation.selection.settings import ASK_ALL, SelectSettings
 from iot_fl_ros.federation.settings import RunSettings
+from iot_fl_ros.federation.speech import RunSpeech
 from iot_fl_ros.federation.states import AGGREGATOR_TABLE, PLAN_STATES, AggregatorState
 from iot_fl_ros.federation.traffic import Traffic
 from iot_fl_ros.methods.registry import method_of
@@ -68,6 +69,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
         self._settings = settings
         self._selector = selector or ParticipantSelector(select, info.seed, settings.quorum)
         self._method = method_of(info)
+        self._speech = RunSpeech(settings, info, self._method.settings)
         self.open_round: OpenRound[RobotStatus] | None = None
         # Rows of rounds that have not been measured yet, and the rounds that are being measured.
         self._rows: dict[int, dict[str, Any]] = {}
@@ -110,7 +112,8 @@ class AggregatorMachine(Tracker[AggregatorState]):
         finished = self.round >= self._settings.rounds
         self.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
-        effects: list[Effect] = [do.Publish(self.info), *self._send_newest(now), *self._beat(now)]
+        effects: list[Effect] = [self._speech.begun(self.round)]
+        effects += [do.Publish(self.info), *self._send_newest(now), *self._beat(now)]
         if not finished:
             effects.append(do.SetTimer(_START, self._settings.start_timeout))
         if self.round:
@@ -133,7 +136,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
                 return self._aggregated(job, result)
             case events.JobFailed(Aggregate(), error):
                 self.go('aggregation failed')
-                return [do.Warn('aggregate', f'aggregation failed: {error}'), self._save()]
+                return [self._speech.aggregation_failed(error), self._save()]
             case events.JobDone(Evaluate() as job, accuracy):
                 return self._evaluated(job, accuracy, now)
             case events.JobFailed(Evaluate() as job, error):
@@ -172,18 +175,21 @@ class AggregatorMachine(Tracker[AggregatorState]):
         if status.round > self.round + 1:
             raise MessageError('wrong round', f'round {status.round}, open is {self.round}')
         if status.state == RobotState.LEAVING:
+            left = [self._speech.left(status.robot_id)] if self.roster.get(status.robot_id) else []
             self.roster.forget(status.robot_id)
-            return self._without(status.robot_id) + self._close_if_complete(now)
+            return left + self._without(status.robot_id) + self._close_if_complete(now)
+        known = self.roster.get(status.robot_id)
         self.roster.hear(status, now)
         self.traffic.reported(status)
-        effects: list[Effect] = []
-        if status.state == RobotState.REFUSED:
-            text = f'{status.robot_id} does not take part: {status.reason}'
-            effects.append(do.Warn(f'no {status.robot_id}', text))
+        robots = len(self.roster.statuses())
+        effects = self._speech.heard(status, known, robots, self.round)
         if self.open_round:
+            refused = status.robot_id in self.open_round.refused
             self.open_round.add_status(status, now)
-            if effects and status.robot_id in self.open_round.participants:
-                self.open_round.refused.add(status.robot_id)
+            if status.state == RobotState.REFUSED:
+                self.open_round.refuse(status.robot_id)
+            elif not refused and status.robot_id in self.open_round.refused:
+                effects += self._speech.training_failed(status)
             return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
         return effects + self._open_if_possible(now) + self._end_if_done(now)
 
@@ -228,7 +234,14 @@ class AggregatorMachine(Tracker[AggregatorState]):
         if self._info_wanted:
             self._info_wanted = False
             effects.append(do.Publish(self.info))
-        return effects
+        return effects + self._waits(now)
+
+    def _waits(self, now: float) -> list[Effect]:
+        gathering = self.state is AggregatorState.GATHERING
+        if not (gathering or self.open_round):
+            return []
+        left = max(0.0, self._deadline_at - now)
+        return self._speech.waits(self.open_round, len(self.roster.available()), left, now)
 
     def _repair(self, now: float) -> list[Effect]:
         """Ask for the pieces of updates that stopped coming."""
@@ -318,6 +331,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
         manifest = {
             'run_name': self._settings.name,
             'run_id': self.info.run_id,
+            'constants': self.info.constants(),
             'epoch': self.info.epoch,
             'round': self.round,
             'model_version': self.version,
@@ -356,7 +370,9 @@ class AggregatorMachine(Tracker[AggregatorState]):
         row |= {'accuracy': accuracy, 'model_version': job.model_version}
         report = do.Publish(report_of(row, self.info.run_id, now))
         robots = [{'kind': 'robot', 'round': job.round, **robot} for robot in row.pop('robots')]
-        return [*map(do.Record, [*robots, row]), report, *self._end_if_done(now)]
+        samples = [status.samples for status in self.roster.statuses().values()]
+        said = self._speech.round_over(row, samples)
+        return [*map(do.Record, [*robots, row]), report, *said, *self._end_if_done(now)]
 
     def _finish(self, now: float) -> list[Effect]:
         self._finished_at = now
@@ -369,7 +385,8 @@ class AggregatorMachine(Tracker[AggregatorState]):
         if self.roster.unfinished() and now < self._finished_at + self._settings.deadline:
             return []
         self._over = True
-        return [do.Record({'kind': 'end', **self.traffic.totals(self.info.rounds)}), do.RunEnded()]
+        end = do.Record({'kind': 'end', **self.traffic.totals(self.info.rounds)})
+        return [end, do.RunEnded(self._speech.problem(self.version))]
 
     # --- sending --------------------------------------------------------------------------------
 

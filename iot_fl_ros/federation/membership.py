@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from operator import attrgetter
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RobotState, RoundPlan, RunInfo
 
 # Heartbeats without a plan after which a run is over for a robot.
 _SILENT_BEATS = 5
-# What may not change when an aggregator comes back on the same run.
-_constants = attrgetter(
-    'method', 'method_settings', 'model', 'seed', 'class_names', 'input_shape', 'state_size',
-    'open_set_digest',
-)  # fmt: skip
 _BUSY = (RobotState.PREPARING, RobotState.TRAINING)
 _FREE = (RobotState.FINISHED, RobotState.REFUSED)
 
@@ -38,7 +32,7 @@ class Membership:
         if current and info.run_id == current.run_id:
             if info.epoch < current.epoch:
                 raise MessageError('old epoch', f'epoch {info.epoch} after {current.epoch}')
-            if _constants(info) == _constants(current):
+            if info.constants() == current.constants():
                 self.info = info
                 return False
         if current and not self._may_change(current, state, now):
@@ -70,6 +64,12 @@ class Membership:
             raise MessageError('wrong round', f'round {plan.round} of {self.info.rounds}')
         self.plan, self._heard = plan, now
         return True
+
+    def silence(self, now: float) -> str:
+        """Return that the aggregator is silent, if it is; else ''."""
+        if self.info is None or now - self._heard <= _SILENT_BEATS * self.info.heartbeat_period:
+            return ''
+        return f'the aggregator of {self.info.run_id}, which is silent'
 
     def take_waiting(self, state: RobotState, now: float) -> RunInfo | None:
         """Return and forget the run that waits, if the robot may change to it now."""

@@ -24,16 +24,20 @@ from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.waiting import Waiting
 from iot_fl_ros.federation.global_inbox import GlobalInbox
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.membership import Membership
 from iot_fl_ros.federation.states import ROBOT_TABLE
+from iot_fl_ros.methods.contract import sendable_loss
 from iot_fl_ros.methods.method import StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
 
 _HEARTBEAT = 'heartbeat'
 _REPAIR = 'repair'
 _JOINING_PERIOD = 1.0
+# States in which a robot waits for nobody.
+_QUIET = (RobotState.PREPARING, RobotState.TRAINING, RobotState.FINISHED, RobotState.REFUSED)
 # Tensors that arrive before the run info they belong to: latched topics come in any order.
 _MAX_EARLY_CHUNKS = 256
 
@@ -69,6 +73,7 @@ class RobotMachine(Tracker[RobotState]):
         self._upload_seconds = math.nan  # of the last upload
         self._result: Trained | None = None
         self.reason = ''
+        self._waiting = Waiting()
         self._idle_since = self._wait_seconds = 0.0
         self._train_began = self._upload_began = 0.0
 
@@ -221,10 +226,17 @@ class RobotMachine(Tracker[RobotState]):
     def _prepared(self, result: Prepared, now: float) -> list[Effect]:
         self._samples = result.samples
         self._idle_since = now
+        assert self.info is not None
+        said: list[Effect] = [
+            do.Say(
+                f'takes part in {self.info.run_id}: {self.info.method}, {self.info.rounds} rounds; '
+                f'{result.samples} private samples'
+            )
+        ]
         manifest = result.manifest
         if manifest is None:
             self.go('prepared')
-            return [self._status(now), *self._advance(now)]
+            return [*said, self._status(now), *self._advance(now)]
         self.round = manifest['round']
         version = manifest['model_version']
         self._put(result.update, version)
@@ -234,7 +246,8 @@ class RobotMachine(Tracker[RobotState]):
             # The model behind the checkpoint has learned from these: they need not come again.
             self.tensors.learned(bytes.fromhex(manifest['learned']), version)
         self.go('prepared with update')
-        return [*self._send_update(now), *self._advance(now)]
+        said.append(do.Say(f'goes on with its update of round {self.round}'))
+        return [*said, *self._send_update(now), *self._advance(now)]
 
     def _cannot_take_part(self, job: Prepare, error: str, now: float) -> list[Effect]:
         self.go('cannot take part')
@@ -244,7 +257,10 @@ class RobotMachine(Tracker[RobotState]):
 
     def _trained(self, job: TrainRound, result: Trained, now: float) -> list[Effect]:
         # By the clock of the run, which is virtual in a fleet in memory.
-        result = dataclasses.replace(result, seconds=max(0.0, now - self._train_began))
+        seconds = max(0.0, now - self._train_began)
+        loss, warnings = sendable_loss(result.loss, job.round)
+        result = dataclasses.replace(result, seconds=seconds, loss=loss)
+        self.reason = ''
         self.accuracy = result.accuracy
         self._model_version = job.model_version
         if job.last:
@@ -261,11 +277,11 @@ class RobotMachine(Tracker[RobotState]):
             'measures': [result.loss, result.accuracy, result.seconds],
             'learned': self._learned.hex(),
         }
-        return [do.SaveCheckpoint(job.round, manifest, result.update)]
+        return [*warnings, do.SaveCheckpoint(job.round, manifest, result.update)]
 
     def _training_failed(self, job: TrainRound, error: str, now: float) -> list[Effect]:
         self.go('cannot take part' if job.last else 'training failed')
-        self.reason = error[:255]
+        self.reason = f'training failed: {error}'[:255]
         self.round = job.round  # not again in this round
         self._update = self._result = None
         return [do.Warn('training', f'training failed: {error}'), self._status(now)]
@@ -283,6 +299,11 @@ class RobotMachine(Tracker[RobotState]):
     def _beat(self, now: float) -> list[Effect]:
         period = self.info.heartbeat_period if self.info else _JOINING_PERIOD
         effects: list[Effect] = [do.SetTimer(_HEARTBEAT, period), self._status(now)]
+        if self.state is RobotState.JOINING:
+            effects += self._waiting.look('run', 'an aggregator that announces a run', now)
+        else:
+            silence = self._run.silence(now) if self.state not in _QUIET else ''
+            effects += self._waiting.look('plan' if silence else '', silence, now)
         waiting = self._run.take_waiting(self.state, now)
         if waiting:
             effects += self.endpoint.guard(waiting, lambda info: self._run_info(info, now))

@@ -10,7 +10,7 @@ import secrets
 import time
 from typing import Any
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.core.tensors import Tensors
@@ -18,6 +18,7 @@ from iot_fl_ros.data.parts import open_samples, private_samples, test_samples
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
+from iot_fl_ros.methods.contract import as_declared, as_loss
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod
 from iot_fl_ros.methods.registry import METHODS, method_of
 from iot_fl_ros.methods.worker import ParticipantWorker, run_info
@@ -57,6 +58,8 @@ class RobotWorker(ParticipantWorker):
                 f'model {model!r} has {trainer.state_size} values, the run needs '
                 f'{info.state_size}: set model.name to {info.model!r}'
             )
+        if self._method.shares_state:
+            trainer.model_state.check(model)
         open_set = self._open_set(info)
         self.participant = Participant(self._robot_id, trainer, open_set)
         self._method.prepare(self.participant)
@@ -85,8 +88,21 @@ class RobotWorker(ParticipantWorker):
         update: Tensors = {}
         loss = math.nan
         if not job.last:
-            update, loss = self._method.train(self.participant, job.round)
+            trained, nats = self._method.train(self.participant, job.round)
+            specs = self._method.update_specs(job.round)
+            update = as_declared(trained, specs, 'train', 'update_specs')
+            loss = as_loss(nats)
+            self._check_update(update, job.round)
         return Trained(update, loss, accuracy, time.perf_counter() - start)
+
+
+    def _check_update(self, update: Tensors, round: int) -> None:
+        """Raise DataError for what the aggregator would refuse."""
+        try:
+            self._method.check_values(update, round)
+        except MessageError as error:
+            remedy = 'if training diverges, lower method.learning_rate'
+            raise DataError(f'the update cannot be sent, {error}; {remedy}') from error
 
 
 class AggregatorWorker(ParticipantWorker):
@@ -113,6 +129,8 @@ class AggregatorWorker(ParticipantWorker):
             self._test = self._test.with_classes(names)
         model = settings.model.name
         trainer = new_trainer(model, first.shape, len(names), run.seed, settings.node.device)
+        if METHODS.get(method_name).shares_state:
+            trainer.model_state.check(model)
         self.participant = Participant(AGGREGATOR, trainer, open_set)
         self.info = run_info(
             self.participant,
@@ -130,10 +148,30 @@ class AggregatorWorker(ParticipantWorker):
 
     def initial_global(self) -> Tensors:
         """Return the tensors that robots need before round 1."""
-        return self._method.initial_global(self.participant.trainer.state())
+        tensors = self._method.initial_global(self.participant.trainer.state())
+        if not tensors:
+            return {}
+        specs = self._method.global_specs(1)
+        return as_declared(tensors, specs, 'initial_global', 'global_specs')
 
     def restore(self) -> tuple[dict[str, Any], Tensors] | None:
-        """Return manifest and global tensors of this run's checkpoint, if there is one."""
+        """Return manifest and global tensors of this run's checkpoint, if there is one.
+
+        ConfigError, which names what differs, if it is one of another run; nothing has changed
+        then.
+        """
+        kept = self._store.read() if self._store else None
+        if kept is None:
+            return None
+        now = {'run.name': self._run_name, **self.info.constants()}
+        before = {'run.name': kept[0].get('run_name'), **kept[0].get('constants', {})}
+        differing = [name for name, value in now.items() if before.get(name) != value]
+        if differing:
+            shown = '; '.join(_difference(name, before.get(name), now[name]) for name in differing)
+            raise ConfigError(
+                f'the checkpoint is one of another run: {shown}; choose another run.output, or '
+                'delete the folder'
+            )
         return self.restore_if('run_name', self._run_name)
 
     def run(self, job: Aggregate | Evaluate) -> Any:
@@ -151,10 +189,21 @@ class AggregatorWorker(ParticipantWorker):
         """Aggregate; robots would refuse a result that fails its own check, and wait forever."""
         memory = dict(self.participant.memory)
         try:
-            tensors = self._method.aggregate(self.participant, job.updates, job.round)
+            tensors = as_declared(
+                self._method.aggregate(self.participant, job.updates, job.round),
+                self._method.global_specs(job.round), 'aggregate', 'global_specs',
+            )  # fmt: skip
             self._method.check_values(tensors, job.round)
         except Exception:
             self.participant.memory.clear()
             self.participant.memory.update(memory)
             raise
         return tensors
+
+
+def _difference(name: str, before: Any, now: Any) -> str:
+    """Return what differs in a line; long values, such as digests, by their name alone."""
+    texts = [str(value) for value in (before, now)]
+    if before is None or max(map(len, texts)) > 200:
+        return f'{name} differs'
+    return f'{name} was {texts[0]}, is {texts[1]}'

@@ -33,7 +33,8 @@ class Simulation(MemoryFleet):
     model in half a virtual second, other jobs take none. uplink: what messages go through first,
     see `memory.network`. threads: jobs that compute at a time. crashes: robots keep checkpoints in
     memory, so that they can be crashed and started again. models: models of the robots, in turn;
-    empty = that of the run. tags: of the robots by id.
+    empty = that of the run. tags: of the robots by id. restored: told the last round that was kept,
+    before any row of the aggregator.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class Simulation(MemoryFleet):
         crashes: bool = True,
         models: Sequence[str] = (),
         tags: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        restored: Callable[[int], None] | None = None,
     ) -> None:
         self.settings = settings
         super().__init__(Network(faults, fault_seed, uplink), threads, record)
@@ -61,6 +63,7 @@ class Simulation(MemoryFleet):
         self._crashes = crashes
         self._models = tuple(models)
         self._tags = tags
+        self._restored = restored
 
     def names(self) -> list[str]:
         """Return the aggregator and every robot."""
@@ -76,6 +79,8 @@ class Simulation(MemoryFleet):
         worker = self.make_aggregator_worker(self._stores[AGGREGATOR])
         run, select = self.settings.aggregator.run, self.settings.aggregator.select
         restored = worker.restore() if run.resume else None
+        if self._restored:
+            self._restored(restored[0]['round'] if restored else 0)
         machine = AggregatorMachine(run, worker.info, worker.initial_global(), restored, select)
         return Role.AGGREGATOR, machine, worker
 

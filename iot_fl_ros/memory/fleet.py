@@ -21,6 +21,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 Record = Callable[[Mapping[str, Any]], None]
 OwnSettings = TypeVar('OwnSettings', LearnerSettings, PeerSettings, TramNodeSettings)
 _CHECK_PERIOD = 60.0  # virtual s
+_MOST_WARNINGS = 1_000
 
 
 class MemoryFleet:
@@ -34,6 +35,8 @@ class MemoryFleet:
         self.hosts: dict[str, Host] = {}
         self.rows: list[Mapping[str, Any]] = []
         self.record = record
+        self.told: Callable[[str, str], None] | None = None
+        self._warned: set[tuple[str, str]] = set()
         self._stores: defaultdict[str, Store] = defaultdict(MemoryStore)
         self.pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
@@ -109,6 +112,15 @@ class MemoryFleet:
         self.rows.append(row)
         if self.record:
             self.record(row)
+
+    def say(self, name: str, text: str) -> None:
+        """A participant says how things go; here nobody listens."""
+
+    def warn(self, name: str, key: str, text: str) -> None:
+        """A participant warns; `told` hears each warning of a participant once."""
+        if self.told and (name, key) not in self._warned and len(self._warned) < _MOST_WARNINGS:
+            self._warned.add((name, key))
+            self.told(name, text)
 
     def own_settings(
         self, settings: OwnSettings, index: int, robots: int, models: Sequence[str] = ()

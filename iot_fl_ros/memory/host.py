@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -40,6 +40,7 @@ class Host:
         self.name = name
         self.machine = machine
         self.ended = False
+        self.problem = ''
         self.alive = False
         self.warnings: list[str] = []
         self._role = role
@@ -90,20 +91,29 @@ class Host:
                 case do.CancelTimer(name):
                     self._timers[name] = self._timers.get(name, 0) + 1
                 case do.Record(row):
-                    self._fleet.keep(self.name, row)
-                case do.Warn(_, text):
-                    self._warn(text)
-                case do.RunEnded():
-                    self.ended = True
+                    self._record(row)
+                case do.Warn(key, text):
+                    self._warn(key, text)
+                case do.Say(text):
+                    self._fleet.say(self.name, text)
+                case do.RunEnded(problem):
+                    self.ended, self.problem = True, problem
                 case _:
                     assert_never(effect)
 
     def _job_seconds(self, job: Any) -> float:
         return self._fleet.job_seconds(self.name, job)
 
-    def _warn(self, text: str) -> None:
+    def _record(self, row: Mapping[str, Any]) -> None:
+        try:
+            self._fleet.keep(self.name, row)
+        except OSError as error:  # a full disk must not end the run
+            self._warn('rows', f'rows of the run are lost: {error}')
+
+    def _warn(self, key: str, text: str) -> None:
         """Keep the last warnings, for whoever wonders why a run does not go on."""
         self.warnings = [*self.warnings, text][-_KEPT_WARNINGS:]
+        self._fleet.warn(self.name, key, text)
 
     def _start_job(self, job: Any) -> None:
         """Let a job compute when the worker is free, and tell its result when its time is over."""

@@ -8,6 +8,7 @@ comes back. Repair is driven by the receiver, as between robots and an aggregato
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
 from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.exchange.inbox import FIRST_DELAY
+from iot_fl_ros.exchange.waiting import Waiting
 from iot_fl_ros.mesh.graph import mixing_weights
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.neighbourhood import Neighbourhood
@@ -29,6 +31,7 @@ from iot_fl_ros.mesh.report import end_row, round_row
 from iot_fl_ros.mesh.rounds import PeerRounds, Updates
 from iot_fl_ros.mesh.settings import MeshSettings, PeerRunSettings
 from iot_fl_ros.mesh.states import PEER_TABLE
+from iot_fl_ros.methods.contract import sendable_loss
 from iot_fl_ros.training.energy import EnergySettings, Joules, joules_of
 
 _HEARTBEAT = 'heartbeat'
@@ -63,6 +66,8 @@ class PeerMachine(Tracker[PeerState]):
         self._since = self._opened = 0.0  # of the state, of the round
         self._round_train = self._round_wait = 0.0
         self._may_start = self._late = self._ended = False
+        self._waiting = Waiting()
+        self._achieved, self._failure = False, 'it had no round'
 
     def start(self, now: float) -> list[Effect]:
         """Begin: load everything, and keep saying so."""
@@ -93,9 +98,11 @@ class PeerMachine(Tracker[PeerState]):
             case events.JobFailed(PreparePeer(), error):
                 self.go('cannot take part')
                 self.reason = error[:255]
-                return [do.Warn('prepare', f'cannot take part: {error}'), self._status(now)]
+                text = f'{self.robot_id} cannot take part: {error}'
+                return [do.Warn('prepare', text), self._status(now), do.RunEnded(text)]
             case events.JobFailed(TrainPeer(), error):
-                warn = do.Warn('training', f'training failed: {error}')
+                self._failure = f'training failed: {error}'
+                warn = do.Warn('training', self._failure)
                 return [warn, *self._trained(None, now)]
             case events.JobFailed(Mix(), error):
                 warn = do.Warn('mixing', f'mixing failed: {error}')
@@ -220,12 +227,18 @@ class PeerMachine(Tracker[PeerState]):
 
     def _trained(self, result: PeerTrained | None, now: float) -> list[Effect]:
         self.go('trained' if result else 'training failed')
+        warnings: list[Effect] = []
+        if result:
+            loss, warnings = sendable_loss(result.loss, self.round)
+            result = dataclasses.replace(result, loss=loss)
+            self._achieved = True
         self._round_train = now - self._since
         self._computing += self._round_train
         self._since = now
         self._own, self._late = result, False
         self._updates.put(self.round, result.update if result and self._exchanges else None)
         return [
+            *warnings,
             self._status(now),
             *self._send_newest(now),
             do.SetTimer(_DEADLINE, self._run.deadline),
@@ -251,7 +264,8 @@ class PeerMachine(Tracker[PeerState]):
         self._computing += now - self._since
         self.accuracy, self.disagreement = result.accuracy, result.disagreement
         effects: list[Effect] = [do.Warn('graph', result.warning)] if result.warning else []
-        effects.append(do.Record(self._row(now)))
+        row = self._row(now)
+        effects += [do.Record(row), do.Say(self._round_text(row))]
         if result.links is not None:
             effects += self._graph_changed(result.links.neighbours, result.links.eps, now)
         manifest = {'run_id': self.endpoint.run_id, 'round': self.round}
@@ -272,7 +286,9 @@ class PeerMachine(Tracker[PeerState]):
             return []
         self._ended = True
         sent, received = self.endpoint.bytes_sent, self.endpoint.bytes_received
-        return [do.Record(end_row(self.robot_id, self.round, sent, received)), do.RunEnded()]
+        end = do.Record(end_row(self.robot_id, self.round, sent, received))
+        problem = '' if self._achieved else f'{self.robot_id} never trained: {self._failure}'
+        return [end, do.RunEnded(problem)]
 
     def _prepared(self, ready: PeerReady, now: float) -> list[Effect]:
         self.info, self._samples, self._eps = ready.info, ready.samples, ready.links.eps
@@ -286,6 +302,15 @@ class PeerMachine(Tracker[PeerState]):
             patience = self._run.lease  # whoever is there has been there
             self.round = int(ready.manifest['round'])
             self._updates.put(self.round, ready.update or None)
+        effects.append(
+            do.Say(
+                f'takes part in {ready.info.run_id}: {ready.info.method}, {self._last} rounds; '
+                f'{ready.samples} private samples; neighbours '
+                f'{", ".join(ready.links.neighbours) or "are discovered"}'
+            )
+        )
+        if self.round:
+            effects.append(do.Say(f'goes on after round {self.round} of {self._last}'))
         begin = {'kind': 'start', 'round': self.round, 'run_id': ready.info.run_id, 'time': now}
         effects.append(do.Record({**begin, 'neighbours': list(ready.links.neighbours)}))
         if self.round >= self._last:
@@ -305,7 +330,25 @@ class PeerMachine(Tracker[PeerState]):
     # --- sending --------------------------------------------------------------------------------
 
     def _beat(self, now: float) -> list[Effect]:
-        return [do.SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now)]
+        waits = self._waiting.look(*self._waits_for(), now)
+        return [do.SetTimer(_HEARTBEAT, self._run.heartbeat), self._status(now), *waits]
+
+    def _waits_for(self) -> tuple[str, str]:
+        """Return the kind of what the peer waits for, and its words; '' = for nothing."""
+        if self.state is PeerState.READY:
+            missing = [i for i in self.near.neighbours if not self.near.get(i)]
+            return 'neighbours', f'neighbours: {", ".join(missing) or "nobody is there"}'
+        if self.state is PeerState.EXCHANGING:
+            late = ', '.join(self._rounds[self.round].late())
+            return 'updates' if late else '', f'updates of round {self.round} from {late}'
+        return '', ''
+
+    def _round_text(self, row: Mapping[str, Any]) -> str:
+        accuracy = row['accuracy']
+        known = '' if math.isnan(accuracy) else f'accuracy {accuracy:.1%}, '
+        others = [f'{len(row[name])} {name}' for name in ('late', 'silent') if row[name]]
+        took = f'{len(row["participants"]) - 1} neighbours took part'
+        return f'round {self.round} of {self._last}: {known}{", ".join([took, *others])}'
 
     def _ask_again(self, now: float) -> list[Effect]:
         """Ask for updates that were announced and stopped arriving."""

@@ -15,6 +15,7 @@ from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.mesh.graph import LinkSource
 from iot_fl_ros.mesh.jobs import Mix, Mixed, PeerReady, PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.methods.contract import as_declared, as_loss
 from iot_fl_ros.methods.method import MeshMethod, Participant
 from iot_fl_ros.methods.registry import METHODS
 from iot_fl_ros.methods.worker import ParticipantWorker, run_info
@@ -39,7 +40,9 @@ class PeerWorker(ParticipantWorker):
         if isinstance(job, PreparePeer):
             return self._prepare()
         if isinstance(job, TrainPeer):
-            return PeerTrained(*self._method.train(self.participant, job.round))
+            update, loss = self._method.train(self.participant, job.round)
+            specs = self._method.update_specs(job.round)
+            return PeerTrained(as_declared(update, specs, 'train', 'update_specs'), as_loss(loss))
         return self._mix(job)
 
     def _prepare(self) -> PeerReady:
@@ -50,6 +53,8 @@ class PeerWorker(ParticipantWorker):
         trainer = new_trainer(
             peer.model.name, shape, len(names), peer.run.seed, peer.node.device, private
         )
+        if method.shares_state:
+            trainer.model_state.check(peer.model.name)
         probe = None
         if self._test:
             probe = self._test.unlabelled().take(np.arange(min(_PROBE, len(self._test))))

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
+from iot_fl_ros.training.state import ModelState, StateRole
 
 UPLOADS = ('float32', 'uint8', 'topk')
 # Values that share one scale; smaller blocks follow the layers' different ranges better.
@@ -74,17 +75,18 @@ def decode(tensors: Tensors, size: int) -> Vector:
     return change
 
 
-def changed(state: Vector, trained: NDArray[np.bool_], tensors: Tensors) -> Vector:
+def changed(state: Vector, model_state: ModelState, tensors: Tensors) -> Vector:
     """Return `state` with the change of its trained values, and with the statistics that came.
 
     MessageError if `tensors` do not stand for a change of it.
     """
-    count = int(trained.sum())
-    change = decode(tensors, count)
-    if len(tensors['statistics']) != len(state) - count:
+    trained = model_state.having(StateRole.TRAINED)
+    statistics = model_state.having(StateRole.STATISTICS)
+    change = decode(tensors, int(trained.sum()))
+    if len(tensors['statistics']) != int(statistics.sum()):
         raise MessageError('bad length', f'{len(tensors["statistics"])} statistics')
     state[trained] += change
-    state[~trained] = tensors['statistics']
+    state[statistics] = tensors['statistics']
     return state
 
 

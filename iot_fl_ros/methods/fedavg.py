@@ -20,6 +20,7 @@ from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.methods import compression
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod, check_finite
+from iot_fl_ros.training.state import StateRole
 from iot_fl_ros.training.trainer import Schedule
 
 _RESIDUAL = 'residual'
@@ -98,6 +99,9 @@ class FedAvg(StarMethod):
         for samples, state in usable:
             share = samples / total if total else 1 / len(usable)
             mean += np.multiply(state, np.float32(share), out=scaled)
+        frozen = participant.trainer.model_state.having(StateRole.FROZEN)
+        if frozen.any():  # the mean of equal values may differ from them in the last bit
+            mean[frozen] = participant.trainer.state()[frozen]
         return mean
 
     def _state_of(self, participant: Participant, tensors: Tensors) -> State:
@@ -105,7 +109,7 @@ class FedAvg(StarMethod):
         if self.settings.upload == 'float32':
             return tensors['state']
         trainer = participant.trainer
-        return compression.changed(trainer.state(), trainer.trained_values(), tensors)
+        return compression.changed(trainer.state(), trainer.model_state, tensors)
 
     def adopt(self, participant: Participant, sets: Sequence[GlobalSet]) -> None:
         """Replace the weights."""
@@ -124,17 +128,18 @@ class FedAvg(StarMethod):
     def _encode(self, participant: Participant, before: State, state: State) -> Tensors:
         """Return the change of the state, with what former updates left out.
 
-        Statistics of normalisation layers are not left out: their errors would add up to variances
-        below zero.
+        Statistics of normalisation layers are sent whole: their errors would add up to variances
+        below zero. What is frozen is not sent.
         """
-        trained = participant.trainer.trained_values()
+        model_state = participant.trainer.model_state
+        trained = model_state.having(StateRole.TRAINED)
         change = (state - before)[trained] + participant.memory.get(_RESIDUAL, np.float32(0))
         if not np.isfinite(change).all():
             participant.memory.pop(_RESIDUAL, None)  # or no later update could be finite either
             raise DataError('training diverged: lower method.learning_rate')
         tensors = compression.encode(change, self.settings.upload, self.settings.topk)
         participant.memory[_RESIDUAL] = change - compression.decode(tensors, len(change))
-        return {**tensors, 'statistics': state[~trained]}
+        return {**tensors, 'statistics': state[model_state.having(StateRole.STATISTICS)]}
 
     def schedule(self) -> Schedule:
         """Return how a robot trains on its private samples."""

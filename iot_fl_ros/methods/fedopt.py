@@ -43,7 +43,7 @@ class _FedOpt(FedAvg):
     settings: FedOptSettings
 
     def mean_state(self, participant: Participant, updates: Sequence[Update]) -> Vector:
-        """Return w + eta m / (sqrt(v) + tau); statistics of normalisation layers are averaged."""
+        """Return w + eta m / (sqrt(v) + tau) of what is trained; the rest as of FedAvg."""
         settings = self.settings
         mean, state = super().mean_state(participant, updates), participant.trainer.state()
         # One absurd update would otherwise rule the second moment for hundreds of rounds.

@@ -28,6 +28,7 @@ from iot_fl_ros.methods.method import (
     check_finite,
     disagreement,
 )
+from iot_fl_ros.training.state import StateRole
 from iot_fl_ros.training.trainer import Schedule
 
 State = NDArray[np.float32]
@@ -113,9 +114,9 @@ class Gossip(MeshMethod):
     def _encode(self, participant: Participant, state: State) -> Tensors:
         dtype = self.settings.weight_dtype
         if dtype == 'uint8':
-            trained = participant.trainer.trained_values()
-            encoded = compression.encode(state[trained], 'uint8', 1.0)
-            return {**encoded, 'statistics': state[~trained]}
+            model_state = participant.trainer.model_state
+            encoded = compression.encode(state[model_state.having(StateRole.TRAINED)], 'uint8', 1.0)
+            return {**encoded, 'statistics': state[model_state.having(StateRole.STATISTICS)]}
         limit = np.finfo(dtype).max
         return {'state': np.clip(state, -limit, limit).astype(dtype, copy=False)}
 
@@ -123,8 +124,10 @@ class Gossip(MeshMethod):
         """Return the state that an update stands for; MessageError if it stands for none."""
         if self.settings.weight_dtype != 'uint8':
             return tensors['state'].astype(np.float32, copy=False)
-        trained = participant.trainer.trained_values()
-        return compression.changed(np.zeros(len(trained), np.float32), trained, tensors)
+        trainer = participant.trainer
+        frozen = trainer.model_state.having(StateRole.FROZEN)
+        nothing = np.where(frozen, trainer.state(), np.float32(0))
+        return compression.changed(nothing, trainer.model_state, tensors)
 
     def _disagreement(self, participant: Participant, states: Mapping[str, State]) -> float:
         """Compare what the models predict, own and received, on samples of this peer's."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.federation import RunInfo
-from iot_fl_ros.core.tensors import Tensors, TensorSpec
+from iot_fl_ros.core.tensors import MAX_VALUE, Tensors, TensorSpec
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.exchange.open_round import Update
 
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 # Updates, and what they count, by robot id.
 Sets = Mapping[str, Tensors]
 Weights = Mapping[str, float]
-# Sums, squares and products of so large values are still finite in float32.
-MAX_VALUE = 1e8
 
 
 @dataclass(frozen=True)

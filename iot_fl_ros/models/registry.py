@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, IotFlError, PluginError
 from iot_fl_ros.core.registry import Registry
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
@@ -39,11 +39,26 @@ _RANDOM_STATE = threading.Lock()
 
 
 def build_model(name: str, input_shape: tuple[int, ...], classes: int, seed: int) -> nn.Module:
-    """Build the model called `name` with weights drawn from `seed`, without other side effects."""
+    """Build the model called `name` with weights drawn from `seed`, without other side effects.
+
+    PluginError if its factory fails, or returns something else.
+    """
     factory: Factory = MODELS.get(name)
     with _RANDOM_STATE, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return factory(input_shape, classes)
+        try:
+            model = factory(input_shape, classes)
+        except IotFlError:
+            raise
+        except Exception as error:  # whatever a factory of somebody else's may raise
+            text = f'samples {input_shape} and {classes} classes: {_line(error)}'
+            raise PluginError(f'model {name!r} cannot be built for {text}') from error
+    if not isinstance(model, nn.Module):
+        raise PluginError(
+            f'model {name!r} is no factory of models: called with (input_shape, classes) it '
+            f'returned {type(model).__name__}'
+        )
+    return model
 
 
 def build_classifier(
@@ -52,11 +67,27 @@ def build_classifier(
     """Build a model as `build_model` does; ConfigError unless it gives logits [N, classes]."""
     model = build_model(name, input_shape, classes, seed)
     training = model.training
-    with torch.no_grad():
-        output = model.eval()(torch.zeros(1, *input_shape))
+    try:
+        with torch.no_grad():
+            output = model.eval()(torch.zeros(1, *input_shape, dtype=input_dtype(model)))
+    except Exception as error:  # as above
+        raise PluginError(
+            f'model {name!r} does not take samples {input_shape}: {_line(error)}'
+        ) from error
     if not isinstance(output, torch.Tensor) or output.shape != (1, classes):
         raise ConfigError(f'model {name!r} does not give logits of {classes} classes')
     return model.train(training)
+
+
+def input_dtype(model: nn.Module) -> torch.dtype:
+    """Return the precision of a model's inputs: that of its weights, if all have the same."""
+    dtypes = {one.dtype for one in model.parameters() if one.is_floating_point()}
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32
+
+
+def _line(error: Exception) -> str:
+    """Return an exception in one line of bearable length."""
+    return f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
 
 
 def parameter_count(model: nn.Module) -> int:

@@ -15,6 +15,7 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore, MemoryStore, Store
 from iot_fl_ros.federation.aggregator import AggregatorMachine
 from iot_fl_ros.federation.settings import (
@@ -64,8 +65,14 @@ class AggregatorNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that starts the run, or resumes it."""
         assert self._worker is not None
-        restored = self._worker.restore() if self.settings.run.resume else None
-        writer = self._writer(restored[0]['round'] if restored else 0)
+        config = resolved(self.settings, self._method_name, self._method)
+        folder, resume = self._folder(), self.settings.run.resume
+        if folder:
+            own(folder)
+            if resume:
+                check_same_run(folder, config)
+        restored = self._worker.restore() if resume else None
+        writer = RunWriter(folder, config, restored[0]['round'] if restored else 0) if folder else None
         self.machine = AggregatorMachine(
             self.settings.run,
             self._worker.info,
@@ -92,19 +99,12 @@ class AggregatorNode(ParticipantNode):
         self._worker = None
         return super().on_cleanup(state)
 
-    def _ended(self) -> None:
-        self.ended(f'run {self.settings.run.name!r} is over', self.settings.node)
+    def _ended(self, problem: str) -> None:
+        self.ended(f'run {self.settings.run.name!r} is over', self.settings.node, problem)
 
     def _folder(self) -> Path | None:
         output = self.settings.run.output
         return Path(output).expanduser() if output else None
-
-    def _writer(self, last_round: int) -> RunWriter | None:
-        folder = self._folder()
-        if folder is None:
-            return None
-        config = resolved(self.settings, self._method_name, self._method)
-        return RunWriter(folder, config, last_round)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from typing import Any, Protocol
 
@@ -69,10 +70,11 @@ class Application:
         return all(node.finished for node in self.nodes)
 
     def close(self) -> None:
-        """Stop in good order."""
-        for node in self.nodes:
-            node.close()
-        self._threads.stop()
+        """Stop all of them in good order, whatever one of them says."""
+        with ExitStack() as last:
+            last.callback(self._threads.stop)
+            for node in reversed(self.nodes):
+                last.callback(node.close)
 
 
 def single(node: Callable[[], ProcessNode]) -> Callable[[], Application]:

@@ -13,6 +13,7 @@ from sensor_msgs.msg import BatteryState
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.core.messages.federation import AGGREGATOR
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.robot import RobotMachine
@@ -52,12 +53,15 @@ class LearnerNode(ParticipantNode):
             self.create_subscription(
                 BatteryState, robot.battery_topic, self._battery, qos_profile_sensor_data
             )
-        folder = robot.checkpoint_dir
-        store = FolderStore(Path(folder).expanduser() / self.robot_id) if folder else None
+        kept = robot.checkpoint_dir
+        self._folder = Path(kept).expanduser() / self.robot_id if kept else None
+        store = FolderStore(self._folder) if self._folder else None
         self._worker = RobotWorker(self.robot_id, self.settings, store)
 
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that knows of no run yet."""
+        if self._folder:
+            own(self._folder)
         self.machine = self._new_machine()
         return self.drive(
             Role.ROBOT,
@@ -87,9 +91,9 @@ class LearnerNode(ParticipantNode):
         self._charge = charge
         self.machine.note_battery(charge)
 
-    def _ended(self) -> None:
+    def _ended(self, problem: str) -> None:
         text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(text, self.settings.node)
+        self.ended(text, self.settings.node, problem)
 
 
 def main(args: list[str] | None = None) -> int:

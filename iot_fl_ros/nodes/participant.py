@@ -14,7 +14,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
 
 from iot_fl_ros.core.config import refuse_unknown
-from iot_fl_ros.core.errors import ConfigError, MessageError
+from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
 from iot_fl_ros.core.events import Leave
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
@@ -59,6 +59,7 @@ class ParticipantNode(ManagedNode):
         self.finished = False
         self.threads = threads
         self._driver: MachineDriver | None = None
+        self._problem = ''
         self._diagnostics = Diagnostics(self)
 
     # --- for subclasses -------------------------------------------------------------------------
@@ -105,9 +106,13 @@ class ParticipantNode(ManagedNode):
             namespace=self.process_settings.fleet_namespace, **more,
         )  # fmt: skip
 
-    def ended(self, text: str, settings: NodeSettings) -> None:
-        """Note that the run is over; the process ends then if it was started for this run."""
+    def ended(self, text: str, settings: NodeSettings, problem: str = '') -> None:
+        """Note that the run is over; the process ends then if it was started for this run.
+
+        problem: why nothing was achieved, if so; then the process ends with exit code 1.
+        """
         self.get_logger().info(text)
+        self._problem = problem
         self.finished = settings.exit_when_finished
 
     # --- life cycle -----------------------------------------------------------------------------
@@ -116,6 +121,12 @@ class ParticipantNode(ManagedNode):
         """Configure and activate, unless somebody else manages the life cycle."""
         torch.set_num_threads(self.process_settings.threads)
         super().start()
+
+    def close(self) -> None:
+        """Stop, at the end of the process; IotFlError if its run achieved nothing."""
+        super().close()
+        if self._problem:
+            raise IotFlError(self._problem)
 
     @property
     def works(self) -> bool:

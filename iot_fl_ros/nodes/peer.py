@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.mesh.peer import PeerMachine
 from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings, peer_setting_names
@@ -51,6 +52,10 @@ class PeerNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its checkpoint."""
         peer = self.settings.peer
+        if self.folder:
+            own(self.folder)
+            if peer.run.resume:
+                check_same_run(self.folder, self.settings.resolved())
         self.machine = self._new_machine()
         store = FolderStore(self.folder / 'checkpoints') if self.folder else None
         return self.drive(
@@ -79,9 +84,9 @@ class PeerNode(ParticipantNode):
         assert self._writer is not None
         self._writer.record(row)
 
-    def _ended(self) -> None:
+    def _ended(self, problem: str) -> None:
         text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(text, self.settings.peer.node)
+        self.ended(text, self.settings.peer.node, problem)
 
 
 def main(args: list[str] | None = None) -> int:

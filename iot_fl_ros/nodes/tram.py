@@ -12,6 +12,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore, Store
 from iot_fl_ros.nodes.application import Threads, robots
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
@@ -82,15 +83,21 @@ class TramNode(ParticipantNode):
                 'neither run.output nor robot.checkpoint_dir is set: after a restart this robot '
                 'waits for a lease before it votes, and has no copy of a token'
             )
+        else:
+            own(folder)
         return partial(_store, None if folder is None else folder / 'checkpoints')
 
     def _recorder(self) -> Any:
         folder = self._folder()
-        return RunWriter(folder, self.settings.flat(), None).record if folder else None
+        if folder is None:
+            return None
+        own(folder)
+        check_same_run(folder, self.settings.flat())
+        return RunWriter(folder, self.settings.flat(), None).record
 
-    def _ended(self) -> None:
+    def _ended(self, problem: str) -> None:
         text = f'{self.robot_id}: run over, accuracy {self.machine.accuracy:.3f}'
-        self.ended(text, self.settings.node)
+        self.ended(text, self.settings.node, problem)
 
 
 def _store(folder: Path | None, name: str) -> Store | None:

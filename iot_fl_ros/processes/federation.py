@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from rich.live import Live
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, read_summary
-from iot_fl_ros.federation.settings import dotted_paths
+from iot_fl_ros.core.run_folder import check_same_run, own, release
+from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.federation.settings import FleetSettings, dotted_paths, resolved
 from iot_fl_ros.processes.nodes import (
     NewLines,
     RobotProcesses,
@@ -101,14 +103,17 @@ def run_fleet(
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
-    (folder / 'summary.json').unlink(missing_ok=True)
+    kept = _kept_round(folder, settings)
     if record is None:
         fleet = FleetProcesses(settings, robots, folder, **options)
     else:
         fleet = RecordedFleet(settings, robots, folder, record, **options)
     console = console or Console()
+    if kept:
+        over = 'is over already, after' if kept >= rounds else 'goes on after'
+        console.print(f'{title}: the run in {folder} {over} round {kept} of {rounds}')
     with terminate_as_interrupt(), fleet:
-        ended = fleet.until_ended('aggregator')
+        ended = _until_over(fleet, folder, robots)
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
                 for _ in ended:
@@ -116,16 +121,66 @@ def run_fleet(
         else:
             print_new = NewLines(console)
             for _ in ended:
-                print_new(_round_lines(title, folder, rounds))
+                print_new(_lines(title, folder, rounds, kept))
     return read_summary(folder)
 
 
-def _round_lines(title: str, folder: Path, rounds: int) -> list[str]:
-    """Return one line for each round that has ended."""
-    return [
-        f'{title} round {row["round"]}/{rounds}: accuracy {row["accuracy"]:.3f}, '
-        f'robots {row["robot_accuracy"]:.3f}, {len(row["participants"])} took part, '
-        f'{row["bytes_total"]:,} bytes so far, {row["seconds"]:.1f} s'
-        for row in read_events(folder)
-        if row['kind'] == 'round'
-    ]
+def _kept_round(folder: Path, settings: Mapping[str, Any]) -> int:
+    """Return the round that the run goes on after, 0 = it begins.
+
+    IotFlError if another process, or another run, has the folder; nothing in it has changed then.
+    """
+    own(folder)
+    release(folder)  # it will be the aggregator's
+    fleet = FleetSettings.from_flat(settings)
+    if not fleet.aggregator.run.resume:
+        return 0
+    check_same_run(folder, resolved(fleet.aggregator, fleet.method_name, fleet.method))
+    checkpoint = FolderStore(folder / 'checkpoints').read()
+    return int(checkpoint[0]['round']) if checkpoint else 0
+
+
+def _until_over(fleet: FleetProcesses, folder: Path, robots: int) -> Iterator[int]:
+    """Yield until the aggregator has ended; IotFlError if it waits for robots in vain."""
+    for ended in fleet.until_ended('aggregator'):
+        _check_somebody_takes_part(folder, robots)
+        yield ended
+
+
+def _lines(title: str, folder: Path, rounds: int, kept: int) -> list[str]:
+    """Return one line for each thing that happened since a run went on."""
+    new = (row for row in read_events(folder) if row.get('round', 0) >= kept)
+    lines = (_line(title, row, rounds) for row in new if row['kind'] != 'round' or row['round'] > kept)
+    return [line for line in lines if line]
+
+
+def _line(title: str, row: Mapping[str, Any], rounds: int) -> str:
+    match row['kind']:
+        case 'joined':
+            return f'{title}: {row["robot"]} joined'
+        case 'gone':
+            return f'{title}: {row["robot"]} has gone'
+        case 'refused':
+            return f'{title}: {row["robot"]} does not take part: {row["reason"]}'
+        case 'failed':
+            return f'{title}: {row["robot"]}, round {row["round"]}: {row["reason"]}'
+        case 'round':
+            return (
+                f'{title} round {row["round"]}/{rounds}: accuracy {row["accuracy"]:.3f}, '
+                f'robots {row["robot_accuracy"]:.3f}, {len(row["participants"])} took part, '
+                f'{row["bytes_total"]:,} bytes so far, {row["seconds"]:.1f} s'
+            )
+    return ''
+
+
+def _check_somebody_takes_part(folder: Path, robots: int) -> None:
+    """Raise IotFlError if every robot of the run is refused: it would wait for ever."""
+    reasons: dict[str, str] = {}
+    for row in read_events(folder):
+        if row['kind'] == 'refused':
+            reasons[row['robot']] = row['reason']
+        elif row['kind'] in ('joined', 'update'):
+            reasons.pop(row['robot'], None)
+    if len(reasons) >= robots:
+        robot_id, reason = min(reasons.items())
+        raise IotFlError(f'no robot takes part: {robot_id}: {reason}')

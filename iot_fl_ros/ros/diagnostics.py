@@ -77,6 +77,8 @@ def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[Diag
             level, text = DiagnosticStatus.ERROR, 'silent' if known else 'refused'
         elif last.state == RobotState.REFUSED:
             level, text = DiagnosticStatus.ERROR, f'refused: {last.reason}'
+        elif machine.roster.twins(robot_id, now):
+            level, text = DiagnosticStatus.ERROR, 'two robots have this id: the later is refused'
         elif missed:
             level, text = DiagnosticStatus.WARN, f'late in the last {missed} rounds'
         elif set(refused) - {'gone', 'late'}:

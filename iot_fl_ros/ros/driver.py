@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -25,6 +26,7 @@ from iot_fl_ros.core.effects import (
     Record,
     RunEnded,
     SaveCheckpoint,
+    Say,
     SetTimer,
     StartJob,
     Subscribe,
@@ -42,9 +44,10 @@ _WARN_PERIOD = 10.0
 class MachineDriver:
     """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
 
-    record: takes the rows of events.jsonl. ended: called at RunEnded. sent: told the size of each
-    message that goes out. background: for jobs that others must not wait for; none = they do.
-    The other arguments are those of `Connections`.
+    record: takes the rows of events.jsonl. ended: called at RunEnded with its problem. sent: told
+    the size of each message that goes out. background: for jobs that others must not wait for;
+    none = they do. The other arguments are those of `Connections`. faults: exceptions that came
+    out of machine or effects, which is never right.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class MachineDriver:
         lease: float = 5.0,
         chunk_count: int = 1,
         record: Callable[[Mapping[str, Any]], None] | None = None,
-        ended: Callable[[], None] | None = None,
+        ended: Callable[[str], None] | None = None,
         sent: Callable[[int], None] | None = None,
         deadline: float | None = None,
         background: WorkerThread | None = None,
@@ -78,6 +81,7 @@ class MachineDriver:
             node, role, self.tell, namespace=namespace, lease=lease, chunk_count=chunk_count,
             deadline=deadline, emulated=emulated,
         )  # fmt: skip
+        self.faults = 0
         self._running = False
         self._timers: dict[str, Timer] = {}
         self._warned: dict[str, float] = {}
@@ -90,7 +94,8 @@ class MachineDriver:
         self._connections.open_publishers()
         self._running = True
         # The machine first: a message may arrive as soon as there is a subscription.
-        self._do(self._machine.start(self.now()))
+        for effect in self._machine.start(self.now()):
+            self._do_one(effect)  # what fails here is an activation that fails
         self._connections.open_subscriptions()
 
     def stop(self) -> None:
@@ -106,42 +111,73 @@ class MachineDriver:
         return self._clock.now().nanoseconds * 1e-9
 
     def tell(self, event: Event) -> None:
-        """Give the machine an event and do what it wants."""
-        if self._running:
-            self._do(self._machine.handle(event, self.now()))
+        """Give the machine an event and do what it wants; a fault of ours costs that event alone.
+
+        In a callback of an executor an exception would end the process, with some of them by a
+        segmentation fault, and nobody would know why.
+        """
+        if not self._running:
+            return
+        try:
+            effects = self._machine.handle(event, self.now())
+        except Exception:
+            self._fault(f'{type(event).__name__} was not taken')
+            return
+        self._do(effects)
 
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
-            match effect:
-                case Publish(message, to):
-                    self._count(self._connections.publish(message, to))
-                case PublishPackets(packets):
-                    self._count(self._connections.publish_packets(packets))
-                case Subscribe(kind, robot_ids):
-                    self._connections.subscribe_to_robots(kind, robot_ids)
-                case PreparePublisher(kind, robot_ids):
-                    for robot_id in robot_ids:
-                        self._connections.publisher_to(kind, robot_id)
-                case StartJob(job, background):
-                    thread = self._background if background else self._thread
-                    thread.submit(partial(self._run_job, job))
-                case SaveCheckpoint():
-                    self._save(effect)
-                case SetTimer(name, delay):
-                    self._set_timer(name, delay)
-                case CancelTimer(name):
-                    if name in self._timers:
-                        self._timers[name].cancel()
-                case Warn(key, text):
-                    self._warn(key, text)
-                case Record(row):
-                    if self._record:
-                        self._record(row)
-                case RunEnded():
-                    if self._ended:
-                        self._ended()
-                case _:
-                    assert_never(effect)
+            try:
+                self._do_one(effect)
+            except Exception:
+                self._fault(f'{type(effect).__name__} was not done')
+
+    def _fault(self, text: str) -> None:
+        self.faults += 1
+        trace = traceback.format_exc()
+        last = trace.strip().splitlines()[-1]
+        self._warn(f'fault {text} {last}', f'{text}, a fault of this package: {last}\n{trace}')
+
+    def _do_one(self, effect: Effect) -> None:
+        match effect:
+            case Publish(message, to):
+                self._count(self._connections.publish(message, to))
+            case PublishPackets(packets):
+                self._count(self._connections.publish_packets(packets))
+            case Subscribe(kind, robot_ids):
+                self._connections.subscribe_to_robots(kind, robot_ids)
+            case PreparePublisher(kind, robot_ids):
+                for robot_id in robot_ids:
+                    self._connections.publisher_to(kind, robot_id)
+            case StartJob(job, background):
+                thread = self._background if background else self._thread
+                thread.submit(partial(self._run_job, job))
+            case SaveCheckpoint():
+                self._save(effect)
+            case SetTimer(name, delay):
+                self._set_timer(name, delay)
+            case CancelTimer(name):
+                if name in self._timers:
+                    self._timers[name].cancel()
+            case Warn(key, text):
+                self._warn(key, text)
+            case Record(row):
+                self._keep(row)
+            case Say(text):
+                self._node.get_logger().info(text)
+            case RunEnded(problem):
+                if self._ended:
+                    self._ended(problem)
+            case _:
+                assert_never(effect)
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
+        if not self._record:
+            return
+        try:
+            self._record(row)
+        except OSError as error:  # a full disk must not end the run
+            self._warn('rows', f'rows of the run are lost: {error}')
 
     def _count(self, size: int) -> None:
         if self._sent:

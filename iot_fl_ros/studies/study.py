@@ -206,6 +206,7 @@ class StudyRun:
         writer = RunWriter(folder, dict(self.settings), 0)
         for row in rows:
             writer.record(row)
+        writer.close()
         mark = {'error': error} if error else {'seconds': seconds}
         write_json(folder / _MARK, {'digest': self.digest, **mark})
 

@@ -17,6 +17,7 @@ from iot_fl_ros.core.messages import token as messages
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.token import TramState
 from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.waiting import Waiting
 from iot_fl_ros.token.acceptor import Acceptor, Recovery
 from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
@@ -51,6 +52,7 @@ class NodeMachine:
         self.tokens: list[TokenMachine] = []
         self._settings = settings
         self._refused = self._over = False
+        self._waiting = Waiting()
         self._elapsed = self._beaten_at = self._now = 0.0
         self._done_at: float | None = None
 
@@ -113,7 +115,7 @@ class NodeMachine:
                 self._refused = True
                 self.reason = error[:255]
                 warn = do.Warn('prepare', f'cannot take part: {error}')
-                return [warn, self._status(now), do.RunEnded()]
+                return [warn, self._status(now), do.RunEnded(f'{self.robot_id} cannot take part: {error}')]
             case events.JobDone(KeepPromise(claim=claim)):
                 machine = self.tokens[claim.token_id]
                 held = machine.holds
@@ -192,7 +194,11 @@ class NodeMachine:
         for token in result.tokens:
             starter = robots[token.token_id * len(robots) // len(result.tokens)]
             self.tokens.append(TokenMachine(token, node, starter))
-        return [do.Subscribe(messages.TokenChunk, (self.robot_id,)), self._status(now)]
+        said = do.Say(
+            f'takes part in {result.run_id}: {len(result.tokens)} tokens, {len(robots)} robots; '
+            f'{sum(result.class_counts)} private samples'
+        )
+        return [do.Subscribe(messages.TokenChunk, (self.robot_id,)), self._status(now), said]
 
     def _visited(self, machine: TokenMachine, result: Visited, now: float) -> list[Effect]:
         node = self.context
@@ -262,7 +268,29 @@ class NodeMachine:
             return effects
         for machine in self.tokens:
             effects += machine.beat(now)
-        return [*effects, self._status(now), *self._end_if_done(now)]
+        waits = self._waiting.look(*self._waits_for(now), now)
+        return [*effects, self._status(now), *waits, *self._end_if_done(now)]
+
+    def _waits_for(self, now: float) -> tuple[str, str]:
+        """Return the kind of what the robot waits for, and its words; '' = for nothing."""
+        node = self.context
+        missing = ', '.join(self.missing())
+        if len(node.roster.present(now)) + 1 < node.roster.majority:
+            return 'majority', f'more than half of the robots; {missing} are not heard'
+        lost = [
+            machine
+            for machine in self.tokens
+            if machine.place is Place.ELSEWHERE and not node.acceptor.alive(machine.token_id, now)
+        ]
+        if not lost:
+            return '', ''
+        if not any(node.acceptor.promises[machine.token_id].fence for machine in lost):
+            return 'start', f'all robots to begin; {missing} are not heard'
+        holders = {node.acceptor.promises[machine.token_id].holder or '?' for machine in lost}
+        return 'token', (
+            f'the newest copy of a token, last held by {", ".join(sorted(holders))} '
+            '(tram.give_up allows an older one)'
+        )
 
     def _end_if_done(self, now: float) -> list[Effect]:
         """End once the others know that all tokens are finished, or had time enough to."""

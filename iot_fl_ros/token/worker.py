@@ -59,6 +59,7 @@ class TramWorker(Stateless):
         names, private, self._test = own_data(settings.data, settings.data.test_size)
         model, seed, device = settings.model.name, settings.run.seed, settings.node.device
         self._trainer = new_trainer(model, private.shape, len(names), seed, device, private)
+        self._trainer.model_state.check(model)
         trained = int(self._trainer.trained_values().sum())
         specs = token_specs(self._trainer.state_size, trained, settings.tram.momentum_bits)
         run_id = agreed_run_id(

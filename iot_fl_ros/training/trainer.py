@@ -14,6 +14,8 @@ from torch.nn import functional
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.models.memory_format import use_channels_last
+from iot_fl_ros.models.registry import input_dtype
+from iot_fl_ros.training.state import ModelState, StateRole, as_real
 
 _PREDICT_BATCH = 500
 
@@ -50,6 +52,8 @@ class Trainer:
         # Convolutions on CPU run about a third faster on channels-last weights.
         images = use_channels_last(self._model)
         self._format = torch.channels_last if images else torch.contiguous_format
+        self._dtype = input_dtype(self._model)
+        self.model_state = ModelState(self._model)
         self.private = private
 
     def train(
@@ -78,7 +82,7 @@ class Trainer:
             for batch in order.split(schedule.batch_size):
                 if len(batch) < 2:
                     continue  # BatchNorm cannot train on one sample
-                logits = self._model(self._batch(samples, batch.numpy())) + shift
+                logits = self._logits(samples, batch.numpy()) + shift
                 loss = functional.cross_entropy(logits, wanted[batch])
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
                 _step(parameters, gradients, start, schedule)
@@ -103,18 +107,19 @@ class Trainer:
         private, private_labels = self.labelled()
         parameters = [p for p in self._model.parameters() if p.requires_grad]
         flat = torch.from_numpy(np.array(velocity)).to(self._device)
-        parts = flat.split([p.numel() for p in parameters])
-        speeds = [part.view(p.shape) for part, p in zip(parts, parameters, strict=True)]
+        values = [as_real(p.detach()) for p in parameters]
+        parts = flat.split([v.numel() for v in values])
+        speeds = [part.view(v.shape) for part, v in zip(parts, values, strict=True)]
         labels = torch.from_numpy(np.array(private_labels)).to(self._device)
         self._model.train()
         total = 0.0
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             for batch in batches:
-                logits = self._model(self._batch(private, batch))
+                logits = self._logits(private, batch)
                 loss = functional.cross_entropy(logits, labels[batch])
                 gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-                _momentum_step(parameters, gradients, speeds, learning_rate, momentum)
+                _momentum_step(values, gradients, speeds, learning_rate, momentum)
                 total += loss.item()
         return (total / len(batches) if len(batches) else math.nan), flat.cpu().numpy()
 
@@ -137,7 +142,7 @@ class Trainer:
         self._model.eval()
         with torch.no_grad():
             parts = [
-                functional.softmax(self._model(self._batch(samples, indices)), dim=1)
+                functional.softmax(self._logits(samples, indices), dim=1)
                 for indices in np.array_split(
                     np.arange(len(samples)), max(1, math.ceil(len(samples) / _PREDICT_BATCH))
                 )
@@ -160,47 +165,38 @@ class Trainer:
             self.probabilities(samples)
         finally:
             handle.remove()
-        return torch.cat(seen).cpu().numpy()
+        return torch.cat(seen).float().cpu().numpy()
 
     def accuracy(self, samples: Samples) -> float:
         """Return the share of right answers on labelled samples, 0..1."""
         return float(np.mean(self.probabilities(samples).argmax(axis=1) == samples.labels))
 
     def state(self) -> NDArray[np.float32]:
-        """Return all floating parameters and buffers as one vector."""
-        return torch.cat([t.detach().reshape(-1) for t in self._tensors()]).cpu().numpy()
+        """Return the state of the model, see `training.state`."""
+        return self.model_state.read()
 
     def set_state(self, state: NDArray[np.float32]) -> None:
-        """Set all floating parameters and buffers from one vector."""
-        flat = torch.from_numpy(np.array(state))
-        if flat.numel() != sum(t.numel() for t in self._tensors()):
-            raise ConfigError(f'state of {flat.numel()} values does not fit the model')
-        start = 0
-        with torch.no_grad():
-            for tensor in self._tensors():
-                tensor.copy_(flat[start : start + tensor.numel()].view(tensor.shape))
-                start += tensor.numel()
+        """Set the state of the model; ConfigError if it is one of another model."""
+        self.model_state.write(state)
 
     def trained_values(self) -> NDArray[np.bool_]:
-        """Return which values of the state are trained; the others are layers' statistics."""
-        trained = dict(self._model.named_parameters())
-        tensors = self._model.state_dict().items()
-        return np.concatenate(
-            [np.full(t.numel(), name in trained) for name, t in tensors if t.is_floating_point()]
-        )
+        """Return which values of the state are trained by gradients."""
+        return self.model_state.having(StateRole.TRAINED)
 
     @property
     def state_size(self) -> int:
         """Length of the state vector."""
-        return sum(t.numel() for t in self._tensors())
+        return self.model_state.size
 
-    def _tensors(self) -> list[torch.Tensor]:
-        return [t for t in self._model.state_dict().values() if t.is_floating_point()]
+    def _logits(self, samples: Samples, indices: NDArray[np.int64]) -> torch.Tensor:
+        logits: torch.Tensor = self._model(self._batch(samples, indices))
+        return logits.float()  # of a model of another precision; else they are as they are
 
     def _batch(self, samples: Samples, indices: NDArray[np.int64]) -> torch.Tensor:
         values = torch.from_numpy(samples.values[indices]).to(self._device)
         if values.dtype == torch.uint8:
             values = values.float().div_(255)
+        values = values.to(self._dtype)
         return values.contiguous(memory_format=self._format) if values.ndim == 4 else values
 
 
@@ -220,15 +216,15 @@ def _step(parameters: Parameters, gradients: Gradients, start: Values, schedule:
 
 
 def _momentum_step(
-    parameters: Parameters, gradients: Gradients, speeds: Values, rate: float, momentum: float
+    values: Values, gradients: Gradients, speeds: Values, rate: float, momentum: float
 ) -> None:
-    """Take one step of SGD with momentum; `speeds` are changed in place."""
+    """Take one step of SGD with momentum; `values` and `speeds` are changed in place."""
     with torch.no_grad():
-        for parameter, gradient, speed in zip(parameters, gradients, speeds, strict=True):
+        for value, gradient, speed in zip(values, gradients, speeds, strict=True):
             speed.mul_(momentum)
             if gradient is not None:
-                speed.sub_(gradient, alpha=rate)
-            parameter.add_(speed)
+                speed.sub_(as_real(gradient), alpha=rate)
+            value.add_(speed)
 
 
 def log_prior(labels: NDArray[np.int64], classes: int) -> NDArray[np.float32]:

@@ -33,7 +33,7 @@ STATUS = RobotStatus(
     stamp=0.0,
     run_id='r',
     robot_id='a',
-    sequence=1,
+    sequence=1, started=0.0,
     state=RobotState.UPLOADING,
     reason='',
     round=1,

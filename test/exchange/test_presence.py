@@ -17,6 +17,7 @@ class Status:
     robot_id: str
     stamp: float
     sequence: int = 1
+    started: float = 0.0
 
 
 @pytest.fixture
@@ -73,3 +74,41 @@ def test_more_than_fit_are_refused_and_who_leaves_makes_room(presence):
     presence.forget('nobody')
     presence.hear(Status('c', 1.0), 0.0)
     assert list(presence.statuses()) == ['a', 'c']
+
+
+def test_who_started_again_is_taken_at_once(presence):
+    presence.hear(Status('a', 100.0, 900, started=50.0), 10.0)
+    presence.hear(Status('a', 99.0, 1, started=99.0), 10.1)
+    for number in range(2, 30):
+        presence.hear(Status('a', 99.0 + number, number, started=99.0), 10.0 + number)
+    assert not presence.twins('a', 40.0)
+
+
+@pytest.mark.parametrize('order', [(1.0, 2.0), (2.0, 1.0)])
+def test_of_two_with_one_id_the_later_is_refused(presence, order):
+    now, refused, taken = 10.0, [], []
+    for number in range(1, 8):
+        for started in order:
+            now += 0.1
+            status = Status('a', 100.0 * started + number, number, started=started)
+            try:
+                presence.hear(status, now)
+                taken.append((number, started))
+            except MessageError as error:
+                assert 'two robots call themselves a' in str(error)
+                refused.append((number, started))
+    assert {started for _, started in refused} == {2.0}
+    assert [number for number, _ in refused] == list(range(2, 8))
+    assert presence.twins('a', now)
+    assert presence.get('a').started == 1.0
+    # The first one goes: the other takes its place after a lease.
+    now += LEASE + 0.1
+    presence.hear(Status('a', 300.0, 99, started=2.0), now)
+    assert presence.get('a').started == 2.0
+    assert not presence.twins('a', now)
+
+
+def test_a_stranger_who_starts_again_and_again_costs_no_memory(presence):
+    for number in range(1_000):
+        presence.hear(Status('a', 100.0, number, started=float(number)), 10.0)
+    assert len(presence._lives['a']) < 10

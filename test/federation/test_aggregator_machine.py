@@ -74,7 +74,7 @@ class Aggregator(FakeDriver):
                 stamp=self.now,
                 run_id='run',
                 robot_id=robot_id,
-                sequence=1,
+                sequence=1, started=0.0,
                 state=state,
                 reason='',
                 round=round,

@@ -34,7 +34,7 @@ def status(robot_id, train=1.0, **changes):
         stamp=0.0,
         run_id='r',
         robot_id=robot_id,
-        sequence=1,
+        sequence=1, started=0.0,
         state=RobotState.UPLOADING,
         reason='',
         round=1,

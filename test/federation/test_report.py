@@ -32,7 +32,7 @@ def status(robot_id, accuracy, loss=0.5):
         stamp=0.0,
         run_id='r',
         robot_id=robot_id,
-        sequence=1,
+        sequence=1, started=0.0,
         state=RobotState.UPLOADING,
         reason='',
         round=3,

@@ -128,7 +128,7 @@ def hostile_messages(fleet):
         stamp=1.0,
         run_id=run_id,
         robot_id='stranger',
-        sequence=1,
+        sequence=1, started=0.0,
         state=1,
         reason='',
         class_counts=(200, 200, 0, 0),

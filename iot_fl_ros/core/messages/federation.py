@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages import fields as wire
@@ -81,6 +81,19 @@ class RunInfo(FromAggregator):
     open_set_digest: wire.Digest
     rounds: wire.UInt32
     heartbeat_period: wire.Float64
+
+    def constants(self) -> dict[str, Any]:
+        """Return what may not change when an aggregator comes back on the same run, as JSON."""
+        return {
+            'method': self.method,
+            'method settings': self.method_settings,
+            'model': self.model,
+            'seed': self.seed,
+            'classes': list(self.class_names),
+            'input shape': list(self.input_shape),
+            'values of the model': self.state_size,
+            'open set': self.open_set_digest.hex(),
+        }
 
     def check(self) -> None:
         """A run has an id, rounds and classes."""

@@ -108,6 +108,7 @@ class Status(WireMessage):
     run_id: Text
     robot_id: Text
     sequence: UInt32
+    started: Float64
     state: UInt8
     reason: Text
 

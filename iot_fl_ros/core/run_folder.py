@@ -1,0 +1,101 @@
+"""The folder of a run: it has one owner at a time, and holds one run.
+
+Whoever begins or goes on with a run asks here before a file in it changes.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from iot_fl_ros.core.errors import ConfigError, IotFlError
+
+_LOCK = '.owner'
+# Settings that may differ when a run goes on, as dotted names or their beginnings.
+_MAY_CHANGE = (
+    'run.rounds', 'run.robots', 'run.quorum', 'run.deadline', 'run.settle', 'run.resume',
+    'run.output', 'run.heartbeat', 'run.lease', 'run.start_timeout', 'run.updates', 'run.target',
+    'run.test_every', 'select.', 'node.', 'robot.', 'energy.', 'data.test_size',
+    'data.robot_test_size', 'data.partition_index', 'data.partition_count',
+)  # fmt: skip
+# Locks of this process; they end with it.
+_owned: dict[Path, int] = {}
+
+
+def own(folder: Path) -> None:
+    """Make this process the owner of a folder until it ends; IotFlError if another one is."""
+    folder.mkdir(parents=True, exist_ok=True)
+    place = folder.resolve()
+    if place in _owned:
+        return
+    file = os.open(place / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.read(file, 32).decode(errors='replace').strip()
+        os.close(file)
+        raise IotFlError(
+            f'{folder} is in use by process {owner or "?"}: end it, or choose another folder'
+        ) from None
+    os.ftruncate(file, 0)
+    os.pwrite(file, str(os.getpid()).encode(), 0)
+    _owned[place] = file
+
+
+def release(folder: Path) -> None:
+    """Give a folder back that this process owns; nothing if it does not."""
+    file = _owned.pop(folder.resolve(), None)
+    if file is not None:
+        os.close(file)
+
+
+def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
+    """Raise ConfigError, which names what differs, if the folder holds another run.
+
+    config: every setting, nested as in config.yaml. Settings of clocks, numbers of rounds and the
+    like may differ: a run may go on with others.
+    """
+    path = folder / 'config.yaml'
+    if not path.is_file():
+        return
+    try:
+        former = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f'{path} is damaged: choose another folder') from error
+    before, now = dict(_flat(former)), dict(_flat(_plain(config)))
+    names = [
+        name
+        for name in sorted({*before, *now})
+        if before.get(name) != now.get(name) and not name.startswith(_MAY_CHANGE)
+    ]
+    if names:
+        shown = '; '.join(
+            f'{name} was {_text(before, name)}, is {_text(now, name)}' for name in names[:5]
+        )
+        more = f'; and {len(names) - 5} more' if len(names) > 5 else ''
+        raise ConfigError(
+            f'{folder} holds a run with other settings: {shown}{more}; choose another run.output, or '
+            'delete the folder'
+        )
+
+
+def _flat(nested: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(nested, Mapping):
+        for name, value in nested.items():
+            yield from _flat(value, f'{prefix}.{name}' if prefix else str(name))
+    else:
+        yield prefix, nested
+
+
+def _plain(config: Mapping[str, Any]) -> Any:
+    """Return the settings as they come back from YAML."""
+    return yaml.safe_load(yaml.safe_dump(dict(config)))
+
+
+def _text(flat: Mapping[str, Any], name: str) -> str:
+    return repr(flat[name]) if name in flat else 'not set'

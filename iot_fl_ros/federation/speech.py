@@ -1,0 +1,135 @@
+"""What the aggregator says about its run: who is there, how rounds went, what it waits for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from iot_fl_ros.core.effects import Effect, Record, Say, Warn
+from iot_fl_ros.core.messages.federation import RobotState, RobotStatus, RunInfo
+from iot_fl_ros.exchange.open_round import OpenRound
+from iot_fl_ros.exchange.waiting import Waiting
+from iot_fl_ros.federation.settings import RunSettings
+
+# Rounds at chance after which it is said what could help.
+_ROUNDS_AT_CHANCE = 3
+# Accuracy up to which a model has learned nothing, in shares of chance.
+_CHANCE = 1.2
+
+
+class RunSpeech:
+    """Turns what happens in a run into lines for people and rows. method: its settings."""
+
+    def __init__(self, settings: RunSettings, info: RunInfo, method: Any) -> None:
+        self._settings = settings
+        self._info = info
+        self._method = method
+        self._waiting = Waiting()
+        self._at_chance = 0
+        self._last_failure = ''
+
+    def begun(self, round_: int) -> Effect:
+        """Say what the run begins with, or goes on from."""
+        run, rounds = self._settings, self._settings.rounds
+        if round_ >= rounds:
+            more = f'for more of them set run.rounds above {round_}'
+            return Say(f'run {run.name!r} is over already, all {round_} rounds of it: {more}')
+        if round_:
+            return Say(f'run {run.name!r} goes on after round {round_} of {rounds}')
+        return Say(f'run {run.name!r} begins: {rounds} rounds of {self._info.method}')
+
+    def heard(
+        self, status: RobotStatus, known: RobotStatus | None, robots: int, round_: int
+    ) -> list[Effect]:
+        """Say that a robot has joined, or does not take part. robots: that are there, with it."""
+        robot_id = status.robot_id
+        where = {'round': round_, 'robot': robot_id}
+        if status.state == RobotState.REFUSED:
+            if known and known.state == RobotState.REFUSED:
+                return []
+            self._last_failure = f'{robot_id}: {status.reason}'
+            text = f'{robot_id} does not take part: {status.reason}'
+            row = {'kind': 'refused', **where, 'reason': status.reason}
+            return [Warn(f'no {robot_id}', text), Record(row)]
+        if known:
+            return []
+        joined = Say(f'{robot_id} joined: {robots} of {self._settings.robots} robots')
+        return [joined, Record({'kind': 'joined', **where})]
+
+    def training_failed(self, status: RobotStatus) -> list[Effect]:
+        """Say that a robot has no update in a round."""
+        robot_id, reason = status.robot_id, status.reason or 'training failed'
+        self._last_failure = f'{robot_id}: {reason}'
+        row = {'kind': 'failed', 'round': status.round, 'robot': robot_id, 'reason': reason}
+        return [Warn(f'failed {robot_id}', f'{robot_id}: {reason}'), Record(row)]
+
+    def aggregation_failed(self, error: str) -> Effect:
+        """Say that a round has no result."""
+        self._last_failure = f'aggregation failed: {error}'
+        return Warn('aggregate', self._last_failure)
+
+    def left(self, robot_id: str) -> Effect:
+        """Say that a robot has gone."""
+        return Say(f'{robot_id} left')
+
+    def waits(
+        self, open_round: OpenRound[RobotStatus] | None, available: int, left: float, now: float
+    ) -> list[Effect]:
+        """Say, now and then, for whom a round waits, or how many robots are lacking for one.
+
+        left: until the deadline of the round, s.
+        """
+        if open_round:
+            late = ', '.join(open_round.late())
+            text = f'updates of round {open_round.number} from {late}'
+            more = f' (at most {left:.0f} s more)'
+            return self._waiting.look('updates', text + more if late else '', now)
+        run = self._settings
+        needed = f'run.robots is {run.robots}, run.quorum is {run.quorum}'
+        text = f'robots: {available} can be asked; {needed}'
+        return self._waiting.look('robots', text, now)
+
+    def round_over(self, row: Mapping[str, Any], samples: Sequence[int]) -> list[Effect]:
+        """Say how a round went. samples: of the robots that are there."""
+        known = [
+            f'{name} {value:.1%}'
+            for name, value in (('accuracy', row['accuracy']), ('robots', row['robot_accuracy']))
+            if not math.isnan(value)
+        ]
+        others = [f'{len(row[name])} {name}' for name in ('late', 'silent', 'refused') if row[name]]
+        took = f'{len(row["participants"])} took part'
+        head = f'round {row["round"]} of {self._settings.rounds}'
+        lines: list[Effect] = [Say(f'{head}: {", ".join([*known, took, *others])}')]
+        return lines + self._hint(row, samples)
+
+    def _hint(self, row: Mapping[str, Any], samples: Sequence[int]) -> list[Effect]:
+        """Say, once, what could help a model that has learned nothing so far."""
+        accuracy = row['robot_accuracy'] if math.isnan(row['accuracy']) else row['accuracy']
+        chance = _CHANCE / len(self._info.class_names)
+        learned = math.isnan(accuracy) or accuracy > chance
+        self._at_chance = 0 if learned else self._at_chance + 1
+        if self._at_chance != _ROUNDS_AT_CHANCE or not samples:
+            return []
+        size = round(sum(samples) / len(samples))
+        batch = getattr(self._method, 'batch_size', 0)
+        steps = f', {math.ceil(size / batch)} steps an epoch' if batch else ''
+        remedies = [
+            f'{what} method.{name} (now {getattr(self._method, name):g})'
+            for what, name in (
+                ('raise', 'local_epochs'), ('lower', 'batch_size'), ('change', 'learning_rate'),
+            )
+            if hasattr(self._method, name)
+        ]  # fmt: skip
+        text = (
+            f'accuracy is at chance ({accuracy:.0%}) after {_ROUNDS_AT_CHANCE} rounds; a robot has '
+            f'about {size} samples{steps}: {", ".join(remedies) or "look at data and labels"}'
+        )
+        return [Warn('chance', text)]
+
+    def problem(self, version: int) -> str:
+        """Return why a run achieved nothing; empty if something was aggregated."""
+        if version:
+            return ''
+        why = self._last_failure or 'no update came in time'
+        return f'run {self._settings.name!r} is over, and not one update was aggregated: {why}'
