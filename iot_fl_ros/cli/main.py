@@ -31,6 +31,16 @@ VERBS = {
 }
 
 
+class HelpWithDefaults(argparse.HelpFormatter):
+    """Help that says the defaults, where there are any."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        said = action.help or ''
+        if not action.option_strings or action.default in (None, False, [], (), argparse.SUPPRESS):
+            return said
+        return said if 'default' in said else f'{said} (default: %(default)s)'
+
+
 class Version(argparse.Action):
     """Prints the version of the package: looked up only if it is asked for."""
 
@@ -49,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument('--version', action=Version, nargs=0, help='print the version')
     subparsers = parser.add_subparsers(dest='verb', required=True, metavar='VERB')
     for verb, summary in VERBS.items():
-        sub = subparsers.add_parser(verb, help=summary)
+        sub = subparsers.add_parser(verb, help=summary, formatter_class=HelpWithDefaults)
         if argv[:1] == [verb]:
             module = importlib.import_module(f'iot_fl_ros.cli.{verb.replace("-", "_")}')
             sub.description = module.__doc__

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from iot_fl_ros.core.config import read_yaml
+from iot_fl_ros.core.config import read_parameters, setting_names
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.yaml_text import load_written
 from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.methods.registry import METHODS
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
@@ -68,20 +70,52 @@ def overrides_of(items: Sequence[str]) -> dict[str, Any]:
     return flat
 
 
+def _for_method(flat: Mapping[str, Any], name: str, file: str) -> dict[str, Any]:
+    """Return the settings with another method; those of the file's own method are left out."""
+    before = flat.get('method.name', name)
+    known = setting_names(METHODS.get(name).Settings)
+    others = [
+        key
+        for key in flat
+        if key.startswith('method.')
+        and key != 'method.name'
+        and (before != name or key.removeprefix('method.') not in known)
+    ]
+    if others:
+        print(f'--method {name}: {", ".join(others)} of {file} are left out', file=sys.stderr)
+    return {**{key: flat[key] for key in flat if key not in others}, 'method.name': name}
+
+
+def own_settings_of(
+    arguments: argparse.Namespace, ids: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Return the settings of single robots in --params; ConfigError for strange robots."""
+    own = read_parameters(arguments.params).own if arguments.params else {}
+    strange = sorted(set(own) - set(ids))
+    if strange:
+        raise ConfigError(
+            f'{arguments.params} has settings of {", ".join(strange)}: the robots are '
+            f'{", ".join(ids)}'
+        )
+    return own
+
+
 def check_quorum(settings: FleetSettings, robots: int) -> None:
     """Raise ConfigError if rounds would wait for more robots than there will ever be."""
     quorum = settings.aggregator.run.quorum
     if quorum > robots:
-        raise ConfigError(f'run.quorum is {quorum}, but --robots is {robots}: no round could close')
+        raise ConfigError(
+            f'run.quorum is {quorum}, but --robots is {robots}: no round could close'
+        )
 
 
 def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the dotted settings that the arguments of `add_run_arguments` describe."""
     if arguments.robots < 1:
         raise ConfigError(f'--robots is {arguments.robots}: at least 1')
-    flat = read_yaml(arguments.params) if arguments.params else {}
+    flat = read_parameters(arguments.params).common if arguments.params else {}
     if arguments.method:
-        flat['method.name'] = arguments.method
+        flat = _for_method(flat, arguments.method, str(arguments.params))
     flat |= overrides_of(arguments.set)
     flat.setdefault('run.name', arguments.output.name)
     flat['run.robots'] = arguments.robots

@@ -16,7 +16,9 @@ from iot_fl_ros.cli.options import (
     add_run_arguments,
     check_quorum,
     flat_settings_of,
+    own_settings_of,
 )
+from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.processes.discovery_server import discovery_server
 from iot_fl_ros.processes.federation import run_fleet
@@ -45,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         summary = run_fleet(
             name, flat, arguments.robots, robots_per_process=arguments.robots_per_process,
             env={VARIABLE: arguments.network_profile}, record=arguments.record,
+            own=own_settings_of(arguments, robot_ids(arguments.robots)),
         )  # fmt: skip
     Console().print(summary_table({name: summary}))
     plot_runs({name: arguments.output}, arguments.output)

@@ -15,13 +15,15 @@ from iot_fl_ros.cli.options import (
     add_run_arguments,
     check_quorum,
     flat_settings_of,
+    own_settings_of,
 )
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.messages.federation import AGGREGATOR
+from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import RunWriter, accuracy_of, read_summary
 from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.federation.settings import FleetSettings, resolved
+from iot_fl_ros.federation.settings import FleetSettings, learner_of, resolved
 from iot_fl_ros.reports.progress import bars
 from iot_fl_ros.reports.run_tables import summary_table
 
@@ -41,7 +43,8 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.memory.federation import Simulation
     from iot_fl_ros.reports.run_plots import plot_runs
 
-    settings = FleetSettings.from_flat(flat_settings_of(arguments))
+    flat, ids = flat_settings_of(arguments), robot_ids(arguments.robots)
+    settings = FleetSettings.from_flat(flat)
     name, rounds = settings.method_name, settings.aggregator.run.rounds
     torch.set_num_threads(settings.aggregator.node.threads)
     check_quorum(settings, arguments.robots)
@@ -74,6 +77,10 @@ def run(arguments: argparse.Namespace) -> int:
             settings, robots=arguments.robots, record=record,
             store=FolderStore(folder / 'checkpoints'), threads=arguments.threads, crashes=False,
             models=arguments.robot_models, restored=restored,
+            own={
+                robot_id: learner_of(flat, given)
+                for robot_id, given in own_settings_of(arguments, ids).items()
+            },
         )  # fmt: skip
         simulation.told = lambda robot, text: progress.console.print(
             f'{robot}: {text}', markup=False, highlight=False

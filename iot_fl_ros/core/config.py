@@ -17,6 +17,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.yaml_text import load_written
 
 T = TypeVar('T')
+_SECTION = 'ros__parameters'
 
 
 def setting(
@@ -97,12 +98,21 @@ def settings_of(cls: type, prefix: str = '') -> Iterator[Setting]:
         name = prefix + field.name
         if dataclasses.is_dataclass(hints[field.name]):
             yield from settings_of(hints[field.name], name + '.')
+        elif 'doc' not in field.metadata:
+            raise ConfigError(
+                f'{cls.__name__}.{field.name} is no setting: declare it as '
+                f"`{field.name}: {_type_name(hints[field.name])} = setting(default, 'Words.')`"
+            )
         else:
             default = field.default
             if default is dataclasses.MISSING:
                 default = cast(Any, field.default_factory)()
             kind = list if isinstance(default, list) else type(default)
             yield Setting(name, kind, default, **field.metadata)
+
+
+def _type_name(hint: Any) -> str:
+    return getattr(hint, '__name__', str(hint))
 
 
 def setting_names(cls: type) -> set[str]:
@@ -140,23 +150,59 @@ def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
     return flat
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a ROS 2 parameter file (keyed `/**` and `ros__parameters`) or a plain mapping.
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """What a parameter file says, by dotted names. own: of single robots, by id."""
 
-    Returns dotted names; ConfigError if the file is missing, no YAML or keyed by node.
+    common: dict[str, Any]
+    own: dict[str, dict[str, Any]]
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a parameter file that is the same for all; ConfigError if it is not."""
+    parameters = read_parameters(path)
+    if parameters.own:
+        names = ', '.join(sorted(parameters.own))
+        raise ConfigError(f'{path} has settings of {names}: put everything under `/**`')
+    return parameters.common
+
+
+def read_parameters(path: Path) -> Parameters:
+    """Read a ROS 2 parameter file, or a plain mapping, which is for all.
+
+    Sections of a ROS 2 file, each with `ros__parameters`: `/**` for all, `/robot_0/**` or
+    `/robot_0/learner` for one. ConfigError if the file is missing, no YAML, or has others.
     """
     try:
         tree = load_written(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f'cannot read {path}: {error}') from error
     if not isinstance(tree, Mapping):
         raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
-    if '/**' in tree:
-        section = tree['/**']
-        if len(tree) > 1 or not isinstance(section, Mapping) or 'ros__parameters' not in section:
-            raise ConfigError(f'{path}: put everything under `/**: ros__parameters:`')
-        tree = section['ros__parameters'] or {}
-    return flatten(tree)
+    by_node = any(isinstance(one, Mapping) and _SECTION in one for one in tree.values())
+    if not by_node and not any(str(key).startswith('/') for key in tree):
+        return Parameters(flatten(tree), {})
+    common: dict[str, Any] = {}
+    own: dict[str, dict[str, Any]] = {}
+    for key, section in tree.items():
+        if not isinstance(section, Mapping) or set(section) != {_SECTION}:
+            raise ConfigError(f'{path}: {key} needs one entry, `{_SECTION}:`, with the settings')
+        robot_id = _robot_of(str(key), path)
+        values = own.setdefault(robot_id, {}) if robot_id else common
+        values |= flatten(section[_SECTION] or {})
+    return Parameters(common, own)
+
+
+def _robot_of(key: str, path: Path) -> str:
+    """Return the robot that a section of a parameter file is for; '' = all."""
+    parts = key.strip('/').split('/')
+    if parts == ['**']:
+        return ''
+    if len(parts) == 2 and parts[1] in ('**', '*', 'learner', 'peer', 'tram'):
+        return parts[0]
+    raise ConfigError(
+        f'{path} has a section {key!r}: use /** for all, and /robot_0/** for a robot'
+    )
 
 
 def bounds_text(low: float | None, high: float | None) -> str:

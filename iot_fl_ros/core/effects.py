@@ -107,7 +107,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class RunEnded:
-    """Nothing is left to do in this run. problem: why nothing was achieved; empty = something was."""
+    """Nothing is left to do in this run. problem: why nothing was achieved; empty = some was."""
 
     problem: str = ''
 

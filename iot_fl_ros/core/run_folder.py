@@ -70,7 +70,7 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     before, now = dict(_flat(former)), dict(_flat(_plain(config)))
     names = [
         name
-        for name in sorted({*before, *now})
+        for name in sorted({*before, *now}, key=lambda name: _rank(name, before, now))
         if before.get(name) != now.get(name) and not name.startswith(_MAY_CHANGE)
     ]
     if names:
@@ -79,9 +79,14 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
         )
         more = f'; and {len(names) - 5} more' if len(names) > 5 else ''
         raise ConfigError(
-            f'{folder} holds a run with other settings: {shown}{more}; choose another run.output, or '
-            'delete the folder'
+            f'{folder} holds a run with other settings: {shown}{more}; choose another '
+            'run.output, or delete the folder'
         )
+
+
+def _rank(name: str, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the place of a setting among those that differ: a method's name says most."""
+    return not name.endswith('.name'), name not in before or name not in now, name
 
 
 def _flat(nested: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:

@@ -22,16 +22,18 @@ _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', 
 # What file managers and archives leave in folders.
 _NO_CLASSES = {'__MACOSX', '@eaDir', '__pycache__'}
 _GREY_MODES = {'1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N', 'F'}
+_LARGEST = 1_024  # pixels; the memory of a robot is full long before
 _NAMED = 3  # files that a warning names
 _LOG = logging.getLogger('iot_fl_ros.data')
 
 
-def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
+def load_folder(folder: Path, like: tuple[int, ...] | None = None, side: int = 0) -> Samples:
     """Load images: one sub-folder per class, or images without labels directly in `folder`.
 
     Images of a class may lie in folders of its own. like: (channels, height, width) to convert to;
-    default: the size of the first image, grey if all of them are. 16-bit images keep their upper
-    8 bits, floats are 0..1. Images that cannot be read are left out, and that is logged.
+    default: squares of `side` pixels, 0 = the size of the first image; grey if all are. 16-bit
+    images keep their upper 8 bits, floats are 0..1. Images that cannot be read are left out, and
+    that is logged.
     """
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and _is_class(p))
     loose = [path for path in sorted(folder.iterdir()) if _is_image(path)]
@@ -48,7 +50,7 @@ def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
     if not files:
         raise DataError(f'{folder} holds no images: put them in one sub-folder per class')
     channels = like[0] if like else (1 if all(_is_grey(path) for _, path in files) else 3)
-    size = (like[2], like[1]) if like else None
+    size = (like[2], like[1]) if like else (side, side) if side else None
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     unreadable: list[tuple[Path, Exception]] = []
@@ -58,7 +60,7 @@ def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             unreadable.append((path, error))
             continue
-        size = size or (image.shape[2], image.shape[1])
+        size = size or _size_of_first(path, image)
         images.append(image)
         labels.append(label)
     if unreadable:
@@ -66,6 +68,16 @@ def load_folder(folder: Path, like: tuple[int, ...] | None = None) -> Samples:
     return Samples(
         np.stack(images), np.array(labels, np.int64) if classes else None, tuple(classes)
     )
+
+
+def _size_of_first(path: Path, image: NDArray[np.uint8]) -> tuple[int, int]:
+    """Return the size that all images get; DataError for one with which nothing can be trained."""
+    height, width = image.shape[1:]
+    if max(height, width) > _LARGEST:
+        raise DataError(
+            f'{path} has {width} x {height} pixels: set data.picture_size, for example to 64'
+        )
+    return width, height
 
 
 def _is_class(folder: Path) -> bool:

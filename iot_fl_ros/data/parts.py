@@ -120,7 +120,9 @@ def _private_parts(
     settings: DataSettings, class_names: tuple[str, ...], like: Shape | None
 ) -> tuple[Samples, list[NDArray[np.int64]]]:
     """Return the data set and the indices of every robot's samples in it."""
-    samples = load_samples(settings.private, 'train', like).with_classes(class_names)
+    samples = load_samples(settings.private, 'train', like, settings.picture_size).with_classes(
+        class_names
+    )
     if samples.labels is None:
         raise DataError(f'{settings.private} has no labels: one sub-folder per class is needed')
     pool = _order(samples, settings)[: settings.private_size or len(samples)]
@@ -141,7 +143,7 @@ def open_samples(settings: DataSettings, like: Shape | None = None) -> Samples:
 
 
 def _open_samples(settings: DataSettings, like: Shape | None) -> Samples:
-    samples = load_samples(settings.open, 'train', like).unlabelled()
+    samples = load_samples(settings.open, 'train', like, settings.picture_size).unlabelled()
     start = 0
     order = _order(samples, settings)
     if settings.open == settings.private:
@@ -161,7 +163,7 @@ def test_samples(settings: DataSettings, size: int, like: Shape | None = None) -
 
 
 def _test_samples(settings: DataSettings, size: int, like: Shape | None) -> Samples:
-    samples = load_samples(settings.test, 'test', like)
+    samples = load_samples(settings.test, 'test', like, settings.picture_size)
     if samples.labels is None:
         raise DataError(f'{settings.test} has no labels: accuracy cannot be measured on it')
     order = generator(settings.seed, 'test').permutation(len(samples))

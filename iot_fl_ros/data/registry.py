@@ -28,16 +28,19 @@ DATA_SETS = Registry(
 )
 
 
-def load_samples(name: str, split: str, like: tuple[int, ...] | None = None) -> Samples:
+def load_samples(
+    name: str, split: str, like: tuple[int, ...] | None = None, side: int = 0
+) -> Samples:
     """Load the samples called `name`: registered, a folder, an .npz file or `module:function`.
 
-    like: shape (channels, height, width) to which the images of a folder are converted.
+    like: shape (channels, height, width) to which the images of a folder are converted; side: of
+    squares to which they are where there is no such shape, 0 = they stay as the first one is.
     """
     if not name:
         raise ConfigError('no data set is named: set data.private, data.open or data.test')
     path = Path(name).expanduser()
     if path.is_dir():
-        return load_folder(path / split if (path / split).is_dir() else path, like)
+        return load_folder(path / split if (path / split).is_dir() else path, like, side)
     if path.suffix == '.npz':
         return load_npz(path, split)
     if len(path.parts) > 1 or name.startswith(('.', '~')):

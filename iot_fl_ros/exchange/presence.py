@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.messages.fields import Status
@@ -16,6 +16,14 @@ _MOST_LIVES = 4
 S = TypeVar('S', bound=Status)
 
 
+class _Life(NamedTuple):
+    """When a participant was heard first and last, s, and the stamp of its last status."""
+
+    first: float
+    last: float
+    stamp: float
+
+
 class Presence(Generic[S]):
     """Takes statuses and notices silence. most: participants that are remembered at a time."""
 
@@ -23,53 +31,54 @@ class Presence(Generic[S]):
         self._lease = lease
         self._most = most
         self._heard: dict[str, tuple[S, float]] = {}
-        # When each life of a participant was heard last, by when it started.
-        self._lives: dict[str, dict[float, float]] = {}
+        # The lives of each participant, by when it started.
+        self._lives: dict[str, dict[float, _Life]] = {}
         self._twins: dict[str, float] = {}
 
     def hear(self, status: S, now: float) -> None:
         """Take a status.
 
-        MessageError if it is older than the last one, of the later of two participants with one id,
-        or there are too many.
+        MessageError if it is older than the last one, or of the later of two participants with one
+        id, or there are too many.
         """
         known = self._heard.get(status.robot_id)
         if known is None and len(self._heard) >= self._most:
             raise MessageError('too many', f'{self._most} participants are here already')
         recent = known[0] if known and now - known[1] <= self._lease else None
-        if recent and status.started != recent.started:
-            self._refuse_twin(status, recent, now)
+        twin = self._is_twin(status, recent, now)
         # Stamps, not sequence numbers: who starts again counts from 1. An older stamp after a
         # silence: its clock was put right.
-        elif recent and status.stamp < recent.stamp:
+        if recent and not twin and status.stamp < recent.stamp:
             raise MessageError('old status', f'status {status.sequence} is not new')
-        self._lives.setdefault(status.robot_id, {})[status.started] = now
         self._heard[status.robot_id] = status, now
 
-    def _refuse_twin(self, status: S, recent: S, now: float) -> None:
-        """Tell a participant that started again from a second one that has the same id.
+    def _is_twin(self, status: S, recent: S | None, now: float) -> bool:
+        """Return whether two participants have this id, and this one was heard first.
 
-        Who started again is not heard any more as who it was before. MessageError if both are
-        there, and this is the one that started later.
+        One that started again is not heard any more as who it was before. MessageError if there
+        are two, and this one came later.
         """
-        robot_id = status.robot_id
-        lives = {
-            started: heard
-            for started, heard in self._lives[robot_id].items()
-            if now - heard <= self._lease
-        }
-        if status.started in lives:
+        robot_id, started = status.robot_id, status.started
+        known = self._lives.get(robot_id, {})
+        lives = {one: life for one, life in known.items() if now - life.last <= self._lease}
+        before = lives.get(started)
+        other = recent is not None and started != recent.started
+        if other and before:
+            if status.stamp <= before.stamp:  # an old word again, not a sign of life
+                return False
             self._twins[robot_id] = now
-        self._lives[robot_id] = dict(sorted(lives.items())[:_MOST_LIVES])
-        if not self.twins(robot_id, now):
-            return
-        self._lives[robot_id][status.started] = now
-        if status.started > min(self._lives[robot_id]):
+        first = before.first if before else now
+        oldest = dict(sorted(lives.items(), key=lambda one: one[1].first)[:_MOST_LIVES])
+        lives = self._lives[robot_id] = {**oldest, started: _Life(first, now, status.stamp)}
+        if not other or not self.twins(robot_id, now):
+            return False
+        if started != min(lives, key=lambda one: lives[one].first):
             raise MessageError(
                 'same id',
                 f'two robots call themselves {robot_id}: give every robot an id of its own; the '
-                'one that started later is refused',
+                'one that came later is refused',
             )
+        return True
 
     def twins(self, robot_id: str, now: float) -> bool:
         """Return whether two participants with this id were heard within a lease."""

@@ -14,6 +14,10 @@ class Waiting:
         self._kind = ''
         self._since = self._said = 0.0
 
+    def seconds(self, now: float) -> float:
+        """Return for how long it has waited for the same, s."""
+        return max(0.0, now - self._since) if self._kind else 0.0
+
     def look(self, kind: str, text: str, now: float) -> list[Effect]:
         """Say the text if it is time to. kind: of waiting, '' = there is nothing to wait for."""
         if kind != self._kind or now < self._said:  # or the clock was set back

@@ -107,6 +107,10 @@ class AggregatorMachine(Tracker[AggregatorState]):
         """Digest of the newest global tensors."""
         return self._history.newest.digest
 
+    def waiting(self, now: float) -> float:
+        """Return for how long it has waited for robots or their updates, s."""
+        return self._speech.waiting(now)
+
     def start(self, now: float) -> list[Effect]:
         """Begin, or go on after the checkpoint that the machine was made from."""
         finished = self.round >= self._settings.rounds

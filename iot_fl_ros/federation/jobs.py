@@ -21,11 +21,15 @@ class Prepare:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A robot is ready; manifest and update are those of its checkpoint of this run, if any."""
+    """A robot is ready; manifest and update are those of its checkpoint of this run, if any.
+
+    class_counts: private samples of each class.
+    """
 
     samples: int
     manifest: dict[str, Any] | None
     update: Tensors
+    class_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ from iot_fl_ros.exchange.waiting import Waiting
 from iot_fl_ros.federation.global_inbox import GlobalInbox
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.membership import Membership
+from iot_fl_ros.federation.speech import samples_text
 from iot_fl_ros.federation.states import ROBOT_TABLE
 from iot_fl_ros.methods.contract import sendable_loss
 from iot_fl_ros.methods.method import StarMethod
@@ -229,8 +230,9 @@ class RobotMachine(Tracker[RobotState]):
         assert self.info is not None
         said: list[Effect] = [
             do.Say(
-                f'takes part in {self.info.run_id}: {self.info.method}, {self.info.rounds} rounds; '
-                f'{result.samples} private samples'
+                f'takes part in {self.info.run_id}: {self.info.method}, '
+                f'{self.info.rounds} rounds; '
+                f'{samples_text(result.samples, result.class_counts, self.info.class_names)}'
             )
         ]
         manifest = result.manifest

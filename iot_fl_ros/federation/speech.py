@@ -11,11 +11,22 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus, RunInfo
 from iot_fl_ros.exchange.open_round import OpenRound
 from iot_fl_ros.exchange.waiting import Waiting
 from iot_fl_ros.federation.settings import RunSettings
+from iot_fl_ros.training.settings import samples_a_batch
 
 # Rounds at chance after which it is said what could help.
 _ROUNDS_AT_CHANCE = 3
 # Accuracy up to which a model has learned nothing, in shares of chance.
 _CHANCE = 1.2
+_SHOWN_CLASSES = 10
+
+
+def samples_text(samples: int, counts: Sequence[int], names: Sequence[str]) -> str:
+    """Return how many private samples a robot has, and of which classes."""
+    there = [f'{count} {name}' for name, count in zip(names, counts, strict=False) if count]
+    shown = ', '.join(there[:_SHOWN_CLASSES])
+    more = f' and {len(there) - _SHOWN_CLASSES} more' if len(there) > _SHOWN_CLASSES else ''
+    text = f'{samples} private samples'
+    return f'{text} of {len(there)} of {len(names)} classes: {shown}{more}' if there else text
 
 
 class RunSpeech:
@@ -90,6 +101,10 @@ class RunSpeech:
         text = f'robots: {available} can be asked; {needed}'
         return self._waiting.look('robots', text, now)
 
+    def waiting(self, now: float) -> float:
+        """Return for how long the aggregator has waited for the same, s."""
+        return self._waiting.seconds(now)
+
     def round_over(self, row: Mapping[str, Any], samples: Sequence[int]) -> list[Effect]:
         """Say how a round went. samples: of the robots that are there."""
         known = [
@@ -97,7 +112,9 @@ class RunSpeech:
             for name, value in (('accuracy', row['accuracy']), ('robots', row['robot_accuracy']))
             if not math.isnan(value)
         ]
-        others = [f'{len(row[name])} {name}' for name in ('late', 'silent', 'refused') if row[name]]
+        others = [
+            f'{len(row[name])} {name}' for name in ('late', 'silent', 'refused') if row[name]
+        ]
         took = f'{len(row["participants"])} took part'
         head = f'round {row["round"]} of {self._settings.rounds}'
         lines: list[Effect] = [Say(f'{head}: {", ".join([*known, took, *others])}')]
@@ -112,18 +129,19 @@ class RunSpeech:
         if self._at_chance != _ROUNDS_AT_CHANCE or not samples:
             return []
         size = round(sum(samples) / len(samples))
-        batch = getattr(self._method, 'batch_size', 0)
-        steps = f', {math.ceil(size / batch)} steps an epoch' if batch else ''
+        batch = samples_a_batch(getattr(self._method, 'batch_size', 0), size)
+        steps = math.ceil(size / batch)
         remedies = [
-            f'{what} method.{name} (now {getattr(self._method, name):g})'
+            f'{what} method.{name} (now {batch if name == "batch_size" else value:g})'
             for what, name in (
                 ('raise', 'local_epochs'), ('lower', 'batch_size'), ('change', 'learning_rate'),
             )
-            if hasattr(self._method, name)
+            if (value := getattr(self._method, name, None)) is not None
         ]  # fmt: skip
         text = (
-            f'accuracy is at chance ({accuracy:.0%}) after {_ROUNDS_AT_CHANCE} rounds; a robot has '
-            f'about {size} samples{steps}: {", ".join(remedies) or "look at data and labels"}'
+            f'accuracy is at chance ({accuracy:.0%}) after {_ROUNDS_AT_CHANCE} rounds; a robot '
+            f'has about {size} samples, {steps} steps an epoch: '
+            f'{", ".join(remedies) or "look at data and labels"}'
         )
         return [Warn('chance', text)]
 

@@ -10,6 +10,8 @@ import secrets
 import time
 from typing import Any
 
+import numpy as np
+
 from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
 from iot_fl_ros.core.messages.federation import AGGREGATOR, RunInfo
 from iot_fl_ros.core.store import Store
@@ -67,7 +69,8 @@ class RobotWorker(ParticipantWorker):
             test = test_samples(data, data.robot_test_size, shape)
             self._test = test.with_classes(info.class_names)
         manifest, update = self.restore_if('run_id', info.run_id) or (None, {})
-        return Prepared(len(private), manifest, update)
+        counts = np.bincount(trainer.labelled()[1], minlength=len(info.class_names))
+        return Prepared(len(private), manifest, update, tuple(counts.tolist()))
 
     def _open_set(self, info: RunInfo) -> Samples | None:
         if not self._method.needs_open_set:
@@ -94,7 +97,6 @@ class RobotWorker(ParticipantWorker):
             loss = as_loss(nats)
             self._check_update(update, job.round)
         return Trained(update, loss, accuracy, time.perf_counter() - start)
-
 
     def _check_update(self, update: Tensors, round: int) -> None:
         """Raise DataError for what the aggregator would refuse."""
@@ -163,8 +165,13 @@ class AggregatorWorker(ParticipantWorker):
         kept = self._store.read() if self._store else None
         if kept is None:
             return None
+        if 'constants' not in kept[0]:
+            raise ConfigError(
+                'the checkpoint was written by another version of this package: choose another '
+                'run.output, or delete the folder'
+            )
         now = {'run.name': self._run_name, **self.info.constants()}
-        before = {'run.name': kept[0].get('run_name'), **kept[0].get('constants', {})}
+        before = {'run.name': kept[0].get('run_name'), **kept[0]['constants']}
         differing = [name for name, value in now.items() if before.get(name) != value]
         if differing:
             shown = '; '.join(_difference(name, before.get(name), now[name]) for name in differing)
@@ -204,6 +211,6 @@ class AggregatorWorker(ParticipantWorker):
 def _difference(name: str, before: Any, now: Any) -> str:
     """Return what differs in a line; long values, such as digests, by their name alone."""
     texts = [str(value) for value in (before, now)]
-    if before is None or max(map(len, texts)) > 200:
+    if max(map(len, texts)) > 200:
         return f'{name} differs'
     return f'{name} was {texts[0]}, is {texts[1]}'

@@ -18,7 +18,7 @@ from iot_fl_ros.core.store import Store
 from iot_fl_ros.federation.aggregator import AggregatorMachine
 from iot_fl_ros.federation.jobs import Evaluate, TrainRound
 from iot_fl_ros.federation.robot import RobotMachine
-from iot_fl_ros.federation.settings import FleetSettings
+from iot_fl_ros.federation.settings import FleetSettings, LearnerSettings
 from iot_fl_ros.federation.workers import AggregatorWorker, RobotWorker
 from iot_fl_ros.memory.fleet import MemoryFleet, Record
 from iot_fl_ros.memory.network import Faults, Network, RobotUplink
@@ -33,8 +33,8 @@ class Simulation(MemoryFleet):
     model in half a virtual second, other jobs take none. uplink: what messages go through first,
     see `memory.network`. threads: jobs that compute at a time. crashes: robots keep checkpoints in
     memory, so that they can be crashed and started again. models: models of the robots, in turn;
-    empty = that of the run. tags: of the robots by id. restored: told the last round that was kept,
-    before any row of the aggregator.
+    empty = that of the run. tags: of the robots by id. restored: told the last round that was
+    kept, before any row of the aggregator. own: settings of robots that have others.
     """
 
     def __init__(
@@ -53,6 +53,7 @@ class Simulation(MemoryFleet):
         models: Sequence[str] = (),
         tags: Mapping[str, Sequence[str]] = MappingProxyType({}),
         restored: Callable[[int], None] | None = None,
+        own: Mapping[str, LearnerSettings] = MappingProxyType({}),
     ) -> None:
         self.settings = settings
         super().__init__(Network(faults, fault_seed, uplink), threads, record)
@@ -64,6 +65,7 @@ class Simulation(MemoryFleet):
         self._models = tuple(models)
         self._tags = tags
         self._restored = restored
+        self._own = own
 
     def names(self) -> list[str]:
         """Return the aggregator and every robot."""
@@ -96,6 +98,11 @@ class Simulation(MemoryFleet):
         if name == AGGREGATOR:
             self.network.forget_latched()
 
+    def warn(self, name: str, key: str, text: str) -> None:
+        """A participant warns; what a robot tells its aggregator too is told by that one alone."""
+        if name == AGGREGATOR or key not in ('prepare', 'training'):
+            super().warn(name, key, text)
+
     def over(self) -> bool:
         """Return whether the aggregator says so."""
         return self.hosts[AGGREGATOR].ended
@@ -125,7 +132,7 @@ class Simulation(MemoryFleet):
 
     def make_robot_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the robot that has part `index` of the private samples."""
-        learner = self.settings.learner
+        learner = self._own.get(robot_id, self.settings.learner)
         robot = dataclasses.replace(learner.robot, trusted=self.settings.trusted)
-        own = self.own_settings(learner, index, self._robots, self._models)
+        own = self.own_settings(learner, robot_id, robot_ids(self._robots), self._models)
         return RobotWorker(robot_id, dataclasses.replace(own, robot=robot), store)

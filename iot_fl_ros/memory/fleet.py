@@ -123,9 +123,11 @@ class MemoryFleet:
             self.told(name, text)
 
     def own_settings(
-        self, settings: OwnSettings, index: int, robots: int, models: Sequence[str] = ()
+        self, settings: OwnSettings, robot_id: str, ids: Sequence[str], models: Sequence[str] = ()
     ) -> OwnSettings:
         """Return the settings of a robot: its part of the private samples, its model in turn."""
-        data = replace(settings.data, partition_index=index, partition_count=robots)
+        index = ids.index(robot_id)
+        data = replace(settings.data, partition_index=index, partition_count=len(ids))
+        data = data.of_robot(robot_id)
         name = models[index % len(models)] if models else settings.model.name
         return replace(settings, data=data, model=replace(settings.model, name=name))

@@ -160,7 +160,7 @@ class MeshSimulation(MemoryFleet):
 
     def make_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the peer that has part `index` of the private samples."""
-        own = self.own_settings(self.settings.peer, index, len(self.ids), self._models)
+        own = self.own_settings(self.settings.peer, robot_id, self.ids, self._models)
         settings = dataclasses.replace(self.settings, peer=own)
         return MeasuredWorker(robot_id, settings, store, self.measure)
 

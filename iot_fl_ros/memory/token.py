@@ -88,5 +88,5 @@ class TramSimulation(MemoryFleet):
 
     def _torch_worker(self, robot_id: str, stores: Callable[[str], Store | None]) -> Worker:
         robots = self.settings.tram.ids
-        own = self.own_settings(self.settings, robots.index(robot_id), len(robots))
+        own = self.own_settings(self.settings, robot_id, robots)
         return TramWorker(robot_id, own, stores)

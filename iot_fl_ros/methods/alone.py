@@ -11,6 +11,7 @@ from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.methods.method import GlobalSet, MeshMethod, Participant, Sets, StarMethod, Weights
+from iot_fl_ros.training.settings import BATCH_SIZE
 from iot_fl_ros.training.trainer import Schedule
 
 
@@ -19,7 +20,7 @@ class AloneSettings:
     """Settings of alone."""
 
     local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    batch_size: int = setting(0, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.05, 'SGD learning rate.', minimum=0.0)
 
 

@@ -18,6 +18,7 @@ from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod, check_finite
+from iot_fl_ros.training.settings import BATCH_SIZE
 from iot_fl_ros.training.trainer import Schedule
 
 _OWN = 'own'
@@ -32,7 +33,7 @@ class FdSettings:
 
     gamma: float = setting(0.5, "Weight of the other robots' mean output in the loss.", minimum=0)
     local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    batch_size: int = setting(0, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.05, 'SGD learning rate.', minimum=0.0)
 
 

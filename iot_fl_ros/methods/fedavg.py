@@ -20,6 +20,7 @@ from iot_fl_ros.core.tensors import Tensors, TensorSpec
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.methods import compression
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod, check_finite
+from iot_fl_ros.training.settings import BATCH_SIZE
 from iot_fl_ros.training.state import StateRole
 from iot_fl_ros.training.trainer import Schedule
 
@@ -33,8 +34,14 @@ class FedAvgSettings:
     """Settings of FedAvg."""
 
     local_epochs: int = setting(1, 'Epochs on private samples a round.', minimum=0)
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    batch_size: int = setting(0, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.1, 'SGD learning rate.', minimum=0.0)
+    balance: float = setting(
+        0.0,
+        'Strength of logit adjustment on private samples, for robots that have few classes each: '
+        '0 = none, 1 = by their share.',
+        minimum=0.0,
+    )
     upload: str = setting(
         'float32',
         'How updates go up: all weights, 8 bits a weight, or the largest changes.',
@@ -144,4 +151,7 @@ class FedAvg(StarMethod):
     def schedule(self) -> Schedule:
         """Return how a robot trains on its private samples."""
         settings = self.settings
-        return Schedule(settings.local_epochs, settings.batch_size, settings.learning_rate)
+        return Schedule(
+            settings.local_epochs, settings.batch_size, settings.learning_rate,
+            balance=settings.balance,
+        )  # fmt: skip

@@ -28,6 +28,7 @@ from iot_fl_ros.methods.method import (
     check_finite,
     disagreement,
 )
+from iot_fl_ros.training.settings import BATCH_SIZE, samples_a_batch
 from iot_fl_ros.training.state import StateRole
 from iot_fl_ros.training.trainer import Schedule
 
@@ -42,7 +43,7 @@ class GossipSettings:
     local_batches: int = setting(
         0, 'Mini-batches a round instead of epochs (gossip SGD); 0 = epochs.', minimum=0
     )
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    batch_size: int = setting(0, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.1, 'SGD learning rate.', minimum=0.0)
     weight_dtype: str = setting(
         'float32', 'Weights on the wire.', choices=('float32', 'float16', 'uint8')
@@ -105,7 +106,7 @@ class Gossip(MeshMethod):
         if not settings.local_batches:
             return participant.trainer.train_private(schedule, seed)
         private, labels = participant.trainer.labelled()
-        wanted = settings.local_batches * settings.batch_size
+        wanted = settings.local_batches * samples_a_batch(settings.batch_size, len(private))
         rng = generator(self.info.seed, 'batches', round, participant.id)
         passes = [rng.permutation(len(private)) for _ in range(-(-wanted // len(private)))]
         chosen = np.concatenate(passes)[:wanted]
@@ -115,7 +116,9 @@ class Gossip(MeshMethod):
         dtype = self.settings.weight_dtype
         if dtype == 'uint8':
             model_state = participant.trainer.model_state
-            encoded = compression.encode(state[model_state.having(StateRole.TRAINED)], 'uint8', 1.0)
+            encoded = compression.encode(
+                state[model_state.having(StateRole.TRAINED)], 'uint8', 1.0
+            )
             return {**encoded, 'statistics': state[model_state.having(StateRole.STATISTICS)]}
         limit = np.finfo(dtype).max
         return {'state': np.clip(state, -limit, limit).astype(dtype, copy=False)}

@@ -72,7 +72,9 @@ class AggregatorNode(ParticipantNode):
             if resume:
                 check_same_run(folder, config)
         restored = self._worker.restore() if resume else None
-        writer = RunWriter(folder, config, restored[0]['round'] if restored else 0) if folder else None
+        writer = (
+            RunWriter(folder, config, restored[0]['round'] if restored else 0) if folder else None
+        )
         self.machine = AggregatorMachine(
             self.settings.run,
             self._worker.info,

@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import math
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.managed import ManagedNode
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.awaited import AwaitedTopic
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.ros.world_messages import LATCHED, motion_from
@@ -57,6 +59,14 @@ class CollectorSettings:
     views: int = setting(12, 'Samples of one board, at most.', minimum=1)
 
 
+_PICTURES, _INFO, _POSES = 'camera/image', 'camera/camera_info', 'ground_truth'
+_TOPICS = {
+    _PICTURES: 'sensor_msgs/msg/Image',
+    _INFO: 'sensor_msgs/msg/CameraInfo',
+    _POSES: 'nav_msgs/msg/Odometry',
+}
+
+
 class CollectorNode(ManagedNode):
     """One robot's collector; its namespace is the robot. Deactivated, it looks away."""
 
@@ -76,6 +86,10 @@ class CollectorNode(ManagedNode):
         self._focal_share = math.nan
         self._pictures = 0
         self._looking = False
+        self._awaited = [
+            AwaitedTopic(self, topic, ros_type, lambda other: None, came=partial(self._has, topic))
+            for topic, ros_type in _TOPICS.items()
+        ]
         self._announcement = self.create_publisher(Bool, LOOKING, LATCHED)
         self._waiting: collections.deque[Any] = collections.deque(maxlen=_WAITING)
 
@@ -83,20 +97,22 @@ class CollectorNode(ManagedNode):
         """Begin to look, or go on."""
         best_effort = qos_profile_sensor_data  # matches whatever the camera's driver offers
         for kind, topic, callback in (
-            (Image, 'camera/image', self._image),
-            (CameraInfo, 'camera/camera_info', self._info),
-            (Odometry, 'ground_truth', self._pose),
+            (Image, _PICTURES, self._image),
+            (CameraInfo, _INFO, self._info),
+            (Odometry, _POSES, self._pose),
         ):
             self.until_pause(self.create_subscription(kind, topic, callback, best_effort))
         # By real time: whoever waits for a simulator has no /clock either.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.until_pause(self.create_timer(_REPORT_PERIOD, self._report, clock=steady))
-        if lacks := self.lacks():
-            self.get_logger().info(f'waiting for {lacks}')
+        for awaited in self._awaited:
+            awaited.start()
 
     def pause(self) -> None:
         """Look at nothing until the next activation."""
         super().pause()
+        for awaited in self._awaited:
+            awaited.stop()
         self._waiting.clear()
 
     def close(self) -> None:
@@ -112,12 +128,16 @@ class CollectorNode(ManagedNode):
 
     def lacks(self) -> str:
         """Return the topics of which nothing usable has come; empty if there is none."""
+        lacking = [topic for topic in _TOPICS if not self._has(topic)]
+        return ', '.join(map(self.resolve_topic_name, lacking))
+
+    def _has(self, topic: str) -> bool:
         came = {
-            'camera/image': self._pictures > 0,
-            'camera/camera_info': not math.isnan(self._focal_share),
-            'ground_truth': self._poses.newest > -math.inf,
+            _PICTURES: self._pictures > 0,
+            _INFO: not math.isnan(self._focal_share),
+            _POSES: self._poses.newest > -math.inf,
         }
-        return ', '.join(self.resolve_topic_name(topic) for topic in came if not came[topic])
+        return came[topic]
 
     def _info(self, info: CameraInfo) -> None:
         share = info.k[0] / info.width if info.width else math.nan
@@ -166,9 +186,7 @@ class CollectorNode(ManagedNode):
             self._announcement.publish(Bool(data=True))
 
     def _report(self) -> None:
-        if lacks := self.lacks():
-            self._warn(f'still waiting for {lacks}')
-        else:
+        if not self.lacks():
             self.get_logger().info(f'{self.collection.counts()} samples so far')
 
     def _warn(self, text: str) -> None:

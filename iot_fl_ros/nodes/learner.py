@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,8 +14,8 @@ from sensor_msgs.msg import BatteryState
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.delivery import Role
-from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.core.messages.federation import AGGREGATOR
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.robot import RobotMachine
 from iot_fl_ros.federation.settings import LearnerSettings, fleet_setting_names
@@ -46,6 +47,8 @@ class LearnerNode(ParticipantNode):
         self.robot_id = own_robot_id(self, robot_id or robot.id, _REMEDY, in_topics=False)
         if self.robot_id == AGGREGATOR:
             raise ConfigError(f'robot id is {self.robot_id!r}, which is taken: {_REMEDY}')
+        data = self.settings.data.of_robot(self.robot_id)
+        self.settings = dataclasses.replace(self.settings, data=data)
         self._charge = math.nan
         self.machine = self._new_machine()
         if robot.battery_topic:

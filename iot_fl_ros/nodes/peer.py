@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class PeerNode(ParticipantNode):
         self.process_settings = peer.node
         remedy = 'set robot.id or start in a namespace'
         self.robot_id = own_robot_id(self, robot_id or peer.robot.id, remedy)
+        peer = dataclasses.replace(peer, data=peer.data.of_robot(self.robot_id))
+        self.settings = dataclasses.replace(self.settings, peer=peer)
         self.folder = (
             Path(peer.run.output).expanduser() / self.robot_id if peer.run.output else None
         )

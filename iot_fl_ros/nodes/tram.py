@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -48,6 +49,8 @@ class TramNode(ParticipantNode):
             raise ConfigError(
                 f'robot id is {self.robot_id!r}, which tram.robots does not name: {_REMEDY}'
             )
+        data = self.settings.data.of_robot(self.robot_id)
+        self.settings = dataclasses.replace(self.settings, data=data)
         self.machine = NodeMachine(self.robot_id, self.settings)
         # Its own: promises must not wait for a training, nor for those of another robot.
         self._background = threads.beside()

@@ -150,7 +150,9 @@ def _until_over(fleet: FleetProcesses, folder: Path, robots: int) -> Iterator[in
 def _lines(title: str, folder: Path, rounds: int, kept: int) -> list[str]:
     """Return one line for each thing that happened since a run went on."""
     new = (row for row in read_events(folder) if row.get('round', 0) >= kept)
-    lines = (_line(title, row, rounds) for row in new if row['kind'] != 'round' or row['round'] > kept)
+    lines = (
+        _line(title, row, rounds) for row in new if row['kind'] != 'round' or row['round'] > kept
+    )
     return [line for line in lines if line]
 
 

@@ -22,7 +22,7 @@ from rich.console import Console
 from typing_extensions import Self
 
 import iot_fl_ros
-from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.errors import ConfigError, IotFlError
 
 _END_TIMEOUT = 10.0
 _POLL = 0.25
@@ -202,6 +202,8 @@ class RobotProcesses(NodeProcesses):
         self.ids = list(ids)
         self._node = node
         self._own = own or {}
+        if self._own and robots_per_process > 1:
+            raise ConfigError('robots with settings of their own need a process each')
         self._robots_per_process = robots_per_process
         params = folder / 'params.yaml'
         params.write_text(yaml.safe_dump({'/**': {'ros__parameters': dict(settings)}}))
@@ -216,11 +218,14 @@ class RobotProcesses(NodeProcesses):
     def start_robots(self, *ids: str) -> None:
         """Start (again) the process of these robots; it is called like the first of them."""
         first, alone = ids[0], len(ids) == 1
+        given = self._own.get(first, {})
+        # Data of its own are not shared out.
+        part, parts = (0, 1) if 'data.private' in given else (self.ids.index(first), len(self.ids))
         own = {
             'robot.ids': '' if alone else f'[{",".join(ids)}]',
-            'data.partition_index': self.ids.index(first),
-            'data.partition_count': len(self.ids),
-            **self._own.get(first, {}),
+            'data.partition_index': part,
+            'data.partition_count': parts,
+            **given,
         }
         arguments = ros_arguments(own, first if alone else '')
         self.start(self._node, [*self._common, *arguments], first)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:  # machines may need torch, the recorder does not
     from iot_fl_ros.token.node_machine import NodeMachine
 
 _PERIOD = 1.0
+# Time without something that should come all the time, s: a warning, an error.
+_STALE, _LATE = 2.0, 10.0
 Counts = Mapping[tuple[str, str], int]
 
 
@@ -54,10 +57,13 @@ class Diagnostics:
 def describe_aggregator(machine: AggregatorMachine, now: float) -> Iterable[DiagnosticStatus]:
     """Yield the run's status and one status for each robot that is or was there."""
     open_round = machine.open_round
+    waited = machine.waiting(now)
+    text = f'{machine.state.value}, round {machine.round} of {machine.info.rounds}'
+    waits = f', waits for {waited:.0f} s' if waited >= _LATE else ''
     yield status(
         'iot_fl aggregator',
-        DiagnosticStatus.OK,
-        f'{machine.state.value}, round {machine.round} of {machine.info.rounds}',
+        DiagnosticStatus.WARN if waits else DiagnosticStatus.OK,
+        text + waits,
         {
             'run': machine.info.run_id,
             'method': machine.info.method,
@@ -100,6 +106,9 @@ def describe_robot(machine: RobotMachine) -> DiagnosticStatus:
     values: dict[str, object] = {'round': machine.round, 'accuracy': f'{machine.accuracy:.3f}'}
     values |= refusal_values(machine.endpoint.refusals)
     text = f'{machine.state.name.lower()}, {refused} messages refused'
+    if machine.reason:
+        text += f': {machine.reason}'
+        level = max(level, DiagnosticStatus.WARN)
     return status(f'iot_fl learner {machine.robot_id}', level, text, values)
 
 
@@ -168,7 +177,16 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
     values |= {'bits': info.bits, 'packets a frame': info.packet_count}
     if machine.refused:
         return status(name, DiagnosticStatus.ERROR, f'not served: {machine.refused}', values)
-    return status(name, DiagnosticStatus.OK, f'epoch {info.epoch}', values)
+    level, late = staleness(machine.rate.silence(now), 'pictures')
+    return status(name, level, f'epoch {info.epoch}{late}', values)
+
+
+def staleness(silence: float, what: str) -> tuple[bytes, str]:
+    """Return level and words for something that should come all the time. silence: s."""
+    if silence < _STALE:
+        return DiagnosticStatus.OK, ''
+    level = DiagnosticStatus.ERROR if silence >= _LATE else DiagnosticStatus.WARN
+    return level, f', no {what} for {silence:.0f} s'
 
 
 def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus]:
@@ -191,8 +209,9 @@ def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus
             'features received, p10': f'{known.received.quantile(0.1):.3f}',
         }
         numbers |= {f'frames {what}': n for what, n in sorted(known.frames.items())}
-        text = f'{rate:.1f} frames/s, {100 * known.loss.loss:.0f} % of packets lost'
-        yield status(f'iot_fl tail of {robot_id}', DiagnosticStatus.OK, text, numbers)
+        level, late = staleness(known.rate.silence(now), 'frames')
+        text = f'{rate:.1f} frames/s, {100 * known.loss.loss:.0f} % of packets lost{late}'
+        yield status(f'iot_fl tail of {robot_id}', level, text, numbers)
 
 
 def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
@@ -201,6 +220,7 @@ def status(name: str, level: bytes, text: str, values: Mapping[str, object]) -> 
         level=level,
         name=name,
         message=text,
+        hardware_id=platform.node(),
         values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
     )
 

@@ -87,6 +87,7 @@ class Rate:
 
     def __init__(self) -> None:
         self._times: collections.deque[float] = collections.deque(maxlen=50)
+        self._asked: float | None = None
 
     def note(self, now: float) -> None:
         """Note that it happened."""
@@ -97,6 +98,12 @@ class Rate:
         if len(self._times) < 2:
             return 0.0
         return (len(self._times) - 1) / max(now - self._times[0], 1e-9)
+
+    def silence(self, now: float) -> float:
+        """Return for how long it has not happened, s; since this was asked first, if never."""
+        if self._asked is None:
+            self._asked = now
+        return now - (self._times[-1] if self._times else self._asked)
 
 
 @dataclass

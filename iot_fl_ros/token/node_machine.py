@@ -115,7 +115,11 @@ class NodeMachine:
                 self._refused = True
                 self.reason = error[:255]
                 warn = do.Warn('prepare', f'cannot take part: {error}')
-                return [warn, self._status(now), do.RunEnded(f'{self.robot_id} cannot take part: {error}')]
+                return [
+                    warn,
+                    self._status(now),
+                    do.RunEnded(f'{self.robot_id} cannot take part: {error}'),
+                ]
             case events.JobDone(KeepPromise(claim=claim)):
                 machine = self.tokens[claim.token_id]
                 held = machine.holds

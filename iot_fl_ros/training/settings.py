@@ -5,6 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from iot_fl_ros.core.config import setting
+from iot_fl_ros.core.errors import ConfigError
+
+# Samples of a mini-batch where nobody says how many, and steps that an epoch has at least then.
+_USUAL_BATCH, _SMALLEST_BATCH, _STEPS = 50, 8, 12
+BATCH_SIZE = 'Samples a batch; 0 = 50, or fewer for a robot that has few samples.'
 
 
 @dataclass(frozen=True)
@@ -69,3 +74,14 @@ class RobotSettings(RobotIdSettings):
         'battery_state', 'Topic of its sensor_msgs/BatteryState; empty = none.'
     )
     checkpoint_dir: str = setting('', 'Folder for its checkpoint; empty = none.')
+
+
+def samples_a_batch(wanted: int, samples: int) -> int:
+    """Return the samples of a mini-batch; wanted: 0 = 50, or fewer where there are few samples.
+
+    An epoch of few samples in large batches is a step or two, from which nothing is learned.
+    ConfigError for 1, on which BatchNorm cannot train.
+    """
+    if wanted == 1:
+        raise ConfigError('method.batch_size is 1: at least 2, or 0 for the usual')
+    return wanted or min(_USUAL_BATCH, max(_SMALLEST_BATCH, samples // _STEPS))

@@ -133,7 +133,7 @@ def _role(names: list[str], parameters: dict[str, nn.Parameter]) -> StateRole:
 
 def as_real(tensor: torch.Tensor) -> torch.Tensor:
     """Return the same memory; complex values as pairs of numbers, [..., 2]."""
-    return torch.viewas_real(tensor) if tensor.is_complex() else tensor
+    return torch.view_as_real(tensor) if tensor.is_complex() else tensor
 
 
 def _numbers(tensor: torch.Tensor) -> torch.Tensor:

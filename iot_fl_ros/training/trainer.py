@@ -15,6 +15,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.models.memory_format import use_channels_last
 from iot_fl_ros.models.registry import input_dtype
+from iot_fl_ros.training.settings import samples_a_batch
 from iot_fl_ros.training.state import ModelState, StateRole, as_real
 
 _PREDICT_BATCH = 500
@@ -26,7 +27,7 @@ Values = list[torch.Tensor]
 
 @dataclass(frozen=True)
 class Schedule:
-    """Schedule of a training: epochs, samples a batch, SGD learning rate.
+    """Schedule of a training: epochs, samples a batch (see `samples_a_batch`), SGD learning rate.
 
     proximal: mu of the term mu/2 |w - w_start|^2 in the loss (FedProx). balance: tau of logit
     adjustment on private samples (Menon et al., arXiv 2007.07314, equation 10): a robot that has
@@ -73,13 +74,14 @@ class Trainer:
         parameters = [p for p in self._model.parameters() if p.requires_grad]
         wanted = torch.from_numpy(np.array(targets)).to(self._device)
         shift = 0.0 if offset is None else torch.from_numpy(offset).to(self._device)
+        size = samples_a_batch(schedule.batch_size, len(samples))
         self._model.train()
         start = [p.detach().clone() for p in parameters] if schedule.proximal else []
         total = 0.0
         count = 0
         for _ in range(schedule.epochs):
             order = torch.randperm(len(samples), generator=generator)
-            for batch in order.split(schedule.batch_size):
+            for batch in order.split(size):
                 if len(batch) < 2:
                     continue  # BatchNorm cannot train on one sample
                 logits = self._logits(samples, batch.numpy()) + shift

@@ -22,7 +22,7 @@ def row(number, accuracy=0.5, **more):
     return {
         'kind': 'round', 'round': number, 'accuracy': accuracy, 'robot_accuracy': 0.4,
         'loss': 1.0, 'seconds': 2.0, 'time': 2.0 * number, 'late': [], 'silent': [],
-        'refused': [], 'bytes_total': 1_000 * number, **more,
+        'refused': [], 'participants': ['a'], 'bytes_total': 1_000 * number, **more,
     }  # fmt: skip
 
 
@@ -77,7 +77,8 @@ def test_the_end_writes_the_summary_and_a_new_start_removes_it(tmp_path):
 def test_a_summary_by_hand():
     rows = [
         row(1, 0.55, late=['a']),
-        row(2, math.nan, silent=['a', 'b']),
+        row(2, math.nan, silent=['a', 'b'], participants=[]),
+        {'kind': 'failed', 'round': 3, 'robot': 'b', 'reason': 'no'},
         row(3, 0.72, robot_accuracy=0.61),
         row(4, 0.70, refused=['c'], robot_accuracy=math.nan),
         END,
@@ -95,6 +96,8 @@ def test_a_summary_by_hand():
         'late': 1,
         'silent': 2,
         'refused': 1,
+        'failed': 1,
+        'aggregated': 3,
     }
 
 

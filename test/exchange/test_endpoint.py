@@ -30,7 +30,8 @@ def parcel(monkeypatch):
 
 def status(robot_id, sequence=1, run_id='run'):
     return RobotStatus(
-        stamp=0.0, run_id=run_id, robot_id=robot_id, sequence=sequence, started=0.0, state=RobotState.READY,
+        stamp=0.0, run_id=run_id, robot_id=robot_id, sequence=sequence,
+        started=0.0, state=RobotState.READY,
         reason='', round=0, model_version=0, update_digest=b'', samples=1, loss=math.nan,
         accuracy=math.nan, train_seconds=0.0, wait_seconds=0.0, bytes_received=0, bytes_sent=0,
     )  # fmt: skip

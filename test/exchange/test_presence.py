@@ -78,34 +78,53 @@ def test_more_than_fit_are_refused_and_who_leaves_makes_room(presence):
 
 def test_who_started_again_is_taken_at_once(presence):
     presence.hear(Status('a', 100.0, 900, started=50.0), 10.0)
-    presence.hear(Status('a', 99.0, 1, started=99.0), 10.1)
-    for number in range(2, 30):
-        presence.hear(Status('a', 99.0 + number, number, started=99.0), 10.0 + number)
+    for number in range(1, 30):
+        presence.hear(Status('a', 100.0 + number, number, started=100.5), 10.0 + number)
     assert not presence.twins('a', 40.0)
 
 
-@pytest.mark.parametrize('order', [(1.0, 2.0), (2.0, 1.0)])
-def test_of_two_with_one_id_the_later_is_refused(presence, order):
-    now, refused, taken = 10.0, [], []
+@pytest.mark.parametrize('ahead', [-100.0, 0.0, 100.0])
+def test_of_two_with_one_id_the_later_is_refused(presence, ahead):
+    """ahead: by how much the clock of the second one is."""
+    now, refused = 10.0, []
     for number in range(1, 8):
-        for started in order:
+        for started, ahead_of_us in ((5.0, 0.0), (5.5 + ahead, ahead)):
             now += 0.1
-            status = Status('a', 100.0 * started + number, number, started=started)
+            status = Status('a', now + ahead_of_us, number, started=started)
             try:
                 presence.hear(status, now)
-                taken.append((number, started))
             except MessageError as error:
-                assert 'two robots call themselves a' in str(error)
-                refused.append((number, started))
-    assert {started for _, started in refused} == {2.0}
-    assert [number for number, _ in refused] == list(range(2, 8))
+                refused.append((number, started, str(error)))
+    assert {one[1] for one in refused} == {5.5 + ahead}
+    assert all('two robots call themselves a' in one[2] for one in refused if one[0] > 1)
+    assert {one[0] for one in refused} >= set(range(2, 8))
     assert presence.twins('a', now)
-    assert presence.get('a').started == 1.0
+    assert presence.get('a').started == 5.0
     # The first one goes: the other takes its place after a lease.
     now += LEASE + 0.1
-    presence.hear(Status('a', 300.0, 99, started=2.0), now)
-    assert presence.get('a').started == 2.0
+    presence.hear(Status('a', now + ahead, 99, started=5.5 + ahead), now)
+    assert presence.get('a').started == 5.5 + ahead
     assert not presence.twins('a', now)
+
+
+def test_old_words_of_a_stranger_do_not_push_the_real_one_out(presence):
+    for number in range(20):
+        now = 10.0 + 0.1 * number
+        presence.hear(Status('a', now, number, started=5.0), now)
+        with pytest.raises(MessageError):
+            presence.hear(Status('a', 0.0, 1, started=0.0), now)
+
+
+def test_old_words_that_came_first_do_not_keep_the_real_one_out(presence):
+    for number in range(20):
+        now = 10.0 + 0.1 * number
+        if number:
+            with pytest.raises(MessageError):
+                presence.hear(Status('a', 0.0, 1, started=0.0), now)
+        else:
+            presence.hear(Status('a', 0.0, 1, started=0.0), now)
+        presence.hear(Status('a', now, number, started=5.0), now + 0.05)
+    assert not presence.twins('a', 12.0)
 
 
 def test_a_stranger_who_starts_again_and_again_costs_no_memory(presence):

@@ -9,7 +9,8 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.federation.roster import Roster
 
 STATUS = RobotStatus(
-    stamp=1.0, run_id='r', robot_id='a', sequence=1, started=0.0, state=RobotState.READY, reason='', round=0,
+    stamp=1.0, run_id='r', robot_id='a', sequence=1, started=0.0,
+    state=RobotState.READY, reason='', round=0,
     model_version=0, update_digest=b'', samples=1, loss=math.nan, accuracy=math.nan,
     train_seconds=0.0, wait_seconds=0.0, bytes_received=0, bytes_sent=0,
 )  # fmt: skip

@@ -17,7 +17,8 @@ ROBOTS, ROUNDS = 3, 4
 
 def status(robot_id, bytes_received):
     return RobotStatus(
-        stamp=0.0, run_id='r', robot_id=robot_id, sequence=1, started=0.0, state=RobotState.READY, reason='',
+        stamp=0.0, run_id='r', robot_id=robot_id, sequence=1, started=0.0,
+        state=RobotState.READY, reason='',
         round=0, model_version=0, update_digest=b'', samples=1, loss=math.nan, accuracy=math.nan,
         train_seconds=0.0, wait_seconds=0.0, bytes_received=bytes_received, bytes_sent=0,
     )  # fmt: skip

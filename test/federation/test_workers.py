@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.effects import SaveCheckpoint
-from iot_fl_ros.core.errors import DataError, MessageError
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
 from iot_fl_ros.core.store import FolderStore, MemoryStore
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, TrainRound
@@ -179,13 +179,24 @@ def test_an_aggregator_comes_back_to_its_own_run_alone(made):
     edge, _ = made(store=store)
     assert edge.restore() is None
     tensors = {'labels': np.ones(3, np.float32)}
-    edge.save(SaveCheckpoint(2, {'run_name': 'run', 'round': 2}, tensors))
+    constants = {'constants': edge.info.constants()}
+    edge.save(SaveCheckpoint(2, {'run_name': 'run', 'round': 2, **constants}, tensors))
     again, _ = made(store=store)
     manifest, kept = again.restore()
     assert manifest['round'] == 2
     assert same(kept, tensors)
-    other, _ = made(store=store, **{'run.name': 'another'})
-    assert other.restore() is None
+    for changes, said in (
+        ({'run.name': 'another'}, 'run.name was run, is another'),
+        ({'run.seed': 9}, 'seed was 0, is 9'),
+        ({'method.open_samples': 40}, 'method settings differs'),
+        ({'data.open_size': 150}, 'open set was'),
+    ):
+        other, _ = made(store=store, **changes)
+        with pytest.raises(ConfigError, match=said):
+            other.restore()
+    edge.save(SaveCheckpoint(2, {'run_name': 'run', 'round': 2}, tensors))
+    with pytest.raises(ConfigError, match='written by another version'):
+        edge.restore()
 
 
 def test_an_aggregator_needs_to_know_shape_and_classes(made):

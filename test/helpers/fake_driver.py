@@ -1,6 +1,14 @@
 """Drives a state machine without ROS: a clock, timers, and jobs that wait until asked for."""
 
-from iot_fl_ros.core.effects import CancelTimer, Publish, PublishPackets, SetTimer, StartJob, Warn
+from iot_fl_ros.core.effects import (
+    CancelTimer,
+    Publish,
+    PublishPackets,
+    Say,
+    SetTimer,
+    StartJob,
+    Warn,
+)
 from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived, TimerFired
 
 
@@ -9,7 +17,7 @@ class FakeDriver:
 
     def __init__(self, machine, worker=None, now=1_000.0, others=()):
         self.machine, self.worker, self.now = machine, worker, now
-        self.timers, self.jobs, self.sent, self.warnings = {}, [], [], []
+        self.timers, self.jobs, self.sent, self.warnings, self.said = {}, [], [], [], []
         self.background = []  # those of the jobs that others do not wait for
         self.warning_keys = set()
         self._kinds, self.others = others, []  # further effects that are expected
@@ -65,6 +73,8 @@ class FakeDriver:
                 case Warn(key, text):
                     self.warning_keys.add(key)
                     self.warnings.append(text)
+                case Say(text):
+                    self.said.append(text)
                 case _:
                     assert isinstance(effect, self._kinds), effect
                     self.others.append(effect)

@@ -32,7 +32,7 @@ PLAN = RoundPlan(
     stamp=2.25,
     run_id='run',
     epoch=1,
-    sequence=4, started=0.0,
+    sequence=4,
     state=1,
     round=2,
     model_version=1,
@@ -45,7 +45,8 @@ STATUS = RobotStatus(
     stamp=3.0,
     run_id='run',
     robot_id='r1',
-    sequence=5, started=0.0,
+    sequence=5,
+    started=0.0,
     state=4,
     reason='',
     round=2,
@@ -141,7 +142,8 @@ ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT, SPLIT_INFO, SPLIT_STATUS, INF
 def peer_status(robot_id, stamp=1.0, state=PeerState.TRAINING, **changes):
     """Return the status of a peer in round 1."""
     plain = PeerStatus(
-        stamp=stamp, run_id='r', robot_id=robot_id, sequence=1, started=0.0, state=state, reason='', round=1,
+        stamp=stamp, run_id='r', robot_id=robot_id, sequence=1, started=0.0,
+        state=state, reason='', round=1,
         update_digest=b'', neighbours=(), samples=1, loss=math.nan, accuracy=math.nan,
         disagreement=math.nan, train_seconds=0.0, wait_seconds=0.0, bytes_received=0,
         bytes_sent=0, joules=0.0,

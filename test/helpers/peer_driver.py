@@ -72,6 +72,7 @@ class Peer:
         digest = parcel(round, mark).digest if round else b''
         values = {
             'stamp': self.now, 'run_id': run_id, 'robot_id': robot_id, 'sequence': 1,
+            'started': 0.0,
             'state': state, 'reason': '', 'round': round, 'update_digest': digest,
             'neighbours': ('b',), 'samples': 5, 'loss': math.nan, 'accuracy': math.nan,
             'disagreement': math.nan, 'train_seconds': 0.0, 'wait_seconds': 0.0,

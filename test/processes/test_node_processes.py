@@ -64,8 +64,8 @@ def test_a_mesh_starts_one_process_a_robot(started, tmp_path):
     assert started == [
         ('peer', 'robot_0', f'{common} -r __ns:=/robot_0 -p data.partition_index:=0 '
          '-p data.partition_count:=2'),
-        ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=1 '
-         '-p data.partition_count:=2 -p data.private:=/photos'),
+        ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=0 '
+         '-p data.partition_count:=1 -p data.private:=/photos'),
     ]  # fmt: skip
     tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
     assert tree == {'/**': {'ros__parameters': settings}}

@@ -12,6 +12,7 @@ from iot_fl_ros.core.effects import (
     Record,
     RunEnded,
     SaveCheckpoint,
+    Say,
     SetTimer,
     StartJob,
     Subscribe,
@@ -127,16 +128,56 @@ def test_timers_fire_once_and_can_be_replaced_and_cancelled(process, drive):
 def test_rows_warnings_and_the_end_reach_whoever_wants_them(process, drive, capfd):
     rows, ends = [], []
     drive(
-        Record({'kind': 'round'}), RunEnded(), Warn('disk', 'the disk is full'),
-        Warn('disk', 'the disk is full still'), Warn('radio', 'nobody hears'),
-        record=rows.append, ended=lambda: ends.append(1),
+        Record({'kind': 'round'}), RunEnded('for nothing'), Say('all is well'),
+        Warn('disk', 'the disk is full'), Warn('disk', 'the disk is full still'),
+        Warn('radio', 'nobody hears'),
+        record=rows.append, ended=ends.append,
     )  # fmt: skip
     assert rows == [{'kind': 'round'}]
-    assert ends == [1]
+    assert ends == ['for nothing']
     said = capfd.readouterr().err
     assert 'the disk is full' in said
+    assert 'all is well' in said
     assert 'still' not in said, 'one key is told once in a while'
     assert 'nobody hears' in said
+
+
+class Faulty(Told):
+    """A machine that stumbles over one event."""
+
+    def handle(self, event, now):
+        if event == TimerFired('bad'):
+            raise KeyError('a bug')
+        super().handle(event, now)
+        return [Record({'kind': 'row'}), SetTimer('after', 0.01)] if event.name == 'good' else []
+
+
+def test_a_fault_of_ours_costs_one_event_and_is_told(process, capfd):
+    def full(row):
+        raise OSError('no space left on device')
+
+    machine = Faulty(SetTimer('bad', 0.01), SetTimer('good', 0.05))
+    driver = MachineDriver(
+        process.node('machine'), Role.ROBOT, machine, Works(), process.threads.worker,
+        namespace='/fleet', record=full,
+    )  # fmt: skip
+    driver.start()
+    process.spin_until(lambda: TimerFired('after') in machine.events)
+    driver.stop()
+    assert driver.faults == 1
+    said = capfd.readouterr().err
+    assert "a fault of this package: KeyError: 'a bug'" in said
+    assert 'rows of the run are lost: no space left on device' in said
+
+
+def test_a_machine_that_cannot_start_is_no_running_node(process):
+    driver = MachineDriver(
+        process.node('machine'), Role.ROBOT, Told(Record({'kind': 'row'})), Works(),
+        process.threads.worker, namespace='/fleet', record=lambda row: 1 / 0,
+    )  # fmt: skip
+    with pytest.raises(ZeroDivisionError):
+        driver.start()
+    driver.stop()
 
 
 def test_messages_go_out_counted_and_come_in_until_the_end(process, drive):

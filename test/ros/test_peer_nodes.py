@@ -179,7 +179,8 @@ def test_hostile_publishers_change_nothing(mesh):
 def _status(machine):
     """Return a status as a stranger might make it up."""
     return PeerStatus(
-        stamp=1.0, run_id=machine.info.run_id, robot_id='mallory', sequence=1, started=0.0, state=2, reason='',
+        stamp=1.0, run_id=machine.info.run_id, robot_id='mallory', sequence=1, started=0.0,
+        state=2, reason='',
         round=1, update_digest=bytes(32), neighbours=(), samples=0, loss=math.nan,
         accuracy=math.nan, disagreement=math.nan, train_seconds=0.0, wait_seconds=0.0,
         bytes_received=0, bytes_sent=0, joules=0.0,

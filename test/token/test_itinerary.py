@@ -33,7 +33,8 @@ LOG = Log((0, 0), route=('c', 'a', 'b', 'd'), shares=(1, 2, 3, 4), position=1)
 
 def status(robot_id, stamp=1.0, held=0, **changes):
     plain = TramStatus(
-        stamp=stamp, run_id='run', robot_id=robot_id, sequence=1, started=0.0, state=TramState.READY,
+        stamp=stamp, run_id='run', robot_id=robot_id, sequence=1, started=0.0,
+        state=TramState.READY,
         reason='', class_counts=(10, 10), promised=(held,), fences=(held,), bases=(0,),
         token_states=(TokenState.HELD if held else TokenState.ELSEWHERE,),
         batch_seconds=math.nan, link_rate=math.nan, updates=0, loss=math.nan, accuracy=math.nan,

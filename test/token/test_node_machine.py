@@ -52,7 +52,7 @@ def driver(tokens=1, robot_id='a', ready=True, **changes):
 
 def status(sender='b', **changes):
     fields = {
-        'stamp': 0.0, 'run_id': 'run-1', 'robot_id': sender, 'sequence': 1,
+        'stamp': 0.0, 'run_id': 'run-1', 'robot_id': sender, 'sequence': 1, 'started': 0.0,
         'state': TramState.READY, 'reason': '', 'class_counts': (10, 10),
         'token_states': (TokenState.ELSEWHERE,), 'promised': (0,), 'fences': (0,), 'bases': (0,),
         'batch_seconds': math.nan, 'link_rate': math.nan, 'updates': 0, 'loss': math.nan,
@@ -85,7 +85,7 @@ def test_a_robot_prepares_first_and_tells_its_classes_then():
 def test_who_cannot_prepare_says_why_and_ends():
     one = driver(ready=False)
     one.tell(JobFailed(Prepare(), 'DataError: no such file'))
-    assert one.others == [RunEnded()]
+    assert one.others == [RunEnded('a cannot take part: DataError: no such file')]
     (told,) = one.take(TramStatus)
     assert (told.state, told.reason) == (TramState.REFUSED, 'DataError: no such file')
     one.advance(3.0)

@@ -48,7 +48,8 @@ def offer(fence, sender='b'):
 
 def status(fence, base, state=TokenState.HELD, robot='b'):
     return TramStatus(
-        stamp=0.0, run_id='run', robot_id=robot, sequence=1, started=0.0, state=TramState.READY, reason='',
+        stamp=0.0, run_id='run', robot_id=robot, sequence=1, started=0.0,
+        state=TramState.READY, reason='',
         class_counts=(10, 10), token_states=(state,), promised=(fence,), fences=(fence,),
         bases=(base,), batch_seconds=math.nan, link_rate=math.nan, updates=0, loss=math.nan,
         accuracy=math.nan, train_seconds=0.0, bytes_received=0, bytes_sent=0, joules=0.0,

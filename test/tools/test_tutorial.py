@@ -1,14 +1,17 @@
-"""docs/tutorial_method.md and extending.md are run as printed: files written, commands done."""
+"""Pages of docs/ are run as printed: files written, commands done."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from kinds_of_pictures import KINDS, save_pictures
 
 pytest.importorskip('rclpy')
 
@@ -55,6 +58,29 @@ def test_every_block_runs_and_learns_what_the_page_says(tmp_path: Path) -> None:
             compared += len(found)
     assert commands == 5
     assert compared == 4
+
+
+def test_own_pictures_are_learned_as_the_page_says(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    has = {'robot_0': KINDS[:2], 'robot_1': KINDS[1:4], 'robot_2': KINDS[3:], 'test': KINDS}
+    for who, kinds in has.items():
+        count = 20 if who == 'test' else 80
+        save_pictures(tmp_path / 'pictures' / who, kinds, count, rng)
+    page, commands = (DOCS / 'own_data.md').read_text(), 0
+    for kind, content in blocks(page):
+        name = _FILE.match(content)
+        if name:
+            (tmp_path / name[1]).write_text(content)
+        elif kind == 'console':
+            run(content.removeprefix('$ ').strip(), tmp_path)
+            commands += 1
+    assert commands == 2
+    summary = json.loads((tmp_path / 'runs' / 'own' / 'summary.json').read_text())
+    assert summary['accuracy'] > 0.8
+    (said,) = re.findall(r'best accuracy (\d\d\.\d)%', page)
+    assert 100 * summary['accuracy'] == pytest.approx(float(said), abs=8)
+    log = (tmp_path / 'runs' / 'own' / 'log' / 'robot_1.log').read_text()
+    assert '240 private samples of 3 of 5 classes: 80 box, 80 cross, 80 ring' in log
 
 
 def test_the_package_of_the_page_about_extending_runs(tmp_path: Path) -> None:

@@ -99,14 +99,15 @@ def test_a_half_does_not_overflow():
     assert model.bias.item() == -65504
 
 
-@pytest.mark.parametrize('model', [Fourier(), Tied(), nn.Linear(4, 4).double()])
+@pytest.mark.parametrize('model', [Fourier, Tied, lambda: nn.Linear(4, 4).double()])
 @pytest.mark.parametrize('how', ['plain', 'proximal', 'momentum'])
 def test_what_is_trained_is_in_the_state(model, how):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 40)
     values = np.eye(4, dtype=np.float32)[labels]
     samples = Samples(values, labels, tuple('abcd'))
-    trainer = Trainer(model, 'cpu', samples)
+    torch.manual_seed(1)
+    trainer = Trainer(model(), 'cpu', samples)
     before = trainer.state()
     if how == 'momentum':
         velocity = np.zeros(trainer.trained_values().sum(), np.float32)
@@ -118,10 +119,11 @@ def test_what_is_trained_is_in_the_state(model, how):
         loss = trainer.train_private(Schedule(3, 8, 0.1, 0.1 * (how == 'proximal')), 0)
     assert np.isfinite(loss)
     after = trainer.state()
-    assert (after != before).mean() > 0.5
-    other = Trainer(type(model)() if not isinstance(model, nn.Linear) else model, 'cpu')
+    assert (after != before).mean() > 0.3
+    other = Trainer(model(), 'cpu')
     other.set_state(after)
-    np.testing.assert_array_equal(other.probabilities(samples), trainer.probabilities(samples))
+    mine, others = trainer.probabilities(samples), other.probabilities(samples)
+    np.testing.assert_allclose(others, mine, atol=1e-6)
 
 
 def test_complex_momentum_is_that_of_pairs():
@@ -141,7 +143,9 @@ def test_complex_momentum_is_that_of_pairs():
     torch.testing.assert_close(torch.view_as_real(model.weight.detach()), start - 0.5 * gradient)
 
 
-@pytest.mark.parametrize(('value', 'said'), [(-np.inf, '-inf'), (np.nan, 'nan'), (-1e9, '-1e[+]09')])
+@pytest.mark.parametrize(
+    ('value', 'said'), [(-np.inf, '-inf'), (np.nan, 'nan'), (-1e9, '-1e[+]09')]
+)
 def test_a_constant_that_nobody_takes_is_named_with_its_remedy(value, said):
     match = f"model 'own:causal': buffer 'mask' holds {said}.*persistent=False"
     with pytest.raises(ConfigError, match=match):

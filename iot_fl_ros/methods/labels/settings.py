@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.methods.labels.codec import LABEL_DTYPES
 from iot_fl_ros.methods.labels.sample_selection import SELECTIONS
+from iot_fl_ros.training.settings import BATCH_SIZE
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,6 @@ class LabelSettings:
     balance: float = setting(
         1.0, 'Strength of logit adjustment to the classes that a robot has; 0 = none.', minimum=0.0
     )
-    batch_size: int = setting(50, 'Samples a batch.', minimum=2)
+    batch_size: int = setting(0, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
     distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
