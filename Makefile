@@ -8,7 +8,7 @@ SOURCES := $(shell find iot_fl_ros msg srv launch config worlds tools/build_back
 PYTEST = ROS_PYTHON_CHECK_FIELDS=1 PYTHONSAFEPATH=1 $(BIN)/pytest
 export ROS_DISTRO = $(DISTRO)
 
-.PHONY: demo demo-split demo-mesh demo-tram demo-sim test bench lint setup docs clean
+.PHONY: demo demo-split demo-mesh demo-tram demo-sim test bench lint setup weights docs clean
 
 demo: setup
 	$(BIN)/iot-fl demo
@@ -44,6 +44,10 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	PYTHONPATH=. $(BIN)/lint-imports
+
+# For tests of trained models, which skip without their weights.
+weights: setup
+	$(BIN)/iot-fl models --fetch
 
 docs: setup
 	$(BIN)/python tools/generate_docs.py

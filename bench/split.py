@@ -33,6 +33,7 @@ from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
 from iot_fl_ros.core.events import PictureArrived, SwitchRequested
+from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
@@ -76,10 +77,8 @@ def make_codec(name: str) -> tuple[FeatureCodec, np.ndarray]:
     return fit_codec(spec, features), features[0]
 
 
-class Worker:
+class Worker(Stateless):
     """Does the jobs of both machines, without any layers."""
-
-    keeps = False
 
     def __init__(self, name: str) -> None:
         self._codec, self._features = make_codec(name)

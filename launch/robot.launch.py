@@ -7,6 +7,7 @@ from launch_ros.actions import PushROSNamespace
 
 from iot_fl_ros.ros.launching import (
     AUTOSTART,
+    SHARE,
     USUAL,
     declare,
     everywhere,
@@ -16,7 +17,10 @@ from iot_fl_ros.ros.launching import (
 
 ARGUMENTS = {
     'namespace': ('robot_0', 'Namespace of the robot, and its robot id.'),
-    'params_file': ('', 'ROS parameter file keyed /**; needed.'),
+    'params_file': (
+        str(SHARE / 'config/demo.yaml'),
+        'ROS parameter file keyed /**; as it is, the robot takes part in the demo.',
+    ),
     **AUTOSTART,
     **USUAL,
 }

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from domains import next_domain
+from figure_check import checked_figures  # noqa: F401
 from hypothesis import settings
 
 torch.set_num_threads(1)

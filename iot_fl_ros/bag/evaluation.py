@@ -9,6 +9,7 @@ settings give the same answers, bit for bit, on the same machine.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -158,6 +159,7 @@ class Evaluation:
     """All that is known after the last picture.
 
     unsplit: what head and tail say with nothing in between; None = the picture is unusable.
+    strange: names of labels that are no classes of the bundle, with their numbers.
     """
 
     bundle: Bundle
@@ -166,6 +168,7 @@ class Evaluation:
     unsplit: list[Answer | None]
     runs: list[LossRun]
     timing: Timing
+    strange: Mapping[str, int]
 
 
 def evaluate(
@@ -187,11 +190,11 @@ def evaluate(
         raise ConfigError(f'--loss is {list(losses)}: shares of packets, 0 to 1, are needed')
     check_bundle_name(folder.name)
     topic = image_topic(bag, topic)
-    truth = _labels(bag, topic, labels)
     timing = Timing()
     start = time.perf_counter()
     answer_settings = AnswerSettings(settings.max_answers, settings.score_threshold)
     head = SharedHead(folder, settings.bits, answer_settings, timing)
+    truth, strange = _labels(bag, topic, labels, head.bundle.class_names)
     simulations = [
         SplitSimulation(
             folder.parent, [ROBOT], folder.name, replace(settings.link, loss=loss),
@@ -227,24 +230,38 @@ def evaluate(
         raise DataError(f'no picture of {topic} can be used: {head.error or "frame_id too long"}')
     timing.whole = time.perf_counter() - start
     unsplit = [head.unsplit.get(at) for at in numbers]
-    return Evaluation(head.bundle, topic, shown, unsplit, runs, timing)
+    return Evaluation(head.bundle, topic, shown, unsplit, runs, timing, strange)
 
 
-def _labels(bag: Bag, topic: str, wanted: str) -> Mapping[int, int]:
-    """Return stamp -> class of the pictures whose class is known."""
+def _labels(
+    bag: Bag, topic: str, wanted: str, class_names: Sequence[str]
+) -> tuple[Mapping[int, int], Mapping[str, int]]:
+    """Return stamp -> class of the pictures whose class is known, and names that are no classes.
+
+    A label counts by its name, as whoever made it may have the classes in another order; a name
+    that is the number itself says nothing.
+    """
     name = wanted or topic.removesuffix('/compressed') + LABELS
     if name not in bag.topics or bag.topics[name].ros_type != 'iot_fl_ros/msg/Inference':
         if wanted:
             raise ConfigError(f'{bag.path} has no labels (iot_fl_ros/msg/Inference) on {wanted}')
-        return {}
+        return {}, {}
     check_own_types(bag, [name])
-    found = {}
+    found: dict[int, int] = {}
+    strange: Counter[str] = Counter()
     for message in bag.messages((name,)):
         try:
             label = decode(Inference, message.raw)
         except MessageError:
             continue
         assert isinstance(label, Inference)
-        if label.class_ids:
-            found[label.header.stamp] = label.class_ids[0]
-    return found
+        if not label.class_ids:
+            continue
+        number, name = label.class_ids[0], label.class_names[0]
+        if name in class_names:
+            number = class_names.index(name)
+        elif name != str(number) or number >= len(class_names):
+            strange[name] += 1
+            continue
+        found[label.header.stamp] = number
+    return found, strange

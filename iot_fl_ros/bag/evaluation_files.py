@@ -121,7 +121,7 @@ def _plot(
         values = [scale * (getattr(one, name) or 0.0) for one in figures]
         axes.plot(rates, values, marker=marker, label=label)
     axes.set(xlabel='packets lost, %', ylabel=unit)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(bottom=0, top=1.06 * max(1e-9, axes.dataLim.y1))
     axes.grid(alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=120, metadata={'Software': None})

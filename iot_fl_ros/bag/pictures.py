@@ -19,7 +19,7 @@ from iot_fl_ros.bag.writer import BagSettings, BagWriter
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference
-from iot_fl_ros.data.image_stream import open_stream
+from iot_fl_ros.data.image_stream import Picture, open_stream
 from iot_fl_ros.ros.convert import encode, source_header
 from iot_fl_ros.ros.images import compressed_from_rgb, from_rgb
 from iot_fl_ros.ros.topics import publisher_qos
@@ -156,15 +156,15 @@ def make_bag(path: Path, shooting: Shooting, settings: BagSettings | None = None
             )
             writer.write(topic, stamp, canonical(kind, serialize_message(message)))
             if picture.label >= 0:
-                _write_label(writer, f'{shooting.topic}/labels', stamp, picture.label)
+                _write_label(writer, f'{shooting.topic}/labels', stamp, picture)
     return count
 
 
-def _write_label(writer: BagWriter, topic: str, stamp: int, label: int) -> None:
+def _write_label(writer: BagWriter, topic: str, stamp: int, picture: Picture) -> None:
     writer.add_topic(topic, _LABEL_TYPE, [publisher_qos(Inference)])
     truth = Inference(
         header=SourceHeader(stamp, FRAME_ID), robot_id=TRUTH, session=0, epoch=0, frame=0,
-        received=1.0, latency=0.0, class_ids=(label,), class_names=(str(label),), scores=(1.0,),
-        boxes=(),
+        received=1.0, latency=0.0, class_ids=(picture.label,),
+        class_names=(picture.kind or str(picture.label),), scores=(1.0,), boxes=(),
     )  # fmt: skip
     writer.write(topic, stamp, canonical(_LABEL_TYPE, encode(truth)))

@@ -19,6 +19,7 @@ from typing_extensions import assert_never
 
 from iot_fl_ros.bag.federation import Federation, RecordedRound
 from iot_fl_ros.core.effects import (
+    Answered,
     CancelTimer,
     Effect,
     PreparePublisher,
@@ -253,7 +254,7 @@ class Replay:
                     self._accepted.append(str(row['robot']))
                 case Warn() | Say() | Record() | Publish() | PublishPackets() | Subscribe():
                     pass  # nobody listens, and rows are those of the bag
-                case PreparePublisher() | SetTimer() | CancelTimer() | RunEnded():
+                case PreparePublisher() | SetTimer() | CancelTimer() | Answered() | RunEnded():
                     pass  # time passes with the rounds of the bag
                 case _:
                     assert_never(effect)

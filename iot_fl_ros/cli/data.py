@@ -6,9 +6,9 @@ import argparse
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from iot_fl_ros.data.registry import DATA_SETS, load_samples
+from iot_fl_ros.reports.tables import table_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,9 +27,10 @@ def run(arguments: argparse.Namespace) -> int:
     samples = load_samples(arguments.name, arguments.split)
     console.print(f'{len(samples)} samples of shape {samples.shape}, {samples.values.dtype}')
     if samples.labels is not None:
-        table = Table('label', 'class', 'samples')
         counts = np.bincount(samples.labels, minlength=len(samples.class_names))
-        for label, (name, count) in enumerate(zip(samples.class_names, counts, strict=False)):
-            table.add_row(str(label), name, str(count))
-        console.print(table)
+        rows = [
+            [str(label), name, str(count)]
+            for label, (name, count) in enumerate(zip(samples.class_names, counts, strict=False))
+        ]
+        console.print(table_of('', ['label', 'class', 'samples'], rows, left=['class']))
     return 0

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
-from iot_fl_ros.data.fashion_mnist import obtain
+from iot_fl_ros.data.fashion_mnist import load, obtain
 from iot_fl_ros.processes.nodes import private_dds_env
 from iot_fl_ros.processes.serverless import run_tram, summarize_tram
 from iot_fl_ros.reports.run_tables import tram_table
@@ -55,8 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
         }
         runs[title] = run_tram(title, settings, console=console, env=private_dds_env())
         summaries[title] = summarize_tram(runs[title], folder)
+    names = load('test').class_names
     write_json(output / 'summary.json', summaries)
     console.print(tram_table(summaries))
-    for path in (output / 'summary.json', plot_tram(runs, output)):
+    for path in (output / 'summary.json', plot_tram(runs, output, names)):
         console.print(f'wrote {path}')
     return 0

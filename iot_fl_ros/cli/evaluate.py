@@ -82,6 +82,12 @@ def run(arguments: argparse.Namespace) -> int:
     objects = f', {figures[0].objects:,} objects' if figures[0].objects is not None else ''
     title = f'{bundle.name} on {count:,} pictures of {evaluation.topic}{objects}'
     console.print(table_of(title, *figures_table(figures)))
+    if evaluation.strange:
+        named = ', '.join(f'{name!r} ({count})' for name, count in evaluation.strange.items())
+        console.print(
+            f'labels that are no classes of the bundle count as unknown: {named}',
+            style='yellow', markup=False,
+        )  # fmt: skip
     unusable = sum(answer is None for answer in evaluation.unsplit)
     if unusable:
         text = f'{unusable:,} of {count:,} pictures cannot be used: they count as not answered'

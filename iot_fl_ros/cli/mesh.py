@@ -7,7 +7,7 @@ launch`. Writes the peers' files, summary.json and a picture into the output fol
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +18,11 @@ from iot_fl_ros.cli.options import (
     add_robot_models,
     add_run_arguments,
     flat_settings_of,
+    own_settings_of,
 )
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
-from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings, peer_of
 from iot_fl_ros.processes.serverless import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.network_profile import VARIABLE
@@ -52,13 +53,15 @@ def run(arguments: argparse.Namespace) -> int:
         raise ConfigError('on one machine everybody hears everybody: use mesh.graph full')
     graph = build_graph(mesh, settings.peer.run.seed)
     name, output = settings.method_name, arguments.output.absolute()
+    given = own_settings_of(arguments, sorted(graph))
+    own = {robot_id: peer_of(flat, more) for robot_id, more in given.items()}
     if arguments.memory:
-        rows = _simulate(settings, output, console, arguments.threads, arguments.robot_models)
+        rows = _simulate(settings, output, console, arguments, own)
         summary = summarize_mesh(rows, output)
     else:
         flat['mesh.robots'] = sorted(graph)
         env = {VARIABLE: arguments.network_profile}
-        summary = run_mesh(name, flat, console=console, env=env)
+        summary = run_mesh(name, flat, console=console, env=env, own=given)
         rows = mesh_rows(output, sorted(graph))
     console.print(mesh_table({name: summary}))
     console.print(f'wrote {plot_mesh(graph, {name: rows}, output)}')
@@ -66,8 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _simulate(
-    settings: MeshRunSettings, output: Path, console: Console, threads: int, models: Sequence[str]
-) -> list[dict[str, Any]]:
+    settings: MeshRunSettings, output: Path, console: Console, arguments: argparse.Namespace,
+    own: Mapping[str, PeerSettings],
+) -> list[dict[str, Any]]:  # fmt: skip
     """Run a mesh in memory; write the peers' files as the nodes would; return the merged rows."""
     import torch
 
@@ -82,8 +86,9 @@ def _simulate(
         writers[robot_id].record(row)
 
     simulation = MeshSimulation(
-        settings, threads=threads, crashes=False, models=models, record=record
-    )
+        settings, threads=arguments.threads, crashes=False, models=arguments.robot_models,
+        record=record, own=own,
+    )  # fmt: skip
     with console.status(f'{settings.method_name}: {len(simulation.ids)} robots in memory'):
         simulation.start_all()
         return simulation.run()

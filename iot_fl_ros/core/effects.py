@@ -8,6 +8,7 @@ from typing import Any
 
 from iot_fl_ros.core.messages.feature_packet import FramePackets
 from iot_fl_ros.core.messages.fields import WireMessage
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.tensors import Tensors
 
 
@@ -106,6 +107,13 @@ class Say:
 
 
 @dataclass(frozen=True, slots=True)
+class Answered:
+    """Give an answer of the edge to the programs of this robot."""
+
+    answer: Inference
+
+
+@dataclass(frozen=True, slots=True)
 class RunEnded:
     """Nothing is left to do in this run. problem: why nothing was achieved; empty = some was."""
 
@@ -114,5 +122,5 @@ class RunEnded:
 
 Effect = (
     Publish | PublishPackets | Subscribe | PreparePublisher | StartJob | SetTimer | CancelTimer
-    | SaveCheckpoint | Record | Warn | Say | RunEnded
+    | SaveCheckpoint | Record | Warn | Say | Answered | RunEnded
 )  # fmt: skip

@@ -75,6 +75,14 @@ class GraphChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitsChanged:
+    """The limits of rounds were changed, that of the open one too. deadline: s."""
+
+    deadline: float
+    quorum: int
+
+
+@dataclass(frozen=True, slots=True)
 class Leave:
     """Leave the run and shut down cleanly."""
 
@@ -102,5 +110,5 @@ class SwitchRequested:
 
 Event = (
     MessageArrived | BadMessage | TimerFired | JobDone | JobFailed | CheckpointSaved
-    | PeersChanged | GraphChanged | Leave | PictureArrived | SwitchRequested
+    | PeersChanged | GraphChanged | LimitsChanged | Leave | PictureArrived | SwitchRequested
 )  # fmt: skip

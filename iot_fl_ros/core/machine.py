@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from iot_fl_ros.core.effects import Effect, SaveCheckpoint
+from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.events import Event
 
 
@@ -39,6 +41,9 @@ class Worker(Protocol):
     def save(self, effect: SaveCheckpoint) -> None:
         """Write a checkpoint."""
 
+    def save_model(self, path: Path) -> None:
+        """Write the model as it is now; DataError if there is none, OSError if it fails."""
+
 
 class Stateless:
     """Base of workers that keep nothing between the lives of their machines."""
@@ -47,6 +52,10 @@ class Stateless:
 
     def save(self, effect: SaveCheckpoint) -> None:
         """Keep nothing."""
+
+    def save_model(self, path: Path) -> None:
+        """Tell that there is no model to save."""
+        raise DataError('this node trains no model')
 
 
 S = TypeVar('S', bound=Enum)

@@ -95,10 +95,11 @@ def visp_pictures(name: str) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """rgb: uint8 [height, width, 3]; label: index of its class, -1 = not known."""
+    """rgb: uint8 [height, width, 3]; label, kind: index and name of its class, -1 = not known."""
 
     rgb: NDArray[np.uint8]
     label: int = -1
+    kind: str = ''
 
 
 def open_stream(source: str) -> Iterator[Picture]:
@@ -162,7 +163,8 @@ def _data_set(name: str) -> Iterator[Picture]:
     labels = samples.labels if samples.labels is not None else np.full(len(samples), -1)
     for values, label in zip(samples.values, labels, strict=True):
         rgb = np.broadcast_to(values.transpose(1, 2, 0), (*values.shape[1:], 3))
-        yield Picture(np.ascontiguousarray(rgb), int(label))
+        kind = samples.class_names[label] if 0 <= label < len(samples.class_names) else ''
+        yield Picture(np.ascontiguousarray(rgb), int(label), kind)
 
 
 def _rgb(bgr: NDArray) -> NDArray[np.uint8]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from iot_fl_ros.core.effects import Effect, Say
+from iot_fl_ros.core.effects import Effect, Say, Warn
 
 PERIOD = 10.0
+# Silence after which something that should come all the time is missed, s.
+_MISSED = 4.0
 
 
 class Waiting:
@@ -26,3 +28,27 @@ class Waiting:
             return []
         self._said = now
         return [Say(f'waits for {text}, {now - self._since:.0f} s so far')]
+
+
+class Missed:
+    """Says when something that should come all the time stays away, and when it is back.
+
+    what: in the plural. hint: what may be the reason.
+    """
+
+    def __init__(self, what: str, hint: str = '') -> None:
+        self._what, self._hint = what, f': {hint}' if hint else ''
+        self._due = _MISSED
+        self._silence = 0.0
+
+    def look(self, silence: float) -> list[Effect]:
+        """Say what is to be said, if anything. silence: for how long it has not come, s."""
+        before, self._silence = self._silence, silence
+        if silence >= self._due:
+            self._due = silence + PERIOD
+            text = f'no {self._what} for {silence:.0f} s{self._hint}'
+            return [Warn(text, text)]  # a key of its own: it is throttled here already
+        if silence < _MISSED < self._due:
+            self._due = _MISSED
+            return [Say(f'{self._what} come again, after {before:.0f} s')]
+        return []

@@ -136,6 +136,8 @@ class AggregatorMachine(Tracker[AggregatorState]):
                 return self._timer(name, now)
             case events.PeersChanged():
                 return self._check_roster(now)
+            case events.LimitsChanged():
+                return self._limits_changed(event, now)
             case events.JobDone(Aggregate() as job, result):
                 return self._aggregated(job, result)
             case events.JobFailed(Aggregate(), error):
@@ -304,6 +306,22 @@ class AggregatorMachine(Tracker[AggregatorState]):
             self._plan(now),
             do.Record({'kind': 'open', 'round': self.round, 'participants': asked}),
         ]
+
+    def _limits_changed(self, event: events.LimitsChanged, now: float) -> list[Effect]:
+        """Let this round and the next ones have other limits."""
+        self._settings = dataclasses.replace(
+            self._settings, deadline=event.deadline, quorum=event.quorum
+        )
+        said: Effect = do.Say(
+            f'rounds last {event.deadline:g} s at most, and close with '
+            f'{f"{event.quorum} updates" if event.quorum else "the updates of all"}'
+        )
+        if self.open_round is None:
+            return [said]
+        self._deadline_at = self.open_round.opened + event.deadline
+        left = max(0.0, self._deadline_at - now)
+        closed = self._close_if_complete(now)
+        return [said, *(closed or [do.SetTimer(_DEADLINE, left), self._plan(now)])]
 
     def _close_if_complete(self, now: float) -> list[Effect]:
         if self.open_round is None or not self.open_round.complete(self._settings.quorum):

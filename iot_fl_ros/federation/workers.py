@@ -26,6 +26,7 @@ from iot_fl_ros.methods.registry import METHODS, method_of
 from iot_fl_ros.methods.worker import ParticipantWorker, run_info
 from iot_fl_ros.models.registry import MODELS
 from iot_fl_ros.training.preparation import new_trainer
+from iot_fl_ros.training.saved_model import model_facts
 
 
 class RobotWorker(ParticipantWorker):
@@ -68,6 +69,7 @@ class RobotWorker(ParticipantWorker):
         if data.test:
             test = test_samples(data, data.robot_test_size, shape)
             self._test = test.with_classes(info.class_names)
+        self.facts = model_facts(model, shape, info.class_names, info.run_id)
         manifest, update = self.restore_if('run_id', info.run_id) or (None, {})
         counts = np.bincount(trainer.labelled()[1], minlength=len(info.class_names))
         return Prepared(len(private), manifest, update, tuple(counts.tolist()))
@@ -147,6 +149,8 @@ class AggregatorWorker(ParticipantWorker):
             heartbeat_period=run.heartbeat,
         )
         self._method = method_of(self.info)
+        if self._method.aggregator_learns:
+            self.facts = model_facts(model, first.shape, names, self.info.run_id)
 
     def initial_global(self) -> Tensors:
         """Return the tensors that robots need before round 1."""

@@ -96,6 +96,8 @@ class Host:
                     self._warn(key, text)
                 case do.Say(text):
                     self._fleet.say(self.name, text)
+                case do.Answered():
+                    pass  # here a robot has no other programs
                 case do.RunEnded(problem):
                     self.ended, self.problem = True, problem
                 case _:

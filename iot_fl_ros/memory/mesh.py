@@ -22,7 +22,7 @@ from iot_fl_ros.mesh.graph import build_graph
 from iot_fl_ros.mesh.jobs import Mix, TrainPeer
 from iot_fl_ros.mesh.peer import PeerMachine
 from iot_fl_ros.mesh.report import merge_rows
-from iot_fl_ros.mesh.settings import MeshRunSettings
+from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings
 from iot_fl_ros.mesh.worker import PeerWorker
 from iot_fl_ros.methods.method import disagreement
 
@@ -90,7 +90,7 @@ class MeshSimulation(MemoryFleet):
     train_seconds, mix_seconds: virtual durations of both jobs of a round. threads: jobs that
     compute at a time. crashes: peers keep checkpoints in memory. models: models of the peers, in
     turn; empty = that of the settings. radio: who is in range of whom; None = everybody. record:
-    takes the rows of every peer.
+    takes the rows of every peer. own: settings of peers that have some of their own.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class MeshSimulation(MemoryFleet):
         models: Sequence[str] = (),
         radio: nx.Graph | None = None,
         record: Callable[[str, Mapping[str, Any]], None] | None = None,
+        own: Mapping[str, PeerSettings] | None = None,
     ) -> None:
         self.settings = settings
         mesh, seed = settings.peer.mesh, settings.peer.run.seed
@@ -120,6 +121,7 @@ class MeshSimulation(MemoryFleet):
         self._crashes = crashes
         self._models = tuple(models)
         self._record = record
+        self._own = own or {}
         self._waiting: set[str] = set()
 
     def names(self) -> list[str]:
@@ -160,7 +162,8 @@ class MeshSimulation(MemoryFleet):
 
     def make_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
         """Return the worker of the peer that has part `index` of the private samples."""
-        own = self.own_settings(self.settings.peer, robot_id, self.ids, self._models)
+        peer = self._own.get(robot_id, self.settings.peer)
+        own = self.own_settings(peer, robot_id, self.ids, self._models)
         settings = dataclasses.replace(self.settings, peer=own)
         return MeasuredWorker(robot_id, settings, store, self.measure)
 

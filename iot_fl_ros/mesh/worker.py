@@ -20,6 +20,7 @@ from iot_fl_ros.methods.method import MeshMethod, Participant
 from iot_fl_ros.methods.registry import METHODS
 from iot_fl_ros.methods.worker import ParticipantWorker, run_info
 from iot_fl_ros.training.preparation import new_trainer, own_data
+from iot_fl_ros.training.saved_model import model_facts
 
 _PROBE = 200  # samples at most on which disagreement is measured
 
@@ -63,6 +64,7 @@ class PeerWorker(ParticipantWorker):
         info = self._info(names, shape)
         self._method = method(self._settings.method, info)
         self._method.prepare(self.participant)
+        self.facts = model_facts(peer.model.name, shape, names, info.run_id)
         kept = self.restore_if('run_id', info.run_id) if peer.run.resume else None
         manifest, update = kept or (None, {})
         return PeerReady(info, self._method, len(private), links, manifest, update, warning)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.messages.fields import NO_DIGEST
 from iot_fl_ros.core.store import Store
@@ -25,6 +27,15 @@ class ParticipantWorker:
 
     def __init__(self, store: Store | None) -> None:
         self._store = store
+        self.facts: dict[str, str] = {}  # of the model, once there is one
+
+    def save_model(self, path: Path) -> None:
+        """Write the model as it is now; DataError if there is none yet, OSError if it fails."""
+        if not self.facts:
+            raise DataError(
+                'there is no model: no run has begun, or its method leaves this node without one'
+            )
+        self.participant.trainer.save(path, self.facts)
 
     @property
     def keeps(self) -> bool:

@@ -5,14 +5,17 @@ configure loads model and data, activate starts or resumes the run, deactivate s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import dataclasses
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
+from rclpy.parameter import Parameter
 
 from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.events import LimitsChanged
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.run_files import RunWriter
 from iot_fl_ros.core.run_folder import check_same_run, own
@@ -33,6 +36,9 @@ from iot_fl_ros.ros.diagnostics import describe_aggregator
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.parameters import declare
 
+# Settings that may be changed while a run goes on.
+_LIVE = ('run.deadline', 'run.quorum')
+
 
 class AggregatorNode(ParticipantNode):
     """Publishes run_info, round_plan, global_tensors, round_report; takes statuses and updates."""
@@ -42,12 +48,14 @@ class AggregatorNode(ParticipantNode):
     def __init__(self, threads: Threads, **kwargs: Any) -> None:
         super().__init__('aggregator', threads, **kwargs)
         given = self.given(fleet_setting_names(), methods=True)
-        self.settings = declare(self, AggregatorSettings, given)
+        self.settings = declare(self, AggregatorSettings, given, live=_LIVE)
+        self.add_post_set_parameters_callback(self._parameters_changed)
         self.process_settings = self.settings.node
         self._method_name, self._method = self.declare_method(given, StarMethod, DEFAULT_METHOD)
         self._worker: AggregatorWorker | None = None
         # Without a folder a run that was deactivated goes on as long as the node is configured.
         self._store: Store | None = None
+        self.offer_model(self.settings.run.name, self._folder())
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load data and model."""
@@ -100,6 +108,16 @@ class AggregatorNode(ParticipantNode):
         """Forget data and model."""
         self._worker = None
         return super().on_cleanup(state)
+
+    def _parameters_changed(self, parameters: Sequence[Parameter]) -> None:
+        """Take other limits of rounds, while a run goes on or for the next one."""
+        if not any(parameter.name in _LIVE for parameter in parameters):
+            return
+        deadline, quorum = (self.get_parameter(name).value for name in _LIVE)
+        run = dataclasses.replace(self.settings.run, deadline=deadline, quorum=quorum)
+        self.settings = dataclasses.replace(self.settings, run=run)
+        if self.driver:
+            self.driver.tell(LimitsChanged(deadline, quorum))
 
     def _ended(self, problem: str) -> None:
         self.ended(f'run {self.settings.run.name!r} is over', self.settings.node, problem)

@@ -21,9 +21,8 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
+from iot_fl_ros.ros.answers import listen_to_answers
 from iot_fl_ros.ros.parameters import declared
-from iot_fl_ros.ros.topics import publisher_qos
 
 _NANO = 1_000_000_000
 _TICK = 0.005
@@ -92,10 +91,7 @@ class BagPlayerNode(Node):
 
     def start(self) -> None:
         """Begin to play."""
-        qos = publisher_qos(Inference)
-        qos.depth = _ANSWERS_DEPTH
-        answers = f'/{self._robot_id}/{Inference.TOPIC}'
-        self.create_subscription(ROS_TYPES[Inference], answers, self._answer, qos)
+        listen_to_answers(self, self._robot_id, self._answer, _ANSWERS_DEPTH)
         self.create_timer(_TICK, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _now(self) -> int:
@@ -149,9 +145,7 @@ class BagPlayerNode(Node):
     def _tell_time(self, now: int) -> None:
         self._clock_publisher.publish(ClockMessage(clock=_time(now)))
 
-    def _answer(self, message: Any) -> None:
-        answer = from_ros(Inference, message)
-        assert isinstance(answer, Inference)
+    def _answer(self, answer: Inference) -> None:
         if not self._warm:
             self._warm = True
             if self._next is not None:  # no need to wait any longer

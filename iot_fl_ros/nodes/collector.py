@@ -84,10 +84,17 @@ class CollectorNode(ManagedNode):
         self.collection = Collection(self.settings.rooms, self.settings.pause, self.settings.views)
         self._poses = PoseTrack()
         self._focal_share = math.nan
-        self._pictures = 0
+        self._pictures = self._usable_poses = 0
         self._looking = False
         self._awaited = [
-            AwaitedTopic(self, topic, ros_type, lambda other: None, came=partial(self._has, topic))
+            AwaitedTopic(
+                self,
+                topic,
+                ros_type,
+                lambda other: None,
+                count=partial(self._count, topic),
+                stream=topic != _INFO,
+            )
             for topic, ros_type in _TOPICS.items()
         ]
         self._announcement = self.create_publisher(Bool, LOOKING, LATCHED)
@@ -128,16 +135,17 @@ class CollectorNode(ManagedNode):
 
     def lacks(self) -> str:
         """Return the topics of which nothing usable has come; empty if there is none."""
-        lacking = [topic for topic in _TOPICS if not self._has(topic)]
+        lacking = [topic for topic in _TOPICS if not self._count(topic)]
         return ', '.join(map(self.resolve_topic_name, lacking))
 
-    def _has(self, topic: str) -> bool:
-        came = {
-            _PICTURES: self._pictures > 0,
-            _INFO: not math.isnan(self._focal_share),
-            _POSES: self._poses.newest > -math.inf,
+    def _count(self, topic: str) -> int:
+        """Return how many usable messages have come; of the focal length it is enough to know."""
+        usable = {
+            _PICTURES: self._pictures,
+            _INFO: int(not math.isnan(self._focal_share)),
+            _POSES: self._usable_poses,
         }
-        return came[topic]
+        return usable[topic]
 
     def _info(self, info: CameraInfo) -> None:
         share = info.k[0] / info.width if info.width else math.nan
@@ -153,6 +161,7 @@ class CollectorNode(ManagedNode):
         except MessageError as error:
             self._warn(f'pose: {error}')
             return
+        self._usable_poses += 1
         x, y, _ = motion.position
         self._poses.add(PlanarPose(_seconds(message), x, y, motion.yaw))
         while self._waiting and _seconds(self._waiting[0]) <= self._poses.newest:

@@ -18,6 +18,7 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
 from iot_fl_ros.nodes.process import run
+from iot_fl_ros.ros.answers import OwnAnswers
 from iot_fl_ros.ros.awaited import AwaitedTopic
 from iot_fl_ros.ros.convert import source_header
 from iot_fl_ros.ros.diagnostics import describe_head
@@ -36,7 +37,10 @@ _TRANSPORTS = {_COMPRESSED: 'set image_transport:=compressed', _RAW: 'set image_
 
 
 class HeadNode(ParticipantNode):
-    """Takes `image` (or `image/compressed`), offers `~/switch_split`."""
+    """Takes `image` (or `image/compressed`), offers `~/switch_split`.
+
+    The edge's answers come out on `~/inference`; `~/annotated` shows them in the pictures.
+    """
 
     def __init__(self, threads: Threads, **kwargs: Any) -> None:
         super().__init__('head', threads, **kwargs)
@@ -53,8 +57,9 @@ class HeadNode(ParticipantNode):
         self._pictures = 0
         self._awaited = AwaitedTopic(
             self, topic, _COMPRESSED if compressed else _RAW, _TRANSPORTS.get,
-            came=lambda: self._pictures > 0,
+            count=lambda: self._pictures,
         )  # fmt: skip
+        self._own_answers = OwnAnswers(self)
         self.create_subscription(
             CompressedImage if compressed else Image,
             topic,
@@ -73,6 +78,7 @@ class HeadNode(ParticipantNode):
             HeadWorker(Path(self.settings.bundle_dir).expanduser(), to_rgb),
             background=self._background,
             deadline=self.settings.deadline,
+            answered=self._own_answers.answer,
         )
 
     def begin(self) -> None:
@@ -89,7 +95,7 @@ class HeadNode(ParticipantNode):
 
     def describe(self, now: float) -> Iterable[DiagnosticStatus]:
         """Yield the head's status."""
-        yield describe_head(self.machine, now)
+        yield describe_head(self.machine, now, self._awaited.silence())
 
     def _new_machine(self) -> HeadMachine:
         settings = self.settings
@@ -103,13 +109,15 @@ class HeadNode(ParticipantNode):
 
     def _picture(self, message: Any) -> None:
         self._pictures += 1
-        self._tell(PictureArrived(source_header(message.header), message))
+        header = source_header(message.header)
+        self._own_answers.picture(header.stamp, message)
+        self._tell(PictureArrived(header, message))
 
     def _first_switch(self, success: bool, epoch: int, reason: str) -> None:
         if success:
             self.get_logger().info(
                 f'an edge is ready: epoch {epoch}, {self.settings.bundle}; answers come on '
-                f'/{self.machine.robot_id}/inference'
+                f'{self.resolve_topic_name("~/inference")}'
             )
         elif self.driver:  # otherwise the head leaves before an edge came
             self.get_logger().error(f'cannot start with {self.settings.bundle!r}: {reason}')

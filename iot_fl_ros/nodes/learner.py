@@ -60,6 +60,7 @@ class LearnerNode(ParticipantNode):
         self._folder = Path(kept).expanduser() / self.robot_id if kept else None
         store = FolderStore(self._folder) if self._folder else None
         self._worker = RobotWorker(self.robot_id, self.settings, store)
+        self.offer_model(self.robot_id, self._folder)
 
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that knows of no run yet."""

@@ -6,12 +6,14 @@ something else is deactivated and activated again later, and then begins anew.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from diagnostic_msgs.msg import DiagnosticStatus
 from rclpy.node import Node
+from std_srvs.srv import Trigger
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
@@ -24,10 +26,13 @@ from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
 from iot_fl_ros.ros.diagnostics import Diagnostics
 from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.late_service import LateService
 from iot_fl_ros.ros.parameters import declare, overrides_of
+from iot_fl_ros.training.saved_model import FILE
 from iot_fl_ros.training.settings import NodeSettings
 
 METHOD_PREFIX = 'method.'
+_MODELS = '~/.local/share/iot_fl_ros/models'
 
 
 class ProcessSettings(Protocol):
@@ -114,6 +119,27 @@ class ParticipantNode(ManagedNode):
         self.get_logger().info(text)
         self._problem = problem
         self.finished = settings.exit_when_finished
+
+    def offer_model(self, name: str, folder: Path | None) -> None:
+        """Offer `~/save_model`, which writes the model as it is now, between two jobs.
+
+        name: of the robot. folder: of its run; None = it has none, then among the user's models.
+        """
+        models = Path(_MODELS).expanduser() / name
+        self._model_file = (folder or models) / FILE
+        LateService(self, Trigger, '~/save_model', self._save_model)
+
+    def _save_model(
+        self, request: Trigger.Request, response: Trigger.Response, done: Callable[[], None]
+    ) -> None:
+        def answer(success: bool, text: str) -> None:
+            response.success, response.message = success, text
+            done()
+
+        if self._driver is None:
+            answer(False, 'the node is not active')
+        else:
+            self._driver.save_model(self._model_file, answer)
 
     # --- life cycle -----------------------------------------------------------------------------
 

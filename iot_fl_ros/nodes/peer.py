@@ -51,6 +51,7 @@ class PeerNode(ParticipantNode):
         )
         self._writer: RunWriter | None = None
         self.machine = self._new_machine()
+        self.offer_model(self.robot_id, self.folder)
 
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its checkpoint."""

@@ -203,8 +203,12 @@ class RecorderNode(ManagedNode):
         if waited < self._absence_due:
             return
         self._absence_due = waited + _ABSENCE_PERIOD
-        for name in sorted(self._wanted - self._introduced()):
+        introduced = self._introduced()
+        for name in sorted(self._wanted - introduced):
             self.get_logger().warning(describe_topic(self, name, ''))
+        if not introduced and not self._wanted:
+            what = 'topics' if self.settings.all else f'topics of {OWN}'
+            self.get_logger().warning(f'waiting for {what}: nothing has come yet')
 
     def _introduced(self) -> set[str]:
         """Return the topics of which a message has come."""

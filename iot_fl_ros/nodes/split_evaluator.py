@@ -17,13 +17,14 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.convert import ROS_TYPES, from_ros
+from iot_fl_ros.ros.answers import listen_to_answers
+from iot_fl_ros.ros.awaited import AwaitedTopic
 from iot_fl_ros.ros.images import from_rgb
 from iot_fl_ros.ros.parameters import declared
-from iot_fl_ros.ros.topics import publisher_qos
 from iot_fl_ros.split.answers import Answered, write_answers
 
 _NANO = 1e-9
+_ANSWERS_DEPTH = 100
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,15 @@ class SplitEvaluatorNode(Node):
         self._tail: dict[str, str] = {}
         self.finished = False
         self._publisher = self.create_publisher(Image, 'image', qos_profile_sensor_data)
+        self._awaited = AwaitedTopic(
+            self, f'/{self._robot_id}/{Inference.TOPIC}', 'iot_fl_ros/msg/Inference',
+            lambda other: None, count=lambda: int(self._warm), stream=False,
+        )  # fmt: skip
 
     def start(self) -> None:
         """Begin to show pictures."""
-        qos = publisher_qos(Inference)
-        qos.depth = 100
-        answers = f'/{self._robot_id}/{Inference.TOPIC}'
-        self.create_subscription(ROS_TYPES[Inference], answers, self._answer, qos)
+        listen_to_answers(self, self._robot_id, self._answer, _ANSWERS_DEPTH)
+        self._awaited.start()
         self.create_subscription(DiagnosticArray, '/diagnostics', self._diagnostics, 10)
         self.create_timer(1 / self.settings.rate, self._show)
 
@@ -95,9 +98,7 @@ class SplitEvaluatorNode(Node):
             self._last_shown = self._now()
         self._publisher.publish(from_rgb(picture.rgb, stamp.to_msg(), 'camera'))
 
-    def _answer(self, message: Any) -> None:
-        answer = from_ros(Inference, message)
-        assert isinstance(answer, Inference)
+    def _answer(self, answer: Inference) -> None:
         self._warm = True
         shown = self._shown.get(answer.header.stamp)
         if shown is not None and shown.latency is None:

@@ -54,6 +54,7 @@ class TramNode(ParticipantNode):
         self.machine = NodeMachine(self.robot_id, self.settings)
         # Its own: promises must not wait for a training, nor for those of another robot.
         self._background = threads.beside()
+        self.offer_model(self.robot_id, self._folder())
 
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its promises and copies."""

@@ -34,12 +34,25 @@ def panels(count: int, height: float, **options: Any) -> tuple[Any, list[Any]]:
 
 
 def legend_below(figure: Any, panels: list[Any], columns: int) -> None:
-    """Put one legend for all panels below them."""
+    """Put one legend for all panels below them, in fewer columns where so many do not fit."""
     handles: dict[str, Any] = {}
     for place in panels:
         for handle, label in zip(*place.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    figure.legend(
-        list(handles.values()), list(handles), loc='outside lower center', ncols=columns,
-        fontsize='small',
+    for number in range(columns, 0, -1):
+        legend = figure.legend(
+            list(handles.values()), list(handles), loc='outside lower center', ncols=number,
+            fontsize='small',
+        )  # fmt: skip
+        width = legend.get_window_extent(figure.canvas.get_renderer()).width
+        if number == 1 or width <= figure.bbox.width:
+            return
+        legend.remove()
+
+
+def legend_under(axes: Any, columns: int) -> None:
+    """Put a legend under one panel, where it covers no data."""
+    axes.legend(
+        loc='upper center', bbox_to_anchor=(0.5, -0.13), ncols=columns, fontsize='small',
+        frameon=False,
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from rich.table import Table
 
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.reports.figures import MARKERS, plt, save
-from iot_fl_ros.reports.markdown import table, write_markdown
+from iot_fl_ros.reports.markdown import GoalResult, table, verdict, write_page
 from iot_fl_ros.reports.tables import percent, plus_minus, table_of
 from iot_fl_ros.studies.loss import LossStudy
 from iot_fl_ros.studies.results import Estimate
@@ -26,24 +27,63 @@ GOALS = ((0.6, 2.0), (0.7, 3.0))
 
 
 def write_loss_report(study: LossStudy, output: Path, report: Path) -> Path:
-    """Write <report>/<name>.md and its plots; return the first."""
+    """Write <report>/<name>.md, its figures as JSON and its plots; return the first."""
     rows: dict[str, dict[int, Sequence[Row]]] = {data_set: {} for data_set in study.data_sets}
     for task in study.tasks:
         kept = task.rows(output)
         if kept is not None:
             rows[task.section][task.seed] = kept
     lines: list[str] = []
+    results: dict[str, Any] = {}
+    goals: list[GoalResult] = []
     for data_set, by_seed in rows.items():
+        lines += [f'## {data_set}', '']
         if not by_seed:
+            lines += ['Not run yet.', '']
             continue
         curves, sizes = _curves(by_seed)
+        results[data_set] = {
+            method: {f'{rate:g}': asdict(one) for rate, one in curve.items()}
+            for method, curve in curves.items()
+        }
+        own_goals = _goals(study, data_set, by_seed)
+        goals += own_goals
         seeds = ', '.join(map(str, sorted(by_seed)))
-        lines += [f'## {data_set}', '', f'Seeds {seeds}; accuracy in %, ± half the 95 % interval.']
-        lines += ['', *_table(study, curves, sizes), '', *_goals(study, data_set, curves)]
+        lines += [f'Seeds {seeds} of {len(study.seeds)}; accuracy in %, ± half the 95 % interval.']
+        lines += ['', *_table(study, curves, sizes), '', *map(_goal_line, own_goals)]
         lines += [*_waiting(by_seed), '']
         plot = _plot(study, data_set, curves, report)
         lines += [f'![Accuracy against loss, {data_set}]({plot.name})', '']
-    return write_markdown(study, lines, report)
+    return write_page(study, lines, results, goals, output, report)
+
+
+def _goals(
+    study: LossStudy, data_set: str, by_seed: Mapping[int, Sequence[Row]]
+) -> list[GoalResult]:
+    """Return how far each variant falls below itself without loss, seed by seed."""
+    accuracy = {
+        (seed, row['method'], row['rate']): row['accuracy']
+        for seed, rows in by_seed.items()
+        for row in rows
+    }
+    goals = []
+    for variant in study.variants_of(data_set):
+        for rate, points in GOALS:
+            falls = [
+                100 * (accuracy[seed, variant, 0.0] - accuracy[seed, variant, rate])
+                for seed in by_seed
+                if {(seed, variant, 0.0), (seed, variant, rate)} <= accuracy.keys()
+            ]
+            if not falls:
+                continue
+            fall = Estimate.of(falls)
+            met = None if fall.mean - fall.half <= points else False
+            met = True if fall.mean + fall.half <= points else met
+            measured = f'{plus_minus(fall.mean, fall.half)} points, {len(falls)} seeds'
+            goal = f'at most {points:g} points below its own lossless accuracy'
+            name = f'{data_set} / {variant} / {rate:.0%} lost'
+            goals.append(GoalResult(name, goal, measured, met))
+    return goals
 
 
 def _curves(by_seed: Mapping[int, Sequence[Row]]) -> tuple[Curves, dict[str, tuple[float, float]]]:
@@ -76,20 +116,8 @@ def _cell(estimate: Estimate | None) -> str:
     return plus_minus(100 * estimate.mean, 100 * estimate.half) if estimate else ''
 
 
-def _goals(study: LossStudy, data_set: str, curves: Curves) -> list[str]:
-    """Return how far each variant falls below itself without loss."""
-    lines = []
-    for variant in study.variants_of(data_set):
-        curve = curves[variant]
-        falls = [
-            f'{100 * (curve[0.0].mean - curve[rate].mean):.1f} points at {rate:.0%} '
-            f'(goal: {points:g})'
-            for rate, points in GOALS
-            if rate in curve and 0.0 in curve
-        ]
-        if falls:
-            lines.append(f'- {variant}: below its own lossless accuracy by {", ".join(falls)}.')
-    return lines
+def _goal_line(goal: GoalResult) -> str:
+    return f'- {goal.name}: {goal.measured}. Goal: {goal.goal}: {verdict(goal.met)}.'
 
 
 def _waiting(by_seed: Mapping[int, Sequence[Row]]) -> list[str]:

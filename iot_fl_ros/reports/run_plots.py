@@ -47,5 +47,5 @@ def _draw(
         axes.plot(x, y, marker=marker, markersize=4, label=name)
     axes.set(xscale=scale, xlabel=label, ylabel='test accuracy', ylim=(0, 1))
     axes.grid(alpha=0.3, which='both')
-    axes.legend(loc='lower right')
+    axes.legend(loc='best')
     return save(figure, path)

@@ -63,10 +63,7 @@ def tram_table(runs: Summaries) -> Table:
         ]
         for title, one in runs.items()
     ]  # fmt: skip
-    table = table_of('Tram-FL; bytes and joules of all robots together', columns, rows)
-    for column in table.columns:
-        column.no_wrap = True
-    return table
+    return table_of('Tram-FL; bytes and joules of all robots together', columns, rows)
 
 
 def world_table(

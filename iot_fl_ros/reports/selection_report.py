@@ -10,29 +10,93 @@ from typing import Any
 import numpy as np
 
 from iot_fl_ros.reports.figures import legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import failures, table, write_markdown
+from iot_fl_ros.reports.markdown import GoalResult, failures, table, write_page
 from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Estimate, errors_of
 from iot_fl_ros.studies.selection import TARGETS, Course, SelectionStudy, games_of, read_course
 from iot_fl_ros.studies.study import Case, Section, Study
 
 _GRID = 200  # points of a curve over time
+# Policies that learn times from what they see.
+_LEARNERS = ('fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl')
 Courses = Mapping[str, Mapping[int, Course]]
 Games = Mapping[str, Mapping[int, Sequence[float]]]
 
 
 def write_selection_report(study: SelectionStudy, output: Path, report: Path) -> Path:
-    """Write <report>/<name>.md and its plots; return the first."""
+    """Write <report>/<name>.md, its figures as JSON and its plots; return the first."""
     lines: list[str] = []
+    results: dict[str, Any] = {}
     for section in study.sections:
         courses = {case.name: _courses(study, section, case, output) for case in section.cases}
         path = report / f'{study.name}_{section.name}.png'
         lines += _lines(section, courses, _course_table, plot_courses, path)
+        results[section.name] = _figures(courses, _course_figures)
     for section in study.games:
         games = {case.name: _games(section, case, output) for case in section.cases}
         path = report / f'{study.name}_{section.name}.png'
         lines += _lines(section, games, _game_table, plot_games, path)
-    return write_markdown(study, [*lines, *failures(errors_of(study, output))], report)
+        results[section.name] = _figures(games, _game_figures)
+    lines += failures(errors_of(study, output))
+    return write_page(study, lines, results, _goals(study, output), output, report)
+
+
+def _figures(by_case: Mapping[str, Any], figures: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return the figures of every case, policy and seed."""
+    return {
+        case: {
+            policy: {str(seed): figures(one) for seed, one in by_seed.items()}
+            for policy, by_seed in content.items()
+        }
+        for case, content in by_case.items()
+    }
+
+
+def _course_figures(course: Course) -> dict[str, Any]:
+    reached = {f'seconds to {target:.0%}': course.seconds_to(target) for target in TARGETS}
+    a_round = course.times[-1] / len(course.times)
+    return {'seconds a round': a_round, **reached, 'final': course.final,
+            'evenness': course.evenness}  # fmt: skip
+
+
+def _game_figures(seconds: Sequence[float]) -> dict[str, float]:
+    parts = {'seconds a round': 1, 'seconds a round, last quarter': 4}
+    return {name: _mean_of_last(seconds, part) for name, part in parts.items()}
+
+
+def _goals(study: SelectionStudy, output: Path) -> list[GoalResult]:
+    """Return whether rounds of games take less time than those of each section's reference.
+
+    Of the policies that learn times: not those that ask at random or are told the times.
+    """
+    goals = []
+    for section in study.games:
+        for case in section.cases:
+            games = _games(section, case, output)
+            reference = games.get(section.reference, {})
+            for policy, by_seed in games.items():
+                select = section.methods[policy]
+                learns = select['select.policy'] in _LEARNERS and not select.get('game.told')
+                if policy == section.reference or not learns:
+                    continue
+                change = _change(by_seed, reference, 1)
+                below = None if math.isnan(change.half) else change.mean + change.half < 0
+                met = None if not below and change.mean - change.half < 0 else below
+                name = f'{section.title} / {case.name} / {policy}'
+                goal = f'rounds shorter than those of {section.reference}'
+                seeds = f', {len(by_seed)} of {len(section.seeds)} seeds'
+                goals.append(GoalResult(name, goal, _percent(change).strip('*') + seeds, met))
+    return goals
+
+
+def _change(
+    own: Mapping[int, Sequence[float]], reference: Mapping[int, Sequence[float]], part: int
+) -> Estimate:
+    """Return by how many percent rounds are longer than the reference's, seed by seed."""
+    return Estimate.of([
+        100 * (_mean_of_last(own[s], part) / _mean_of_last(reference[s], part) - 1)
+        for s in sorted(own.keys() & reference.keys())
+    ])  # fmt: skip
 
 
 def _lines(
@@ -67,15 +131,23 @@ def _course_table(section: Section, courses: Courses) -> list[str]:
     head += ['accuracy at the end', 'evenness', 'seeds']
     rows = []
     reference = courses.get(section.reference, {})
-    for method, by_seed in courses.items():
+    for method in section.methods:
+        by_seed = courses.get(method, {})
         runs = list(by_seed.values())
+        if not runs:
+            rows.append(_not_run(method, head, section))
+            continue
         cells = [method, *(_reached([c.seconds_to(target) for c in runs]) for target in TARGETS)]
         cells.append(_estimate([c.times[-1] / len(c.times) for c in runs], 1))
         cells.append('' if method == section.reference else _against(by_seed, reference))
         cells.append(_estimate([100 * c.final for c in runs], 1) + ' %')
         cells.append(_estimate([c.evenness for c in runs], 2))
-        rows.append([*cells, str(len(runs))])
+        rows.append([*cells, f'{len(runs)} of {len(section.seeds)}'])
     return table(head, rows)
+
+
+def _not_run(method: str, head: Sequence[str], section: Section) -> list[str]:
+    return [method, 'not run yet', *[''] * (len(head) - 3), f'0 of {len(section.seeds)}']
 
 
 def _reached(seconds: Sequence[float]) -> str:
@@ -111,18 +183,18 @@ def _game_table(section: Section, games: Games) -> list[str]:
     head += ['last quarter', 'seeds']
     rows = []
     reference = games.get(section.reference, {})
-    for policy, by_seed in games.items():
+    for policy in section.methods:
+        by_seed = games.get(policy, {})
+        if not by_seed:
+            rows.append(_not_run(policy, head, section))
+            continue
         cells = [policy]
         for part in (1, 4):
             cells.append(_estimate([_mean_of_last(s, part) for s in by_seed.values()], 2))
         for part in (1, 4):
-            shares = [
-                100 * (_mean_of_last(by_seed[s], part) / _mean_of_last(reference[s], part) - 1)
-                for s in sorted(by_seed.keys() & reference.keys())
-            ]
-            own = policy == section.reference or not shares
-            cells.append('' if own else _percent(Estimate.of(shares)))
-        rows.append([*cells, str(len(by_seed))])
+            own = policy == section.reference or not by_seed.keys() & reference.keys()
+            cells.append('' if own else _percent(_change(by_seed, reference, part)))
+        rows.append([*cells, f'{len(by_seed)} of {len(section.seeds)}'])
     return table(head, rows)
 
 

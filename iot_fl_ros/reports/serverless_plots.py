@@ -7,7 +7,7 @@ accuracy, classes and joules.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from iot_fl_ros.reports.figures import plt, save
+from iot_fl_ros.reports.figures import legend_under, plt, save
 
 Rows = list[dict[str, Any]]
 _KINDS = ('compute', 'transmit', 'receive')
@@ -69,7 +69,8 @@ def _draw_curves(axes: Axes, runs: Mapping[str, Rows], name: str, label: str) ->
     axes.set(xlabel='round', ylabel=label)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(alpha=0.3)
-    axes.legend()
+    if axes.lines:
+        legend_under(axes, 4)
 
 
 def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
@@ -87,10 +88,10 @@ def _draw_costs(axes: Axes, runs: Mapping[str, Rows]) -> None:
     axes.set_xlabel('bytes sent and received by one robot')
     axes.grid(alpha=0.3, which='both')
     axes.margins(x=0.15)
-    axes.legend(loc='upper left')
+    legend_under(axes, 4)
 
 
-def plot_tram(runs: Mapping[str, Rows], output: Path) -> Path:
+def plot_tram(runs: Mapping[str, Rows], output: Path, class_names: Sequence[str] = ()) -> Path:
     """Draw the runs, the way of the tokens of the last one; return the path of the picture.
 
     runs: rows of all robots by title, oldest first.
@@ -99,7 +100,7 @@ def plot_tram(runs: Mapping[str, Rows], output: Path) -> Path:
     title, rows = list(runs.items())[-1]
     _draw_route(panels[0, 0], rows, title)
     _draw_accuracy(panels[0, 1], runs)
-    _draw_classes(panels[1, 0], runs)
+    _draw_classes(panels[1, 0], runs, class_names)
     _draw_joules(panels[1, 1], runs)
     return save(figure, output / 'tram.png')
 
@@ -122,7 +123,7 @@ def _draw_route(axes: Axes, rows: Rows, title: str) -> None:
     axes.set_yticks(range(len(robots)), robots, fontsize=8)
     axes.set(xlabel='s', title=f'where the tokens were, {title}; x = merged')
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=8)
+    legend_under(axes, 6)
 
 
 def _draw_accuracy(axes: Axes, runs: Mapping[str, Rows]) -> None:
@@ -136,20 +137,22 @@ def _draw_accuracy(axes: Axes, runs: Mapping[str, Rows]) -> None:
         axes.plot(updates, accuracy, marker='o', ms=4, label=title)
     axes.set(ylim=(0, 1), xlabel='mini-batches of all robots', ylabel='test accuracy')
     axes.grid(alpha=0.3)
-    axes.legend()
+    legend_under(axes, 4)
 
 
-def _draw_classes(axes: Axes, runs: Mapping[str, Rows]) -> None:
-    """Draw the share of each class in what was trained on."""
+def _draw_classes(axes: Axes, runs: Mapping[str, Rows], names: Sequence[str]) -> None:
+    """Draw the share of each class in what was trained on. names: of the classes, if known."""
     width = 0.8 / len(runs)
     for number, (title, rows) in enumerate(runs.items()):
         counts = [row['class_counts'] for row in _of_kind(rows, 'visit')]
         usage = np.sum(counts, axis=0) if counts else np.zeros(1)
         places = np.arange(len(usage)) + (number - (len(runs) - 1) / 2) * width
         axes.bar(places, usage / max(1, usage.sum()), width, label=title)
-        axes.set_xticks(range(len(usage)))
+        shown = names if len(names) == len(usage) else [str(n) for n in range(len(usage))]
+        axes.set_xticks(range(len(usage)), shown, rotation=30 if names else 0, fontsize=8)
     axes.set(xlabel='class', ylabel='share of the samples trained on')
-    axes.legend()
+    axes.margins(y=0.25)  # room for the legend
+    axes.legend(loc='upper right', ncols=len(runs))
 
 
 def _draw_joules(axes: Axes, runs: Mapping[str, Rows]) -> None:
@@ -167,4 +170,5 @@ def _draw_joules(axes: Axes, runs: Mapping[str, Rows]) -> None:
         axes.set_xticks(range(len(totals)), [r['robot'].removeprefix('robot_') for r in totals])
     side_by_side = f'; bars side by side: {", ".join(runs)}' if len(runs) > 1 else ''
     axes.set(xlabel=f'robot{side_by_side}', ylabel='J above idling')
-    axes.legend()
+    axes.margins(y=0.2)
+    axes.legend(loc='upper right', ncols=3)

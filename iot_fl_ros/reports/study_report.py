@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from iot_fl_ros.core.run_files import write_strict_json
 from iot_fl_ros.reports.figures import MARKERS, legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import failures, write_markdown
+from iot_fl_ros.reports.markdown import GoalResult, failures, verdict, write_page
 from iot_fl_ros.reports.markdown import table as table_lines
 from iot_fl_ros.reports.tables import plus_minus
 from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
@@ -20,10 +19,12 @@ from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
 
 
 def write_report(study: Study, output: Path, report: Path) -> Path:
-    """Write <report>/<name>.md, its plots, and <output>/results.json; return the first."""
+    """Write <report>/<name>.md, its figures as JSON and its plots; return the first."""
     curves = curves_of(study, output)
+    errors = errors_of(study, output)
     lines: list[str] = []
     results: dict[str, Any] = {}
+    goals: list[GoalResult] = []
     for section in study.sections:
         lines += [f'## {section.title}', '']
         results[section.name] = {}
@@ -31,16 +32,40 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
             rows = table(section, case, curves)
             results[section.name][case.name] = [dataclasses.asdict(row) for row in rows]
             lines += _case_lines(section, case, rows)
+            goals += _goals(section, case, rows)
         plot = _plot(study, section, curves, report)
         lines += [f'![{section.title}]({plot.name})', ''] if plot else []
-    write_strict_json(output / 'results.json', results)
-    return write_markdown(study, [*lines, *failures(errors_of(study, output))], report)
+    return write_page(study, [*lines, *failures(errors)], results, goals, output, report)
+
+
+def _goals(section: Section, case: Case, rows: Sequence[Row]) -> list[GoalResult]:
+    """Return the bar of a case for every method but the reference, done or not."""
+    if not case.goal:
+        return []
+    bar = f'>= -{case.goal.points:g} points to {section.reference} at 1/{case.goal.ratio:g}'
+    known = {row.method: row for row in rows}
+    goals = []
+    for method in section.methods:
+        if method == section.reference:
+            continue
+        row = known.get(method)
+        measured = (
+            f'{plus_minus(row.points.mean, row.points.half)} points at {_ratio(row.ratio)}, '
+            f'{row.seeds} seeds'
+            if row
+            else 'not run yet'
+        )
+        name = f'{section.title} / {case.name} / {method}'
+        goals.append(GoalResult(name, bar, measured, row.goal if row else None))
+    return goals
 
 
 def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
-    if not rows:
-        return [f'### {case.name}', '', f'No run of {section.reference} yet.', '']
-    head = ['method', 'best accuracy', f'points to {section.reference}', 'B/robot/round', 'ratio']
+    title = [] if len(section.cases) == 1 else [f'### {case.name}', '']
+    head = ['method', 'best accuracy', 'at the end']
+    # Where a run stops at a target, neither accuracy nor bytes a round can be compared.
+    if not section.targets:
+        head += [f'points to {section.reference}', 'B/robot/round', 'ratio']
     if section.reach is not None:
         head += [f'B to best - {section.reach:g} points', 'ratio']
     for target in section.targets:
@@ -50,15 +75,23 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
         head.append('the paper says')
     if case.goal:
         head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
-    cells = (_cells(section, case, row) for row in rows)
-    return [f'### {case.name}', '', *table_lines(head, cells), '']
+    head.append('seeds')
+    known = {row.method: row for row in rows}
+    cells = [
+        _cells(section, case, known[method]) if method in known
+        else [method, 'not run yet', *[''] * (len(head) - 3), f'0 of {len(section.seeds)}']
+        for method in section.methods
+    ]  # fmt: skip
+    return [*title, *table_lines(head, cells), '']
 
 
 def _cells(section: Section, case: Case, row: Row) -> list[str]:
     is_reference = row.method == section.reference
-    cells = [row.method, plus_minus(100 * row.accuracy.mean, 100 * row.accuracy.half) + ' %']
-    cells.append('' if is_reference else plus_minus(row.points.mean, row.points.half))
-    cells += [_number(row.bytes_a_round), _ratio(row.ratio)]
+    both = (row.accuracy, row.final)
+    cells = [row.method, *(plus_minus(100 * e.mean, 100 * e.half) + ' %' for e in both)]
+    if not section.targets:
+        cells.append('' if is_reference else plus_minus(row.points.mean, row.points.half))
+        cells += [_number(row.bytes_a_round), _ratio(row.ratio)]
     if section.reach is not None:
         cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
     for one in row.reached:
@@ -69,18 +102,18 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
         text = section.paper.get(row.method, '')
         cells.append(section.paper.get(f'{case.name} / {row.method}', text))
     if case.goal:
-        cells.append({None: '', True: 'yes', False: 'no'}[row.goal])
-    return cells
+        cells.append('' if is_reference else verdict(row.goal))
+    return [*cells, f'{row.seeds} of {len(section.seeds)}']
 
 
 def _plot(
     study: Study, section: Section, curves: dict[StudyRun, Curve], report: Path
 ) -> Path | None:
-    """Draw accuracy against bytes, one panel a case, with the 95 % interval over seeds."""
+    """Draw accuracy against bytes, one panel a case; bars are 95 % intervals over seeds."""
     cases = [case for case in section.cases if table(section, case, curves)]
     if not cases:
         return None
-    figure, axes = panels(len(cases), 4.2, sharey=True)
+    figure, axes = panels(len(cases), 4.2)
     for place, case in zip(axes, cases, strict=True):
         _panel(place, section, case, curves)
     legend_below(figure, axes, 2 * min(2, len(cases)))
@@ -108,12 +141,14 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
         width, order = (2.5, 3) if number < 2 else (1.0, 2)
         style = {'marker': marker, 'markersize': 3, 'linewidth': width, 'zorder': order}
         axes.plot(sizes, means, color=color, label=method, **style)
-        if len(runs) > 2:  # the interval of two seeds would fill the picture
-            axes.fill_between(sizes, means - halves, means + halves, color=color, alpha=0.12)
+        if len(runs) > 2:  # at the end alone: bands of many methods would hide each other
+            bar = {'fmt': 'none', 'elinewidth': 1, 'capsize': 3, 'color': color, 'zorder': order}
+            axes.errorbar(sizes[-1:], means[-1:], halves[-1:], **bar)
         finals.append(float(means.max()))
-    if finals:  # intervals of few seeds may leave the picture
+    if finals:  # whoever begins at chance begins outside, intervals of few seeds may leave
         axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
-    axes.set(xscale='log', title=case.name, ylabel='test accuracy')
+    title = case.name if len(section.cases) > 1 else ''
+    axes.set(xscale='log', title=title, ylabel='test accuracy')
     axes.set_xlabel('bytes sent and received by one robot')
     axes.grid(alpha=0.3, which='both')
 

@@ -4,24 +4,73 @@ from __future__ import annotations
 
 import math
 import sys
+import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 # Of a table that goes to a file or a pipe.
 _WIDTH = 120
+# Of a column of words, at least.
+_WORDS = 12
+
+
+class FittingTable(Table):
+    """A table that is never cut: where it is too wide, each row becomes a block of lines."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the table, or blocks of `title  cell` if it does not fit."""
+        if self.row_count and self._least_width() > options.max_width:
+            yield from self._blocks()
+        else:
+            yield from super().__rich_console__(console, options)
+
+    def _least_width(self) -> int:
+        widths = [
+            max(cell_len(line) for text in (column.header, *column.cells)
+                for line in str(text).split('\n'))
+            for column in self.columns
+        ]  # fmt: skip
+        least = (
+            width if column.no_wrap else min(width, _WORDS)
+            for width, column in zip(widths, self.columns, strict=True)
+        )
+        return sum(least) + 3 * len(widths) + 1  # padding and lines between columns
+
+    def _blocks(self) -> RenderResult:
+        if self.title:
+            yield Text(str(self.title), style='italic')
+        titles = [' '.join(str(column.header).split()) for column in self.columns]
+        for cells in zip(*(column.cells for column in self.columns), strict=True):
+            block = Table.grid(padding=(0, 2))
+            block.add_column()
+            block.add_column(overflow='fold')
+            for title, cell in zip(titles, cells, strict=True):
+                block.add_row(title, cell)
+            yield block
+            yield Text()
 
 
 def table_of(
     title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], left: Collection[str] = ()
 ) -> Table:
-    """Return a table; columns are aligned right, but for those in `left`."""
-    table = Table(title=title or None)
-    for column in columns:
-        table.add_column(column, justify='left' if column in left else 'right')
-    for row in rows:
-        table.add_row(*row)
+    """Return a table; columns are aligned right and whole, but for those of words in `left`."""
+    table = FittingTable(title=title or None)
+    lines = list(rows)
+    for number, column in enumerate(columns):
+        if column in left:
+            table.add_column(column, overflow='fold')
+            continue
+        cells = max((cell_len(row[number]) for row in lines), default=0)
+        words = max(map(len, column.split()), default=1)
+        header = '\n'.join(textwrap.wrap(column, max(cells, words)))
+        table.add_column(header, justify='right', no_wrap=True)
+    for row in lines:
+        table.add_row(*map(escape, row))  # names may have brackets
     return table
 
 

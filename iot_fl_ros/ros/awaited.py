@@ -1,40 +1,46 @@
-"""A topic that a node lives by: what is really there is told until its first message comes."""
+"""A topic that a node lives by: while nothing comes, it is told what is there instead."""
 
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.timer import Timer
 
-# After the start, and then again and again, s of real time: a simulator's clock may wait too.
-_FIRST, _PERIOD = 4.0, 10.0
+# Silence, then again and again, and how often it is looked, s of real time: a simulator's clock
+# may wait too.
+_FIRST, _PERIOD, _LOOK = 4.0, 10.0, 0.5
 
 
 class AwaitedTopic:
     """Warns while nothing comes on a topic: nobody publishes it, another type, another QoS.
 
     ros_type: `package/msg/Name`. remedy: what to do if publishers have this other type; None =
-    that is not known. came: whether a message has come.
+    that is not known. count: messages that have come so far. stream: they should come all the
+    time, not once.
     """
 
     def __init__(
         self, node: Node, topic: str, ros_type: str, remedy: Callable[[str], str | None], *,
-        came: Callable[[], bool],
+        count: Callable[[], int], stream: bool = True,
     ) -> None:  # fmt: skip
         self._node = node
         self.topic = node.resolve_topic_name(topic)
         self._type = ros_type
         self._remedy = remedy
-        self._came = came
+        self._count, self._stream = count, stream
+        self._seen = 0
+        self._last = self._due = 0.0
         self._clock = Clock(clock_type=ClockType.STEADY_TIME)
         self._timer: Timer | None = None
 
     def start(self) -> None:
         """Begin to watch."""
-        self._timer = self._node.create_timer(_FIRST, self._first, clock=self._clock)
+        self._seen, self._last, self._due = self._count(), time.monotonic(), _FIRST
+        self._timer = self._node.create_timer(_LOOK, self._look, clock=self._clock)
 
     def stop(self) -> None:
         """Watch no longer; nothing if it does not."""
@@ -42,16 +48,24 @@ class AwaitedTopic:
             self._node.destroy_timer(self._timer)
             self._timer = None
 
-    def _first(self) -> None:
-        self.stop()
-        self._timer = self._node.create_timer(_PERIOD, self._look, clock=self._clock)
-        self._look()
+    def silence(self) -> float:
+        """Return for how long nothing has come, s; as exact as it is looked."""
+        return time.monotonic() - self._last
 
     def _look(self) -> None:
-        if self._came():
-            self.stop()
-        else:
-            self._node.get_logger().warning(self.describe())
+        count, silence = self._count(), self.silence()
+        if count != self._seen:
+            if self._due > _FIRST:
+                again = ' again' if self._seen else ''
+                log = self._node.get_logger()
+                log.info(f'messages on {self.topic} come{again}, after {silence:.0f} s')
+            self._seen, self._last, self._due = count, time.monotonic(), _FIRST
+            if not self._stream:
+                self.stop()
+        elif silence >= self._due:
+            self._due = silence + _PERIOD
+            lately = f', nothing for {silence:.0f} s' if count else ''
+            self._node.get_logger().warning(self.describe() + lately)
 
     def describe(self) -> str:
         """Return what is there instead of a message."""

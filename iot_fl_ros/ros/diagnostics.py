@@ -160,12 +160,14 @@ def describe_tram(machine: NodeMachine) -> DiagnosticStatus:
     return status(f'iot_fl tram {machine.robot_id}', level, text + reason, values)
 
 
-def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
-    """Return the status of a robot's head."""
+def describe_head(machine: HeadMachine, now: float, silence: float) -> DiagnosticStatus:
+    """Return the status of a robot's head. silence: for how long no picture has come, s."""
     info = machine.info
     values: dict[str, object] = {
         'frames sent': machine.frames_sent,
+        'frames answered': machine.frames_answered,
         'rate, 1/s': f'{machine.rate.per_second(now):.1f}',
+        'answer p50, ms': f'{1e3 * machine.answer_seconds.quantile(0.5):.1f}',
         'head p50, ms': f'{1e3 * machine.encode_seconds.quantile(0.5):.1f}',
         'head p99, ms': f'{1e3 * machine.encode_seconds.quantile(0.99):.1f}',
     }
@@ -177,7 +179,9 @@ def describe_head(machine: HeadMachine, now: float) -> DiagnosticStatus:
     values |= {'bits': info.bits, 'packets a frame': info.packet_count}
     if machine.refused:
         return status(name, DiagnosticStatus.ERROR, f'not served: {machine.refused}', values)
-    level, late = staleness(machine.rate.silence(now), 'pictures')
+    pictures = staleness(silence, 'pictures')
+    answers = staleness(machine.unanswered(now), 'answers')
+    level, late = max(pictures, answers)
     return status(name, level, f'epoch {info.epoch}{late}', values)
 
 
@@ -193,9 +197,8 @@ def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus
     """Yield the status of the edge, then one for each robot that it serves."""
     served = machine.statistics
     values = refusal_values(machine.endpoint.refusals)
-    yield status(
-        f'iot_fl tail {machine.edge_id}', DiagnosticStatus.OK, f'{len(served)} robots', values
-    )
+    level = DiagnosticStatus.OK if served else DiagnosticStatus.WARN
+    yield status(f'iot_fl tail {machine.edge_id}', level, f'{len(served)} robots', values)
     for robot_id, known in sorted(served.items()):
         rate = known.rate.per_second(now)
         numbers: dict[str, object] = {

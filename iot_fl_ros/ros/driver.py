@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from rclpy.node import Node
@@ -18,6 +19,7 @@ from rclpy.timer import Timer
 from typing_extensions import assert_never
 
 from iot_fl_ros.core.effects import (
+    Answered,
     CancelTimer,
     Effect,
     PreparePublisher,
@@ -35,6 +37,7 @@ from iot_fl_ros.core.effects import (
 from iot_fl_ros.core.events import CheckpointSaved, Event, JobDone, JobFailed, TimerFired
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.ros.connections import Connections, EmulatedArrivals
 from iot_fl_ros.ros.worker import WorkerThread
 
@@ -44,7 +47,8 @@ _WARN_PERIOD = 10.0
 class MachineDriver:
     """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
 
-    record: takes the rows of events.jsonl. ended: called at RunEnded with its problem. sent: told
+    record: takes the rows of events.jsonl. ended: called at RunEnded with its problem. answered:
+    takes answers of the edge. sent: told
     the size of each message that goes out. background: for jobs that others must not wait for;
     none = they do. The other arguments are those of `Connections`. faults: exceptions that came
     out of machine or effects, which is never right.
@@ -63,6 +67,7 @@ class MachineDriver:
         chunk_count: int = 1,
         record: Callable[[Mapping[str, Any]], None] | None = None,
         ended: Callable[[str], None] | None = None,
+        answered: Callable[[Inference], None] | None = None,
         sent: Callable[[int], None] | None = None,
         deadline: float | None = None,
         background: WorkerThread | None = None,
@@ -76,6 +81,7 @@ class MachineDriver:
         self._background = background or thread
         self._record = record
         self._ended = ended
+        self._answered = answered
         self._sent = sent
         self._connections = Connections(
             node, role, self.tell, namespace=namespace, lease=lease, chunk_count=chunk_count,
@@ -125,6 +131,21 @@ class MachineDriver:
             return
         self._do(effects)
 
+    def save_model(self, path: Path, done: Callable[[bool, str], None]) -> None:
+        """Write the worker's model between two jobs; tell `done` where it is, or why it is not."""
+
+        def save() -> None:
+            try:
+                self._worker.save_model(path)
+            except Exception as error:  # whoever asked is told
+                answer = partial(done, False, str(error) or type(error).__name__)
+            else:
+                answer = partial(done, True, str(path))
+            if self._running:
+                self._executor.create_task(answer)
+
+        self._thread.submit(save)
+
     def _do(self, effects: list[Effect]) -> None:
         for effect in effects:
             try:
@@ -165,6 +186,9 @@ class MachineDriver:
                 self._keep(row)
             case Say(text):
                 self._node.get_logger().info(text)
+            case Answered(answer):
+                if self._answered:
+                    self._answered(answer)
             case RunEnded(problem):
                 if self._ended:
                     self._ended(problem)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -34,10 +34,13 @@ def overrides_of(node: Node) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '') -> T:
-    """Declare every setting of `cls` as a read-only parameter and return the settings.
+def declare(
+    node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '', live: Sequence[str] = ()
+) -> T:
+    """Declare every setting of `cls` as a parameter and return the settings.
 
-    values: dotted names, with `prefix`; names of other classes may be among them.
+    values: dotted names, with `prefix`; names of other classes may be among them. live: settings
+    that may be changed while the node runs; the others are read-only.
     """
     mine = {n.removeprefix(prefix): v for n, v in values.items() if n.startswith(prefix)}
     for item in settings_of(cls):
@@ -52,7 +55,8 @@ def declare(node: Node, cls: type[T], values: Mapping[str, Any], prefix: str = '
     settings = read_settings(cls, mine, known=mine)
     for item in settings_of(cls):
         value = item.check(mine[item.name]) if item.name in mine else item.default
-        node.declare_parameter(prefix + item.name, value, _descriptor(item), ignore_override=True)
+        descriptor = _descriptor(item, read_only=item.name not in live)
+        node.declare_parameter(prefix + item.name, value, descriptor, ignore_override=True)
     return settings
 
 
@@ -66,9 +70,9 @@ def declared(node: Node, cls: type[T]) -> T:
     return declare(node, cls, given)
 
 
-def _descriptor(item: Setting) -> ParameterDescriptor:
+def _descriptor(item: Setting, *, read_only: bool) -> ParameterDescriptor:
     doc = item.doc + (f' One of: {", ".join(item.choices)}.' if item.choices else '')
-    descriptor = ParameterDescriptor(description=doc, read_only=True)
+    descriptor = ParameterDescriptor(description=doc, read_only=read_only)
     descriptor.dynamic_typing = item.kind is list
     # Ranges are for single numbers; those of a list are checked by us alone.
     if item.kind is list or (item.minimum is None and item.maximum is None):

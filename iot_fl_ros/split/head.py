@@ -8,12 +8,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from iot_fl_ros.core.effects import (
+    Answered,
     CancelTimer,
     Effect,
     Publish,
     PublishPackets,
+    Say,
     SetTimer,
     StartJob,
+    Subscribe,
     Warn,
 )
 from iot_fl_ros.core.errors import MessageError
@@ -30,16 +33,25 @@ from iot_fl_ros.core.events import (
 )
 from iot_fl_ros.core.machine import Tracker
 from iot_fl_ros.core.messages.feature_packet import MAX_NAME, FramePackets
-from iot_fl_ros.core.messages.split import SplitInfo, SplitStatus, TailState, check_bundle_name
+from iot_fl_ros.core.messages.split import (
+    Inference,
+    SplitInfo,
+    SplitStatus,
+    TailState,
+    check_bundle_name,
+)
 from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.waiting import Missed, Waiting
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.states import HEAD_TABLE, LOADING, SWITCHING, HeadState
 from iot_fl_ros.split.statistics import Rate, Recent
 
-_SWITCH, _ANNOUNCE = 'switch', 'announce'
+_SWITCH, _ANNOUNCE, _LOOK = 'switch', 'announce', 'look'
 # A refused head asks again so often, s.
 _ANNOUNCE_PERIOD = 5.0
+# How often it looks for what it waits for, s.
+_LOOK_PERIOD = 1.0
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -74,9 +86,13 @@ class HeadMachine:
         self._frame = 0
         self._sequence = 0
         self.refused = ''
-        self.frames_sent = 0
+        self.frames_sent = self.frames_answered = 0
+        self._unanswered: float | None = None  # since when
+        self._missed = Missed('answers', 'is the tail running, and can it be reached?')
+        self._edge = Waiting()
         self.rate = Rate()
         self.encode_seconds = Recent()
+        self.answer_seconds = Recent()
 
     @property
     def robot_id(self) -> str:
@@ -93,9 +109,13 @@ class HeadMachine:
         """The announcement in use; None before the first switch."""
         return self._active.info if self._active else None
 
+    def unanswered(self, now: float) -> float:
+        """Return for how long frames have gone out without an answer, s; 0 if none waits."""
+        return 0.0 if self._unanswered is None else max(0.0, now - self._unanswered)
+
     def start(self, now: float) -> list[Effect]:
-        """Nothing happens before a bundle is asked for."""
-        return []
+        """Listen for answers; nothing else happens before a bundle is asked for."""
+        return [Subscribe(Inference, (self.robot_id,)), SetTimer(_LOOK, _LOOK_PERIOD)]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take an event; return what to do about it."""
@@ -114,8 +134,13 @@ class HeadMachine:
                 return self._offer(bundle, now)
             case JobFailed(LoadBundle() as job, error) if job is self._loading:
                 return self._not_loaded(error)
+            case MessageArrived(Inference() as answer, wire_bytes):
+                self.endpoint.bytes_received += wire_bytes
+                return self._answered(answer, now)
             case MessageArrived():
                 return self.endpoint.take(event, self._status)
+            case TimerFired(name) if name == _LOOK:
+                return [*self._look(now), SetTimer(_LOOK, _LOOK_PERIOD)]
             case TimerFired(name) if name == _SWITCH:
                 return self._withdraw(
                     f'no edge was ready within {self._switch_timeout:g} s: is the tail '
@@ -126,8 +151,33 @@ class HeadMachine:
             case BadMessage():
                 return self.endpoint.bad(event)
             case Leave():
-                return self._switch_over(False, 'the head leaves') if self._request else []
+                return self._leave()
         return []
+
+    def _leave(self) -> list[Effect]:
+        effects = self._switch_over(False, 'the head leaves') if self._request else []
+        text = f'leaves: {self.frames_sent} frames sent, {self.frames_answered} answered'
+        return [*effects, Say(text)]
+
+    def _look(self, now: float) -> list[Effect]:
+        """Say what is waited for: an edge, or answers to frames that were sent."""
+        waits = 'edge' if self._offered and not self._active else ''
+        bundle = self._offered.info.bundle if self._offered else ''
+        text = (
+            f'an edge that takes bundle {bundle!r}: is the tail running, with the same '
+            'fleet_namespace and the same bundle?'
+        )
+        silence = 0.0 if self.refused else self.unanswered(now)
+        return [*self._edge.look(waits, text, now), *self._missed.look(silence)]
+
+    def _answered(self, answer: Inference, now: float) -> list[Effect]:
+        """An answer of the edge, to a frame of this session or of one before a restart."""
+        if answer.session != self.session:
+            return []
+        self._unanswered = None
+        self.frames_answered += 1
+        self.answer_seconds.add(now - answer.header.stamp * _NANO)
+        return [Answered(answer)]
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
         if self._active is None:
@@ -155,6 +205,8 @@ class HeadMachine:
         self.rate.note(now)
         self.encode_seconds.add(result.seconds)
         self.frames_sent += 1
+        if self._unanswered is None:
+            self._unanswered = now
         return [PublishPackets(self._packets(result)), *self._start_waiting(now)]
 
     def _start_waiting(self, now: float) -> list[Effect]:
@@ -204,7 +256,14 @@ class HeadMachine:
         self._loading = None
         self._next_epoch += 1
         self._offered = _Epoch(info, bundle)
-        effects: list[Effect] = [Publish(info)]
+        layout = bundle.codec.layout
+        effects: list[Effect] = [
+            Publish(info),
+            Say(
+                f'bundle {info.bundle!r} is offered to the edge: {bundle.task}, split at '
+                f'{info.split_point}, {layout.bits} bits, {layout.packets} packets a frame'
+            ),
+        ]
         if self._active:
             return [*effects, SetTimer(_SWITCH, self._switch_timeout)]
         return effects  # the first one waits for an edge as long as it takes

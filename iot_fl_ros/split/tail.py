@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from iot_fl_ros.core.effects import Effect, Publish, SetTimer, StartJob, Warn
+from iot_fl_ros.core.effects import Effect, Publish, Say, SetTimer, StartJob, Warn
 from iot_fl_ros.core.errors import MessageError
 from iot_fl_ros.core.events import (
     BadMessage,
@@ -26,12 +26,15 @@ from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
 from iot_fl_ros.exchange.endpoint import Endpoint
+from iot_fl_ros.exchange.waiting import Missed, Waiting
 from iot_fl_ros.split.jobs import Answer, InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
 from iot_fl_ros.split.states import SERVICE_TABLE, ServiceState
 from iot_fl_ros.split.statistics import TailStatistics
 
-_DUE = 'due'
+_DUE, _LOOK = 'due', 'look'
+# How often it looks for what it waits for, s.
+_LOOK_PERIOD = 1.0
 _NANO = 1e-9
 # Frames of one robot that may be open at once: further ones push out the emptiest. Where packets
 # are lost a frame is open until its deadline.
@@ -71,6 +74,7 @@ class _Robot:
     closed: dict[int, None] = field(default_factory=dict)  # in order
     waiting: ReceivedFrame | None = None
     heard: float = 0.0
+    missed: Missed | None = None  # while it is served
     statistics: TailStatistics = field(default_factory=TailStatistics)
 
 
@@ -92,6 +96,7 @@ class TailMachine:
         self._due = float('inf')
         self._slowest = 0.0
         self._reserve = _RESERVE_EXTRA
+        self._waiting = Waiting()
 
     @property
     def edge_id(self) -> str:
@@ -104,8 +109,8 @@ class TailMachine:
         return {robot_id: robot.statistics for robot_id, robot in self._robots.items()}
 
     def start(self, now: float) -> list[Effect]:
-        """Nothing happens before a head is heard."""
-        return []
+        """Nothing but a look now and then happens before a head is heard."""
+        return [SetTimer(_LOOK, _LOOK_PERIOD)]
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         """Take an event; return what to do about it."""
@@ -118,6 +123,8 @@ class TailMachine:
             case TimerFired(name) if name == _DUE:
                 self._due = float('inf')
                 return self._close_due(now)
+            case TimerFired(name) if name == _LOOK:
+                return [*self._look(now), SetTimer(_LOOK, _LOOK_PERIOD)]
             case JobDone(InferFrames(frames), result):
                 return self._answered(frames, result, now)
             case JobFailed(InferFrames(frames), error):
@@ -138,10 +145,23 @@ class TailMachine:
     def _leave(self, now: float) -> list[Effect]:
         """Tell every head that it is served no more; it asks again until an edge is there."""
         reason = 'the edge leaves'
-        return [
-            Publish(self._status(robot.info, TailState.REFUSED, reason, now))
-            for robot in self._robots.values()
-        ]
+        effects: list[Effect] = []
+        for robot_id, robot in self._robots.items():
+            answered = robot.statistics.frames['answered']
+            effects += [
+                Publish(self._status(robot.info, TailState.REFUSED, reason, now)),
+                Say(f'leaves: {answered} frames of {robot_id} answered'),
+            ]
+        return effects
+
+    def _look(self, now: float) -> list[Effect]:
+        """Say what is waited for: any robot, or packets of those that are served."""
+        nobody = '' if self._robots else 'nobody'
+        effects = self._waiting.look(nobody, 'robots: no head has announced itself', now)
+        for robot in self._robots.values():
+            if robot.missed:
+                effects += robot.missed.look(now - robot.heard)
+        return effects
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
         robot = self._robots.get(info.robot_id)
@@ -183,7 +203,14 @@ class TailMachine:
         robot.epochs = {e: p for e, p in robot.epochs.items() if e == in_use}
         robot.epochs[info.epoch] = (info, prepared)
         self._note_seconds(prepared.seconds)
-        return [Publish(self._status(info, TailState.READY, '', now))]
+        robot.missed = robot.missed or Missed(
+            f'packets of {info.robot_id}', 'is its head running?'
+        )
+        text = (
+            f'{info.robot_id} is served: bundle {info.bundle!r}, {info.bits} bits, '
+            f'{info.packet_count} packets a frame, {1e3 * info.deadline:g} ms for an answer'
+        )
+        return [Publish(self._status(info, TailState.READY, '', now)), Say(text)]
 
     def _refuse(self, info: SplitInfo, reason: str, now: float) -> list[Effect]:
         self.endpoint.refusals.add(info.robot_id, 'refused split')

@@ -10,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from iot_fl_ros.core.run_files import accuracy_of, read_events
-from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
+from iot_fl_ros.studies.study import Case, Goal, Section, Study, StudyRun
 
 _CONFIDENCE = 0.95
+# Rounds whose mean accuracy is that of the end.
+_LAST = 3
 _COSTS = ('updates', 'wire_bytes', 'joules', 'seconds')
 
 
@@ -34,6 +36,12 @@ class Curve:
     def best(self) -> float:
         """Best accuracy, NaN if none is known."""
         return max((a for a in self.accuracy if not math.isnan(a)), default=math.nan)
+
+    @property
+    def final(self) -> float:
+        """Mean accuracy of the last rounds, NaN if none is known."""
+        last = [a for a in self.accuracy[-_LAST:] if not math.isnan(a)]
+        return float(np.mean(last)) if last else math.nan
 
     @property
     def bytes_a_round(self) -> float:
@@ -83,12 +91,13 @@ class Row:
 
     ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
     best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
-    never reached it. goal: whether it was met, None = there is none. reached: for each target of
-    the section, what it took.
+    never reached it. goal: whether it was met by the whole interval, None = that cannot be told.
+    reached: for each target of the section, what it took.
     """
 
     method: str
     accuracy: Estimate
+    final: Estimate
     points: Estimate
     bytes_a_round: float
     ratio: float
@@ -153,15 +162,25 @@ def _row(
     ratio = float(np.mean([reference[s].bytes_a_round for s in seeds])) / bytes_a_round
     goal = None
     if case.goal and method != section.reference:
-        goal = points.mean >= -case.goal.points and ratio >= case.goal.ratio
+        goal = _met(points, ratio, case.goal)
     targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in seeds}
     reach = float(np.mean([own[s].until(targets[s]) for s in seeds]))
     reach_reference = float(np.mean([reference[s].until(targets[s]) for s in seeds]))
     accuracy = Estimate.of([own[s].best for s in seeds])
+    final = Estimate.of([own[s].final for s in seeds])
     return Row(
-        method, accuracy, points, bytes_a_round, ratio, reach, reach_reference / reach, goal,
-        len(seeds), tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
+        method, accuracy, final, points, bytes_a_round, ratio, reach, reach_reference / reach,
+        goal, len(seeds),
+        tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
     )  # fmt: skip
+
+
+def _met(points: Estimate, ratio: float, goal: Goal) -> bool | None:
+    """Return whether the whole interval is on one side of the bar; None if it is on both."""
+    bar = -goal.points
+    if ratio < goal.ratio or points.mean + points.half < bar:
+        return False
+    return True if points.mean - points.half >= bar else None
 
 
 def _reached(target: float, curves: Sequence[Curve]) -> Reached:

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, astuple, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from iot_fl_ros.token.acceptor import Promise
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.token import Log, Token, merged, token_specs, token_tensors
 from iot_fl_ros.training.preparation import new_trainer, own_data
+from iot_fl_ros.training.saved_model import model_facts
 from iot_fl_ros.training.trainer import Trainer
 
 # Where a robot keeps things: a store for its promises, and one for its copy of each token.
@@ -39,6 +41,13 @@ class TramWorker(Stateless):
         self._stores = stores
         self._trainer: Trainer
         self._test: Samples | None = None
+        self._facts: dict[str, str] = {}
+
+    def save_model(self, path: Path) -> None:
+        """Write the model of the last visit; DataError if there is none, OSError if it fails."""
+        if not self._facts:
+            raise DataError('there is no model yet: no run has begun')
+        self._trainer.save(path, self._facts)
 
     def run(self, job: jobs.Job) -> Any:
         """Do `job`."""
@@ -80,6 +89,7 @@ class TramWorker(Stateless):
         counts = tuple(np.bincount(self._trainer.labelled()[1], minlength=len(names)).tolist())
         tokens, promises = self._restore(run_id, len(names), trained)
         self._run_id = run_id
+        self._facts = model_facts(model, private.shape, names, run_id)
         return jobs.Prepared(run_id, counts, specs, tokens, promises)
 
     def _restore(

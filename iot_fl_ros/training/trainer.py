@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.models.memory_format import use_channels_last
 from iot_fl_ros.models.registry import input_dtype
+from iot_fl_ros.training.saved_model import write_model
 from iot_fl_ros.training.settings import samples_a_batch
 from iot_fl_ros.training.state import ModelState, StateRole, as_real
 
@@ -180,6 +182,10 @@ class Trainer:
     def set_state(self, state: NDArray[np.float32]) -> None:
         """Set the state of the model; ConfigError if it is one of another model."""
         self.model_state.write(state)
+
+    def save(self, path: Path, facts: dict[str, str]) -> None:
+        """Write the model with what is to be said of it, see `training.saved_model`."""
+        write_model(self._model, facts, path)
 
     def trained_values(self) -> NDArray[np.bool_]:
         """Return which values of the state are trained by gradients."""

@@ -135,8 +135,11 @@ def test_jpegs_are_judged_too(shoot, bundle, tmp_path):
     assert len(evaluation.runs[0].answers) == 12
 
 
-def labelled(shoot, tmp_path, evaluation, wrong):
-    """A bag with the unsplit model's answers as truth, but for the first `wrong` ones."""
+def labelled(shoot, tmp_path, evaluation, wrong, shift=0, name=str):
+    """A bag with the unsplit model's answers as truth, but for the first `wrong` ones.
+
+    shift: of the numbers of classes; name: of a class, by its number in the bundle.
+    """
     source = shoot('plain')
     with open_bag(source) as bag, BagWriter(tmp_path / 'labelled') as writer:
         writer.add_topic('/camera/image', 'sensor_msgs/msg/Image')
@@ -153,8 +156,8 @@ def labelled(shoot, tmp_path, evaluation, wrong):
                 frame=0,
                 received=1.0,
                 latency=0.0,
-                class_ids=(label,),
-                class_names=(str(label),),
+                class_ids=(label + shift,),
+                class_names=(name(label),),
                 scores=(1.0,),
                 boxes=(),
             )
@@ -169,6 +172,20 @@ def test_labels_give_accuracy(shoot, bundle, tmp_path):
     path = labelled(shoot, tmp_path, first, wrong=3)
     (figures,) = figures_of(run(path, tmp_path, bits=32))
     assert (figures.accuracy, figures.agreement) == (9 / 12, 1.0)
+
+
+def test_labels_count_by_the_names_of_their_classes(shoot, bundle, tmp_path):
+    first = run(shoot(), tmp_path, bits=32)
+    names = first.bundle.class_names
+    path = labelled(shoot, tmp_path, first, wrong=3, shift=1_000, name=lambda n: names[n])
+    named = run(path, tmp_path, bits=32)
+    assert figures_of(named)[0].accuracy == 9 / 12
+    assert not named.strange
+    (tmp_path / 'labelled').rename(tmp_path / 'before')
+    path = labelled(shoot, tmp_path, first, wrong=0, name=lambda n: f'thing {n}')
+    strange = run(path, tmp_path, bits=32)
+    assert figures_of(strange)[0].accuracy is None
+    assert sum(strange.strange.values()) == 12
 
 
 def test_a_topic_without_labels_is_named(shoot, bundle, tmp_path):

@@ -53,3 +53,16 @@ def test_a_mistake_costs_one_line(arguments, capsys):
     assert "mesh.file '/nowhere' cannot be read" in capsys.readouterr().err
     assert main([*arguments, '--memory', '--set=data.private=/nowhere.npz']) == 2
     assert 'robots cannot take part' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('where', ['--memory', ''])
+def test_a_peer_has_data_of_its_own(arguments, where, tmp_path, capsys):
+    params = tmp_path / 'own.yaml'
+    text = '/robot_1/peer:\n  ros__parameters:\n    data:\n      private: {}\n'
+    params.write_text(text.format(tmp_path / 'nowhere.npz'))
+    given = [*arguments, f'--params={params}', *([where] if where else [])]
+    main(given)
+    assert 'nowhere.npz' in ''.join(capsys.readouterr())
+    params.write_text(params.read_text().replace('/robot_1/', '/robot_9/'))
+    assert main(given) == 2
+    assert 'has settings of robot_9: the robots are robot_0' in capsys.readouterr().err

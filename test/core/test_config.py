@@ -2,7 +2,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from iot_fl_ros.core.config import flatten, read_settings, read_yaml, setting, settings_of
+from iot_fl_ros.core.config import (
+    flatten,
+    read_parameters,
+    read_settings,
+    read_yaml,
+    setting,
+    settings_of,
+)
 from iot_fl_ros.core.errors import ConfigError
 
 
@@ -76,3 +83,55 @@ def test_a_bad_file_is_refused(tmp_path, text):
 
 def test_flatten_joins_names_with_dots():
     assert flatten({'a': {'b': {'c': 1}}, 'd': 2}) == {'a.b.c': 1, 'd': 2}
+
+
+PER_ROBOT = """
+/**:
+  ros__parameters:
+    run: {rounds: 3}
+    data: {private: all}
+/robot_1/learner:
+  ros__parameters:
+    data: {private: mine}
+/robot_2/**:
+  ros__parameters: {}
+"""
+
+
+def test_a_file_may_have_sections_of_single_robots(tmp_path):
+    path = tmp_path / 'p.yaml'
+    path.write_text(PER_ROBOT)
+    read = read_parameters(path)
+    assert read.common == {'run.rounds': 3, 'data.private': 'all'}
+    assert read.own == {'robot_1': {'data.private': 'mine'}, 'robot_2': {}}
+    with pytest.raises(ConfigError, match='has settings of robot_1, robot_2'):
+        read_yaml(path)
+
+
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [
+        ('/**:\n  parameters: {a: 1}\n', 'needs one entry, `ros__parameters:`'),
+        (
+            '/aggregator:\n  ros__parameters: {a: 1}\n',
+            "has a section '/aggregator': use",
+        ),
+        ('/**: 3\n', 'needs one entry'),
+        ('a: [\n', 'cannot read'),
+        ('- 1\n', 'holds a list'),
+    ],
+)
+def test_other_sections_are_named(tmp_path, text, said):
+    path = tmp_path / 'p.yaml'
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=said):
+        read_parameters(path)
+
+
+def test_a_field_that_is_no_setting_says_how_to_declare_it():
+    @dataclass(frozen=True)
+    class Plain:
+        epochs: int = 1
+
+    with pytest.raises(ConfigError, match=r'Plain\.epochs is no setting: .*`epochs: int'):
+        read_settings(Plain, {})

@@ -106,3 +106,12 @@ def test_labels_that_chance_hardly_ever_deals_out_are_dealt_in_turn(robots):
 def test_more_labels_at_least_than_at_most_are_refused():
     with pytest.raises(ConfigError, match=r'fewest_labels is 5, data\.most_labels is 2'):
         by_labels(LABELS, 10, 5, 2, rng())
+
+
+def test_the_id_of_a_robot_may_stand_in_paths():
+    settings = DataSettings(private='/p/{robot}', test='/t', partition_index=2, partition_count=4)
+    own = settings.of_robot('robot_2')
+    assert (own.private, own.test) == ('/p/robot_2', '/t')
+    assert (own.partition_index, own.partition_count) == (0, 1), 'not shared out'
+    shared = DataSettings(private='/p', partition_index=2, partition_count=4)
+    assert shared.of_robot('robot_2') == shared

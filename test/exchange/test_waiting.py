@@ -1,7 +1,7 @@
 """What a participant that waits says, and when."""
 
-from iot_fl_ros.core.effects import Say
-from iot_fl_ros.exchange.waiting import Waiting
+from iot_fl_ros.core.effects import Say, Warn
+from iot_fl_ros.exchange.waiting import Missed, Waiting
 
 
 def test_it_is_said_every_ten_seconds_for_how_long():
@@ -28,3 +28,19 @@ def test_a_clock_that_is_set_back_ends_no_silence_for_ever():
     waiting.look('robots', 'robots', 1_000.0)
     waiting.look('robots', 'robots', 5.0)
     assert waiting.look('robots', 'robots', 15.0)
+
+
+def test_what_stays_away_is_told_within_five_seconds_then_every_ten_and_when_it_is_back():
+    missed = Missed('answers', 'is the tail running?')
+    silences = [*(float(s) for s in range(30)), 0.0, 1.0, 4.0, 0.0]
+    said = [
+        (number, effects[0]) for number, s in enumerate(silences) if (effects := missed.look(s))
+    ]
+    assert [(number, type(one), one.text) for number, one in said] == [
+        (4, Warn, 'no answers for 4 s: is the tail running?'),
+        (14, Warn, 'no answers for 14 s: is the tail running?'),
+        (24, Warn, 'no answers for 24 s: is the tail running?'),
+        (30, Say, 'answers come again, after 29 s'),
+        (32, Warn, 'no answers for 4 s: is the tail running?'),
+        (33, Say, 'answers come again, after 4 s'),
+    ]

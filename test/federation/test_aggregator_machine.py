@@ -9,7 +9,7 @@ from fake_driver import FakeDriver
 from marking import SIZE, MarkingSettings
 
 from iot_fl_ros.core.effects import Record, RunEnded, SaveCheckpoint
-from iot_fl_ros.core.events import CheckpointSaved, JobDone, JobFailed
+from iot_fl_ros.core.events import CheckpointSaved, JobDone, JobFailed, LimitsChanged
 from iot_fl_ros.core.messages.chunks import ChunkRequest, TensorChunk
 from iot_fl_ros.core.messages.federation import (
     GlobalChunk,
@@ -197,6 +197,24 @@ def test_the_deadline_closes_a_round_without_the_late(round_one):
         round_one.advance(1.0)
     assert [update.robot_id for update in round_one.job(Aggregate).updates] == ['a']
     assert round_one.machine.endpoint.refusals == {('b', 'late'): 1}
+
+
+def test_another_quorum_closes_an_open_round_at_once(round_one):
+    round_one.update('a')
+    assert not round_one.jobs
+    round_one.tell(LimitsChanged(deadline=RUN.deadline, quorum=1))
+    assert [update.robot_id for update in round_one.job(Aggregate).updates] == ['a']
+    assert 'close with 1 updates' in round_one.said[-1]
+
+
+def test_another_deadline_counts_from_the_beginning_of_the_round(round_one):
+    round_one.update('a')
+    round_one.advance(1.0)
+    round_one.tell(LimitsChanged(deadline=2.0, quorum=0))
+    round_one.advance(0.9)
+    assert not round_one.jobs
+    round_one.advance(0.2)
+    assert [update.robot_id for update in round_one.job(Aggregate).updates] == ['a']
 
 
 @pytest.mark.parametrize('how', ['leaves', 'falls silent', 'is refused', 'cannot train'])

@@ -29,11 +29,11 @@ def seen(*times):
     return known
 
 
-def ask(policy, known, count, robots=None, *, rounds=10.0, quickest=1.0, **settings):
+def ask(policy, known, count, robots=None, *, rounds=10.0, **settings):
     defaults = {'timing': 'serial', 'estimate': 'mean'}
     settings = SelectSettings(policy=policy, **{**defaults, **settings})
     robots = tuple(robots or known)
-    return POLICIES[policy](SelectionInput(settings, robots, count, known, rounds, quickest))
+    return POLICIES[policy](SelectionInput(settings, robots, count, known, rounds))
 
 
 def test_every_name_in_the_settings_is_a_policy():
@@ -151,22 +151,27 @@ def test_the_relative_unit_is_the_pooled_variation():
 
 def test_bsfl_maximises_the_least_rate_and_fairness():
     known = {'a': seen((1, 1)), 'b': seen((2, 2)), 'c': seen((4, 4))}
-    # Rates with tau_min = 2: 1, 1/2, 1/4. Nobody has taken part more often than others.
-    assert set(ask('bsfl', known, 2, quickest=2.0, exploration=0.0, fairness=0.0)) == {'a', 'b'}
+    # Rates with tau_m = 4, that of b: 1 (at most), 1, 1/2. Nobody has taken part more often.
+    assert set(ask('bsfl', known, 2, exploration=0.0, fairness=0.0)) == {'a', 'b'}
     # a took part in 10 of 10 rounds: d = 2/3 - 1, g = -(1/3)^5 = -0.0041; b, c: (2/3 - 1/10)^5
-    # = 0.0585. {a, b} 0.5 + alpha 0.0272, {b, c} 0.25 + alpha 0.0585: equal at alpha = 7.99.
+    # = 0.0585. {a, b} 1 + alpha 0.0272, {b, c} 1/2 + alpha 0.0585: equal at alpha = 15.97.
     known['a'] = seen(*[(1, 1)] * 10)
-    weights = {'quickest': 2.0, 'exploration': 0.0}
-    assert set(ask('bsfl', known, 2, fairness=7.9, **weights)) == {'a', 'b'}
-    assert set(ask('bsfl', known, 2, fairness=8.1, **weights)) == {'b', 'c'}
+    weights = {'exploration': 0.0}
+    assert set(ask('bsfl', known, 2, fairness=15.9, **weights)) == {'a', 'b'}
+    assert set(ask('bsfl', known, 2, fairness=16.1, **weights)) == {'b', 'c'}
 
 
 def test_bsfl_is_optimistic_about_the_seldom_asked():
     known = {'a': seen(*[(1, 1)] * 9), 'b': seen((4, 4))}
     # sqrt((1 + 1) ln 10 / n): 0.7153 and 2.1460. Rates 1 and 1/4: equal at c = 0.5242.
-    weights = {'quickest': 2.0, 'fairness': 0.0}
+    weights = {'fairness': 0.0}
     assert ask('bsfl', known, 1, exploration=0.52, **weights) == ['a']
     assert ask('bsfl', known, 1, exploration=0.53, **weights) == ['b']
+
+
+def test_one_robot_that_takes_no_time_hides_nobodys_speed_from_bsfl():
+    known = {'liar': seen((0, 0)), 'quick': seen((1, 1)), 'slow': seen((9, 9))}
+    assert set(ask('bsfl', known, 2, exploration=0.02)) == {'liar', 'quick'}
 
 
 def test_a_missed_deadline_is_a_lower_bound():

@@ -1,12 +1,14 @@
 """Drives a state machine without ROS: a clock, timers, and jobs that wait until asked for."""
 
 from iot_fl_ros.core.effects import (
+    Answered,
     CancelTimer,
     Publish,
     PublishPackets,
     Say,
     SetTimer,
     StartJob,
+    Subscribe,
     Warn,
 )
 from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived, TimerFired
@@ -18,6 +20,7 @@ class FakeDriver:
     def __init__(self, machine, worker=None, now=1_000.0, others=()):
         self.machine, self.worker, self.now = machine, worker, now
         self.timers, self.jobs, self.sent, self.warnings, self.said = {}, [], [], [], []
+        self.answers, self.heard = [], {}
         self.background = []  # those of the jobs that others do not wait for
         self.warning_keys = set()
         self._kinds, self.others = others, []  # further effects that are expected
@@ -75,6 +78,10 @@ class FakeDriver:
                     self.warnings.append(text)
                 case Say(text):
                     self.said.append(text)
+                case Answered(answer):
+                    self.answers.append(answer)
+                case Subscribe(kind, robot_ids):
+                    self.heard[kind] = robot_ids
                 case _:
                     assert isinstance(effect, self._kinds), effect
                     self.others.append(effect)

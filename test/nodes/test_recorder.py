@@ -65,6 +65,12 @@ def test_two_types_of_a_topic_are_told_and_one_is_recorded(process, record, tmp_
     assert values == [0, 1, 2]
 
 
+def test_a_recorder_of_all_that_hears_nothing_says_so(process, record, monkeypatch):
+    monkeypatch.setattr('iot_fl_ros.nodes.recorder._FIRST_ABSENCE', 0.2)
+    _, said = record(fleet=True)
+    process.spin_until(lambda: 'waiting for topics of iot_fl_ros: nothing has come' in said())
+
+
 def test_topics_that_nobody_publishes_are_told_at_once_and_at_the_end(process, record):
     process.node('camera').create_publisher(String, '/camera/image', 10)
     recorder, said = record(topics=['/camra/image', '/camera/image'])

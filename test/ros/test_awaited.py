@@ -15,11 +15,12 @@ def awaited(process, monkeypatch):
     """Return (awaited topic /cam/image, number of messages that came), which is watched."""
     monkeypatch.setattr(module, '_FIRST', 0.2)
     monkeypatch.setattr(module, '_PERIOD', 0.2)
+    monkeypatch.setattr(module, '_LOOK', 0.05)
     node = process.node('head')
     came = []
     node.create_subscription(Image, '/cam/image', came.append, qos_profile_sensor_data)
     remedies = {'sensor_msgs/msg/CompressedImage': 'set image_transport:=compressed'}
-    watched = AwaitedTopic(node, '/cam/image', TYPE, remedies.get, came=lambda: bool(came))
+    watched = AwaitedTopic(node, '/cam/image', TYPE, remedies.get, count=lambda: len(came))
     watched.start()
     yield watched, came
     watched.stop()
@@ -52,15 +53,32 @@ def test_a_publisher_that_says_nothing_is_named(process, awaited):
     process.spin_until(lambda: '/camera publishes it, nothing has come yet' in watched.describe())
 
 
-def test_nothing_is_told_once_a_message_has_come(process, awaited, capfd):
+def test_a_topic_that_falls_silent_is_told_and_when_it_is_back(process, awaited, capfd):
     publisher = process.node('camera').create_publisher(Image, '/cam/image', 10)
-    watched, came = awaited
+    _, came = awaited
+    said = ['']
+
+    def told(text):
+        said[0] += capfd.readouterr().err
+        return text in said[0]
 
     def shown():
         publisher.publish(Image())
-        return came
+        return came and told('')
 
     process.spin_until(shown)
-    process.spin_until(lambda: watched._timer is None)
-    capfd.readouterr()
-    assert not list(watched._node.timers)
+    process.spin_until(lambda: told('/camera publishes it, nothing for'))
+    publisher.publish(Image())
+    process.spin_until(lambda: told('messages on /cam/image come again, after'))
+
+
+def test_of_a_topic_that_speaks_once_nothing_is_told_later(process, monkeypatch):
+    monkeypatch.setattr(module, '_LOOK', 0.05)
+    count = [0]
+    watched = AwaitedTopic(
+        process.node('head'), '/info', TYPE, lambda other: None, count=lambda: count[0],
+        stream=False,
+    )  # fmt: skip
+    watched.start()
+    count[0] = 1
+    process.spin_until(lambda: not list(watched._node.timers))

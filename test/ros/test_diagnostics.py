@@ -1,5 +1,7 @@
 """The words of /diagnostics: who is late, silent or refused, from machines of runs in memory."""
 
+import platform
+
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 
@@ -15,6 +17,7 @@ from iot_fl_ros.ros.diagnostics import (
     describe_peer,
     describe_robot,
     describe_tail,
+    staleness,
     status,
 )
 from iot_fl_ros.split.head import HeadMachine
@@ -111,10 +114,10 @@ def test_a_peer_names_the_neighbours_that_it_misses(toy_settings):
 
 def test_a_head_without_an_edge_and_an_edge_without_a_head():
     head = HeadMachine('robot_0', 7, 0.5, 5.0)
-    one = describe_head(head, 0.0)
+    one = describe_head(head, 0.0, 0.0)
     assert (one.level, one.message) == (WARN, 'no edge is ready for it')
     head.endpoint.refusals.add('camera', 'before the first epoch')
-    assert values(describe_head(head, 0.0))['camera before the first epoch'] == '1'
+    assert values(describe_head(head, 0.0, 0.0))['camera before the first epoch'] == '1'
     (edge,) = describe_tail(TailMachine('edge', 4, 2, 5.0), 0.0)
     assert (edge.level, edge.name, edge.message) == (OK, 'iot_fl tail edge', '0 robots')
 
@@ -131,3 +134,14 @@ def test_statuses_are_published_each_second_until_the_end(process):
     assert heard[0].header.stamp.sec > 0
     diagnostics.stop()
     assert not list(node.timers)
+
+
+@pytest.mark.parametrize(('silence', 'level'), [(1.0, OK), (3.0, WARN), (12.0, ERROR)])
+def test_what_is_silent_is_a_warning_and_then_an_error(silence, level):
+    found, text = staleness(silence, 'pictures')
+    assert found == level
+    assert text == ('' if level == OK else f', no pictures for {silence:.0f} s')
+
+
+def test_a_status_names_its_machine():
+    assert status('a', OK, 'b', {}).hardware_id == platform.node()

@@ -2,11 +2,15 @@
 
 import pytest
 import rclpy
+import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from domains import next_domain
 from node_fleets import InProcessFleet, parameters
+from rclpy.parameter import Parameter
 from rosgraph_msgs.msg import Clock
+from safetensors.torch import load_file
 from sensor_msgs.msg import BatteryState
+from std_srvs.srv import Trigger
 
 from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.messages.federation import RobotState
@@ -47,6 +51,27 @@ def test_quorum_closes_a_round_early(fleet):
     run.run()
     rows = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
     assert min(len(row['participants']) for row in rows) == 2
+
+
+def test_limits_of_rounds_can_be_changed_while_a_run_goes_on(fleet, monkeypatch):
+    run = fleet(robots=3, **{'run.deadline': 100.0, 'run.rounds': 1})
+    run.start_all()
+    monkeypatch.setattr(
+        run.learners['robot_1'].machine.endpoint, 'send', lambda *args, **how: []
+    )  # its update never leaves
+    machine = run.aggregator.machine
+    run.spin_until(lambda: machine.open_round and len(machine.open_round.accepted) == 2)
+    (wrong,) = run.aggregator.set_parameters([Parameter('run.quorum', value=-1)])
+    assert not wrong.successful
+    (fixed,) = run.aggregator.set_parameters([Parameter('run.rounds', value=9)])
+    assert not fixed.successful, 'the others are read-only'
+    (done,) = run.aggregator.set_parameters([Parameter('run.quorum', value=2)])
+    assert done.successful
+    run.spin_until(lambda: machine.round == 1 and machine.open_round is None)
+    run.run()
+    (row,) = [r for r in read_events(run.aggregator._folder()) if r['kind'] == 'round']
+    assert row['participants'] == ['robot_0', 'robot_2']
+    assert row['seconds'] < 100.0
 
 
 def test_a_robot_that_leaves_is_not_waited_for(fleet):
@@ -272,3 +297,36 @@ def test_an_activation_that_fails_says_why(fleet, capfd):
     with pytest.raises(IotFlError, match='aggregator'):
         run.start_aggregator()
     assert 'no good' in capfd.readouterr().err
+
+
+def save_model(run, node):
+    """Call the service of a node; return its response."""
+    client = run.node(f'client_{len(run._nodes)}').create_client(
+        Trigger, f'{node.get_fully_qualified_name()}/save_model'
+    )
+    run.spin_until(client.service_is_ready)
+    future = client.call_async(Trigger.Request())
+    run.spin_until(future.done)
+    return future.result()
+
+
+def test_the_model_can_be_saved_while_a_run_goes_on(fleet, tmp_path):
+    run = fleet(robots=2, **{'robot.checkpoint_dir': str(tmp_path / 'kept')})
+    run.start_learner('robot_0')
+    early = save_model(run, run.learners['robot_0'])
+    assert (early.success, 'no run has begun' in early.message) == (False, True)
+    run.start_aggregator()
+    run.start_learner('robot_1')
+    run.run()
+    for node, trainer in (
+        (run.learners['robot_0'], run.learners['robot_0']._worker.participant.trainer),
+        (run.aggregator, run.aggregator._worker.participant.trainer),
+    ):
+        saved = save_model(run, node)
+        assert saved.success, saved.message
+        assert saved.message.startswith(str(tmp_path))
+        tensors = load_file(saved.message)
+        for name, tensor in trainer._model.state_dict().items():
+            assert torch.equal(tensors[name], tensor), name
+    run.learners['robot_0'].pause()
+    assert save_model(run, run.learners['robot_0']).message == 'the node is not active'

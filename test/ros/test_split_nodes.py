@@ -9,9 +9,13 @@ from diagnostic_msgs.msg import DiagnosticArray
 from node_fleets import InProcessSplit
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.experimental import EventsExecutor
+from sensor_msgs.msg import Image
 from tiny_split import CLASSES, tiny_bundle
 
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.ros.convert import ROS_TYPES, source_header
+from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.srv import SwitchSplit
 
@@ -212,3 +216,21 @@ def test_diagnostics_tell_rate_latency_and_losses(split):
     assert int(head['frames sent']) > 10
     assert float(head['head p99, ms']) > 0
     assert found['iot_fl head robot_0'].level == b'\x00'
+
+
+def test_answers_come_out_of_the_head_and_into_the_picture(split):
+    nodes = split()
+    nodes.start_tail()
+    watcher, answers, drawn = nodes.node('watcher'), [], []
+    watcher.create_subscription(
+        ROS_TYPES[Inference], '/robot_0/head/inference', answers.append, 10
+    )
+    watcher.create_subscription(Image, '/robot_0/head/annotated', drawn.append, 1)
+    camera = nodes.start_head('robot_0')
+    nodes.spin_until(lambda: len(answers) >= 3 and drawn)
+    stamps = [source_header(one.header).stamp for one in answers]
+    assert set(stamps) <= set(camera.shown)
+    shown = camera.shown[source_header(drawn[-1].header).stamp]
+    changed = (to_rgb(drawn[-1]) != shown).any(axis=2)
+    assert 0 < changed.mean() < 0.9
+    assert nodes.heads['robot_0'].machine.frames_answered >= 3

@@ -1,11 +1,13 @@
 """The head's state machine: which pictures become packets."""
 
 import numpy as np
+import pytest
 from head_driver import DEADLINE
 
-from iot_fl_ros.core.events import PictureArrived
+from iot_fl_ros.core.events import Leave, PictureArrived
 from iot_fl_ros.core.messages.feature_packet import FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
+from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.split.jobs import EncodeFrame, LoadBundle
 
 
@@ -98,3 +100,58 @@ def test_bundles_are_loaded_beside_the_pictures(head):
     load, encode = head.jobs
     assert (type(load), type(encode)) == (LoadBundle, EncodeFrame)
     assert head.background == [load]
+
+
+def answer(head, **fields):
+    """Return what an edge says about the newest frame."""
+    values = {
+        'header': SourceHeader(round((head.now - 0.05) * 1e9), 'camera'), 'robot_id': 'robot_1',
+        'session': 7, 'epoch': 1, 'frame': 0, 'received': 1.0, 'latency': 0.04,
+        'class_ids': (1,), 'class_names': ('shoe',), 'scores': (0.75,), 'boxes': (),
+    }  # fmt: skip
+    return Inference(**{**values, **fields})
+
+
+def test_the_answers_of_this_session_are_given_to_the_robot(head):
+    assert head.heard == {Inference: ('robot_1',)}
+    head.ready()
+    head.picture()
+    head.work()
+    head.advance(0.5)
+    assert head.machine.unanswered(head.now) == pytest.approx(0.5)
+    head.hear(answer(head, session=6))
+    assert not head.answers
+    head.hear(given := answer(head))
+    assert head.answers == [given]
+    assert head.machine.unanswered(head.now) == 0.0
+    assert (head.machine.frames_sent, head.machine.frames_answered) == (1, 1)
+    assert head.machine.answer_seconds.mean == pytest.approx(0.05, abs=1e-6)
+
+
+def test_frames_without_answers_are_told_and_when_answers_come_again(head):
+    head.ready()
+    for _ in range(13):
+        head.picture()
+        head.work()
+        head.advance(0.5)
+    assert head.warnings == ['no answers for 4 s: is the tail running, and can it be reached?']
+    head.hear(answer(head))
+    head.advance(1.0)
+    assert head.said[-1] == 'answers come again, after 6 s'
+    head.advance(60.0)
+    assert len(head.warnings) == 1, 'no pictures, no answers'
+
+
+def test_it_says_what_it_offers_for_whom_it_waits_and_what_it_did(head):
+    head.switch()
+    head.work()
+    (offer,) = head.said
+    assert offer.startswith("bundle 'one' is offered to the edge: classification, split at pool, ")
+    head.advance(12.0)
+    assert "waits for an edge that takes bundle 'one'" in head.said[-1]
+    head.edge(1)
+    head.picture()
+    head.work()
+    head.advance(0.2)
+    head.tell(Leave())
+    assert head.said[-1] == 'leaves: 1 frames sent, 0 answered'

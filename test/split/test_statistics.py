@@ -59,3 +59,11 @@ def test_quantiles_are_of_what_is_recent():
         recent.add(float(value))
     assert recent.quantile(0.0) == 700.0
     assert recent.quantile(0.5) == recent.mean == 849.5
+
+
+def test_silence_is_that_since_the_last_time_or_since_it_was_asked_first():
+    rate = Rate()
+    assert rate.silence(100.0) == 0.0
+    assert rate.silence(103.0) == 3.0
+    rate.note(104.0)
+    assert rate.silence(104.5) == 0.5

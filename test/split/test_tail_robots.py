@@ -25,7 +25,7 @@ def test_packets_of_others_are_counted_and_dropped(tail, sender):
         ('robot_1', 'other epoch'): 5,
     }
     assert not driver.jobs
-    assert not driver.timers
+    assert 'due' not in driver.timers
 
 
 def test_unknown_robots_cannot_fill_the_log(tail, sender):
@@ -196,3 +196,22 @@ def test_a_tail_that_leaves_tells_every_head(tail, sender):
 def test_a_robot_may_be_called_as_the_edge_is(tail, sender):
     driver = tail()
     assert announce(driver, sender.other(robot_id='edge')) == [TailState.READY]
+
+
+def test_it_says_for_whom_it_waits_whom_it_serves_and_who_falls_silent(tail, sender):
+    driver = tail()
+    driver.advance(12.0)
+    assert driver.said == ['waits for robots: no head has announced itself, 10 s so far']
+    announce(driver, sender)
+    assert driver.said[1].startswith("robot_1 is served: bundle 'one', ")
+    driver.advance(5.0)
+    driver.advance(10.0)
+    assert driver.warnings == [
+        f'no packets of robot_1 for {seconds} s: is its head running?' for seconds in (4, 14)
+    ]
+    driver.hear(*sender.frame(0, driver.now))
+    driver.work()
+    driver.advance(1.0)
+    assert driver.said[2:] == ['packets of robot_1 come again, after 15 s']
+    driver.tell(Leave())
+    assert driver.said[3:] == ['leaves: 1 frames of robot_1 answered']

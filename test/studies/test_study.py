@@ -1,15 +1,17 @@
 """Studies: what is run, what is not run again, what the report says."""
 
 import json
+import math
 
 import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.reports import kinds
+from iot_fl_ros.studies import results
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.results import Curve, Estimate, curves_of, table
-from iot_fl_ros.studies.study import StudyRun, read_study
+from iot_fl_ros.studies.study import Goal, StudyRun, read_study
 
 
 def section(**changes):
@@ -56,13 +58,19 @@ def test_a_study_runs_once_and_reports(arguments, tree, tmp_path, monkeypatch, c
     assert main(arguments) == 0
     out = tmp_path / 'out'
     assert {p.name for p in out.iterdir()} >= {
-        'toy.md', 'results.json', 'toy_main.png', 'toy_mixed.png', 'main', 'mixed',
+        'toy.md', 'toy.json', 'toy_main.png', 'toy_mixed.png', 'main', 'mixed',
     }  # fmt: skip
     report = (out / 'toy.md').read_text()
     assert report.startswith('# Toy\n')
     assert report.count('| votes |') == 2
-    results = json.loads((out / 'results.json').read_text())
-    fedavg, votes = results['main']['iid']
+    assert '9 of 9 runs are done.\n' in report
+    page = json.loads((out / 'toy.json').read_text())
+    assert page['runs'] == {'done': 9, 'wanted': 9}
+    (goal,) = [goal for goal in page['goals'] if 'iid' in goal['name']]
+    assert goal['name'] == 'main / iid / votes'
+    assert goal['goal'] == '>= -2 points to fedavg at 1/10'
+    assert goal['measured'].endswith(', 2 seeds')
+    fedavg, votes = page['results']['main']['iid']
     assert fedavg['points'] == {'mean': 0.0, 'half': 0.0}
     assert votes['ratio'] > 10
     assert votes['seeds'] == 2
@@ -111,7 +119,7 @@ def test_mistakes_are_found_before_the_first_run(
     assert not (tmp_path / 'out').exists()
 
 
-def test_a_run_that_fails_does_not_take_the_others_with_it(tree, tmp_path, monkeypatch):
+def test_a_run_that_fails_does_not_take_the_others_with_it(tree, tmp_path, capsys):
     tree['sections'] = {'only': {
         'robots': 2,
         'reference': 'good',
@@ -119,9 +127,12 @@ def test_a_run_that_fails_does_not_take_the_others_with_it(tree, tmp_path, monke
     }}  # fmt: skip
     (tmp_path / 'toy.yaml').write_text(yaml.safe_dump(tree))
     command = ['study', str(tmp_path / 'toy.yaml'), '--output', str(tmp_path / 'out')]
-    assert main([*command, '--jobs', '1']) == 0
+    assert main([*command, '--jobs', '1']) == 1
+    assert '1 of 2 runs failed' in capsys.readouterr().out
     report = (tmp_path / 'out/toy.md').read_text()
     assert '| good |' in report
+    assert '| bad | not run yet |' in report
+    assert '1 of 2 runs are done. The other 1 are missing below.' in report
     assert '## Runs that failed' in report
     assert 'gone.npz' in report
 
@@ -174,3 +185,17 @@ def test_a_table_by_hand(tree):
     assert votes.reach_ratio == 40.0
     assert votes.goal is True
     assert fedavg.goal is None
+
+
+@pytest.mark.parametrize(
+    ('mean', 'half', 'ratio', 'met'),
+    [(-1.0, 0.5, 20.0, True), (-1.0, 1.5, 20.0, None), (-3.0, 1.5, 20.0, None),
+     (-3.0, 0.5, 20.0, False), (5.0, 0.1, 9.0, False), (5.0, math.nan, 20.0, None)],
+)  # fmt: skip
+def test_a_goal_is_met_or_missed_by_the_whole_interval(mean, half, ratio, met):
+    assert results._met(Estimate(mean, half), ratio, Goal(2.0, 10.0)) is met
+
+
+def test_the_best_accuracy_does_not_hide_a_collapse():
+    curve = Curve((0.2, 0.9, math.nan, 0.3, 0.1), (1.0,) * 5)
+    assert (curve.best, curve.final) == (0.9, pytest.approx(0.2))

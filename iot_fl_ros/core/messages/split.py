@@ -90,7 +90,9 @@ class Inference(WireMessage):
     """The tail's answer about one frame; header is that of the picture."""
 
     TOPIC: ClassVar[str] = 'inference'
-    DELIVERY: ClassVar[Delivery] = Delivery((Role.TAIL,), (), robot_topic=True, reliable=False)
+    DELIVERY: ClassVar[Delivery] = Delivery(
+        (Role.TAIL,), (Role.HEAD,), robot_topic=True, reliable=False
+    )
     header: wire.Header
     robot_id: wire.Text
     session: wire.UInt32

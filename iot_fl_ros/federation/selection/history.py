@@ -92,7 +92,7 @@ class CensoredSums:
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """Estimated times of a robot. asked: weighted number of rounds; rate: mean of 1/s."""
+    """Estimated times of a robot. asked: weighted number of rounds; rates: sum of 1/s."""
 
     asked: float = 0.0
     rates: float = 0.0
@@ -101,11 +101,11 @@ class TimeEstimate:
 
     def plus(self, record: ResponseRecord) -> TimeEstimate:
         """Return what is known after another record."""
-        total = record.train + record.upload
+        total = max(record.train + record.upload, _SHORTEST)
         return TimeEstimate(
             self.asked + 1,
             # A miss has the rate 0: it brought nothing in that round.
-            self.rates + (1 / total if record.whole and total > 0 else 0.0),
+            self.rates + (1 / total if record.whole else 0.0),
             self.train.plus(record.train, record.train_at_least),
             self.upload.plus(record.upload, record.upload_at_least),
         )
@@ -169,14 +169,14 @@ class ResponseHistory:
 
 
 def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, ResponseRecord]:
-    """Return a record of each participant, by its status and the aggregator's own clock.
+    """Return a record of each participant, by the aggregator's own clock.
 
-    Training: the seconds that the robot's status states, but no more than passed here between the
-    opening of the round and the announcement of the update. Upload: from the announcement until
-    the update was whole. With serial uploads an update waits for those before it, so its own time
-    began when the last of them was whole (departures of a queue). An update that was announced
-    before the round opened has been trained before: its upload is not judged. Who did not deliver
-    was at least as slow as what passed until the round closed.
+    Training: from the opening of the round until the update was announced, the way of the plan
+    included; what a robot states could be a lie. Upload: from the announcement until the update
+    was whole. With serial uploads an update waits for those before it, so its own time began when
+    the last of them was whole (departures of a queue). Of an update that was announced before the
+    round opened only the stated training is known. Who did not deliver was at least as slow as
+    what passed until the round closed.
     """
     began = _began(closed) if timing == 'serial' else closed.announced
     records = {}
@@ -187,9 +187,8 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
             waited = now - closed.opened
             records[robot_id] = ResponseRecord(closed.number, waited, math.nan, True)
             continue
-        train = min(status.train_seconds, _LONGEST)
-        if announced is not None:
-            train = min(train, announced - closed.opened)
+        stated = min(status.train_seconds, _LONGEST)
+        train = stated if announced is None else announced - closed.opened
         arrived = closed.arrived.get(robot_id)
         start = began.get(robot_id, math.nan)
         upload = (now if arrived is None else arrived) - start

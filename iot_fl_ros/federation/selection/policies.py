@@ -28,7 +28,6 @@ class SelectionInput:
     """The input of a policy. `robots` come in random order, so that ties are broken fairly.
 
     known: robots that have been asked before. rounds: rounds seen so far, weighted like `known`.
-    quickest: shortest whole time ever seen, s.
     """
 
     settings: SelectSettings
@@ -36,7 +35,6 @@ class SelectionInput:
     count: int
     known: Mapping[str, TimeEstimate]
     rounds: float
-    quickest: float
 
     @cached_property
     def logarithm(self) -> float:
@@ -100,19 +98,23 @@ def elementwise_ucb(given: SelectionInput) -> list[str]:
 def bsfl(given: SelectionInput) -> list[str]:
     """Ask the set S with the largest min UCB_k + alpha mean g_k, k in S.
 
-    UCB_k = mean(tau_min / tau) + c sqrt((m + 1) ln n / n_k); g_k = sign(d) |d|^5 with
+    UCB_k = min(1, mean(tau_m / tau)) + c sqrt((m + 1) ln n / n_k); g_k = sign(d) |d|^5 with
     d = m / K - n_k / n; n rounds, K robots, m of them asked. Found exactly: for every possible
-    minimum, the fairest robots of those above it.
+    minimum, the fairest robots of those above it. tau is the time that was measured here, and
+    tau_m that of the m-th quickest robot, by means. The paper takes the shortest time that anybody
+    ever reported: a robot that reports 0 s then makes all others look alike.
     """
     chosen, count = _unseen(given)
     if count <= 0:
         return chosen
     share, spread = count / len(given.robots), (count + 1) * math.log(max(1.0, given.rounds))
     scores, fairness = {}, {}
+    best = sorted((given.known[robot_id].rate for robot_id in _seen(given)), reverse=True)
+    unit = best[: given.count][-1] if best else 0.0
     for robot_id in _seen(given):
         known = given.known[robot_id]
         width = given.settings.exploration * math.sqrt(spread / known.asked)
-        scores[robot_id] = given.quickest * known.rate + width
+        scores[robot_id] = (min(1.0, known.rate / unit) if unit else 0.0) + width
         d = share - known.asked / max(1.0, given.rounds)
         fairness[robot_id] = given.settings.fairness * math.copysign(abs(d) ** _FAIRNESS_POWER, d)
     return chosen + _max_min(scores, fairness, count)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -31,7 +30,6 @@ class ParticipantSelector:
         self._count = max(settings.count, quorum) if settings.count else _MAX_ROBOTS
         self._quorum = quorum
         self._histories: dict[str, ResponseHistory] = {}
-        self._quickest = math.inf
 
     @property
     def chooses(self) -> bool:
@@ -60,9 +58,7 @@ class ParticipantSelector:
         robots = sorted(robot_ids)
         shuffled = tuple(robots[i] for i in rng.permutation(len(robots)))
         known, rounds = self._known(robots, round), self._rounds(round)
-        given = SelectionInput(
-            self._settings, shuffled, self._count, known, rounds, self._quickest
-        )
+        given = SelectionInput(self._settings, shuffled, self._count, known, rounds)
         chosen = POLICIES[self._settings.policy](given)
         missing = min(self._quorum, len(robots)) - len(chosen)
         if missing > 0:  # round_time leaves too few for a quorum
@@ -89,19 +85,14 @@ class ParticipantSelector:
                 del self._histories[min(self._histories, key=lambda i: self._histories[i].round)]
             history = self._histories.setdefault(robot_id, ResponseHistory())
             history.see(record, self._settings.discount, self._settings.window)
-            if record.whole:
-                self._quickest = min(self._quickest, record.train + record.upload)
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         robots = {robot_id: history.state() for robot_id, history in self._histories.items()}
-        quickest = self._quickest if math.isfinite(self._quickest) else None
-        return {'quickest': quickest, 'robots': robots}
+        return {'robots': robots}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from a checkpoint."""
-        quickest = state['quickest']
-        self._quickest = math.inf if quickest is None else quickest
         self._histories = {
             robot_id: ResponseHistory.restored(history)
             for robot_id, history in state['robots'].items()

@@ -1,0 +1,53 @@
+"""A model as a file: what is loaded is what was saved, ties and statistics too."""
+
+import json
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_model
+from torch import nn
+
+from iot_fl_ros.training import saved_model
+from iot_fl_ros.training.saved_model import model_facts, write_model
+
+
+def odd():
+    """Return a model with statistics, a tied layer, complex weights and convolutions."""
+    model = nn.Module()
+    model.conv = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)
+    model.norm = nn.BatchNorm2d(4)
+    model.first, model.second = nn.Linear(4, 4), nn.Linear(4, 4)
+    model.second.weight = model.first.weight
+    model.phase = nn.Parameter(torch.randn(4, dtype=torch.cfloat))
+    return model
+
+
+def test_what_is_loaded_is_what_was_saved(tmp_path):
+    model, other = odd(), odd()
+    model.norm.running_var.fill_(3.0)
+    facts = model_facts('odd', (3, 8, 8), ('shoe', 'hat'), 'run-1')
+    write_model(model, facts, tmp_path / 'new/model.safetensors')
+    load_model(other, tmp_path / 'new/model.safetensors')
+    for name, tensor in model.state_dict().items():
+        assert torch.equal(tensor, other.state_dict()[name]), name
+    with safe_open(tmp_path / 'new/model.safetensors', 'pt') as file:
+        said = file.metadata()
+    assert json.loads(said['class_names']) == ['shoe', 'hat']
+    assert (said['model'], json.loads(said['input_shape'])) == ('odd', [3, 8, 8])
+
+
+def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
+    path = tmp_path / 'model.safetensors'
+    write_model(odd(), {}, path)
+    before = path.read_bytes()
+
+    def full(model, name, facts):
+        open(name, 'wb').close()
+        raise OSError('no space left')
+
+    monkeypatch.setattr(saved_model, 'save_model', full)
+    with pytest.raises(OSError, match='no space'):
+        write_model(odd(), {}, path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
