@@ -32,6 +32,7 @@ bench: setup
 	$(PYTEST) -m slow
 	$(BIN)/python bench/round.py
 	$(BIN)/python bench/labels.py
+	$(BIN)/python bench/own_pictures.py
 	$(BIN)/python bench/simulate.py
 	$(BIN)/python bench/discovery.py
 	-$(BIN)/python bench/traffic.py  # needs root and iptables

@@ -98,6 +98,8 @@ class SqliteBagFile:
         try:
             for number, stamp, raw in self._db.execute(query, chosen):
                 name, kind, _ = self._topics[number]
+                if not (isinstance(raw, bytes) and isinstance(stamp, int)):
+                    raise _damaged(self._path, f'a message of {name} is no message')
                 yield RawMessage(name, kind, stamp, uncompressed(raw))
         except sqlite3.Error as error:
             raise _damaged(self._path, error) from error

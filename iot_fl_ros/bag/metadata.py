@@ -13,6 +13,7 @@ from iot_fl_ros.core.errors import DataError
 
 NAME = 'metadata.yaml'
 PACKED = '.zstd'
+_MOST_BYTES = 16 << 20
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def read_metadata(folder: Path) -> BagMetadata | None:
     if not path.is_file():
         return None
     try:
+        if path.stat().st_size > _MOST_BYTES:
+            raise DataError(f'{path} has {path.stat().st_size:,} bytes: more than any bag needs')
         content = yaml.safe_load(path.read_bytes())['rosbag2_bagfile_information']
         topics: dict[str, tuple[str, int]] = {}
         for one in content['topics_with_message_count']:
@@ -52,7 +55,9 @@ def read_metadata(folder: Path) -> BagMetadata | None:
             topics[name] = kind, topics.get(name, (kind, 0))[1] + int(one['message_count'])
         files = content['relative_file_paths']
         names = tuple(PurePosixPath(str(one)).name.removesuffix(PACKED) for one in files)
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (
+        OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError,
+    ) as error:  # fmt: skip
         reason = ' '.join(str(error).split())
         raise DataError(f'{path} makes no sense ({type(error).__name__}: {reason})') from error
     return BagMetadata(names, topics)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import queue
+import re
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from iot_fl_ros.core.errors import DataError, IotFlError
 # What a message costs besides its bytes, so that many small ones fill the queue too.
 _OVERHEAD = 256
 _BEST_EFFORT_DEPTH = 1_000
+# As anybody in the network may write it.
+_TYPE = re.compile(r'([a-z][a-z0-9_]*)/(msg|srv|action)/([A-Z][A-Za-z0-9_]*)')
 
 
 def message_class(ros_type: str) -> type:
@@ -29,8 +32,11 @@ def message_class(ros_type: str) -> type:
     Those are `package/srv/Name_Event` and the like, `package/action/Name_FeedbackMessage`,
     `package/action/Name_SendGoal_Event`. DataError if it is not installed.
     """
+    named = _TYPE.fullmatch(ros_type)
+    if not named:
+        raise DataError(f'{ros_type!r} is no name of a type')
+    package, kind, name = named.groups()
     try:
-        package, kind, name = ros_type.split('/')
         module = importlib.import_module(f'{package}.{kind}')
         if kind == 'msg':
             found = getattr(module, name)
@@ -46,8 +52,10 @@ def message_class(ros_type: str) -> type:
                 .split('_')
             ):
                 found = getattr(found, step)
-    except (ImportError, AttributeError, ValueError) as error:
+    except (Exception, SystemExit) as error:  # whatever happens when a package is imported
         raise DataError(f'{ros_type} is not installed') from error
+    if not isinstance(found, type) or not hasattr(found, '_TYPE_SUPPORT'):
+        raise DataError(f'{ros_type} is no message')
     return found
 
 

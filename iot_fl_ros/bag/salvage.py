@@ -175,6 +175,9 @@ def _sqlite_messages(path: Path, found: Salvaged) -> Iterator[RawMessage]:
                 if number not in topics:
                     found.untyped[''] += 1
                     continue
+                if not (isinstance(raw, bytes) and isinstance(stamp, int)):
+                    found.lost += 1
+                    continue
                 name, kind, _ = topics[number]
                 found.counts[name] += 1
                 yield RawMessage(name, kind, stamp, uncompressed(raw))

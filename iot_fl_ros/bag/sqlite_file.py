@@ -9,6 +9,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from iot_fl_ros.core.errors import DataError
+
 # What SQLite has not put into the file itself yet.
 _UNFINISHED = ('-wal', '-journal')
 
@@ -24,8 +26,15 @@ def open_database(path: Path) -> Iterator[sqlite3.Connection]:
         target, options = path.absolute(), 'mode=ro&immutable=1'
         if beside:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            for one in (path, *beside):
-                shutil.copy(one, folder)
+            try:
+                for one in (path, *beside):
+                    shutil.copy(one, folder)
+            except OSError as error:
+                size = sum(one.stat().st_size for one in (path, *beside)) / 1e6
+                raise DataError(
+                    f'{path} was not closed and is read as a copy, for which {folder} needs '
+                    f'{size:,.0f} MB ({error}): set TMPDIR to a folder that has them'
+                ) from error
             target, options = folder / path.name, 'mode=rw'
         # As a URI the name is quoted: '#', '?' and '%' have a meaning of their own there.
         db = sqlite3.connect(f'{target.as_uri()}?{options}', uri=True)

@@ -31,12 +31,16 @@ VERBS = {
 }
 
 
+_NOTHING: tuple[object, ...] = ([], (), argparse.SUPPRESS)
+
+
 class HelpWithDefaults(argparse.HelpFormatter):
     """Help that says the defaults, where there are any."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         said = action.help or ''
-        if not action.option_strings or action.default in (None, False, [], (), argparse.SUPPRESS):
+        nothing = action.default is None or action.default is False or action.default in _NOTHING
+        if not action.option_strings or nothing:
             return said
         return said if 'default' in said else f'{said} (default: %(default)s)'
 

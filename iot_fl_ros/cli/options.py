@@ -16,6 +16,7 @@ from iot_fl_ros.core.yaml_text import load_written
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.methods.registry import METHODS
 from iot_fl_ros.ros.network_profile import DEFAULT, PROFILES
+from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.split.settings import BUNDLE_DIR
 
 
@@ -23,10 +24,18 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what describes a run."""
     add = parser.add_argument
     add('--robots', type=int, default=10, help='number of robots')
-    add('--params', type=Path, help='ROS parameter file keyed /**')
+    add('--params', type=_params_file, help='ROS parameter file keyed /**, or the name of one '
+        'that comes with the package: demo, mesh, ...')  # fmt: skip
     add('--method', help='method registry name, for example dsfl')
     add('--output', type=Path, default=Path('runs/run'), help='folder of the run')
     add_set(parser, 'run.rounds=20')
+
+
+def _params_file(name: str) -> Path:
+    """Return the path of a parameter file; a name without a folder may be one of the package."""
+    path = Path(name)
+    own = share_folder() / 'config' / f'{name}.yaml'
+    return own if path.parent == Path() and not path.is_file() and own.is_file() else path
 
 
 def add_set(parser: argparse.ArgumentParser, example: str) -> None:

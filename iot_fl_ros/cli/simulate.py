@@ -23,7 +23,7 @@ from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import RunWriter, accuracy_of, read_summary
 from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.federation.settings import FleetSettings, learner_of, resolved
+from iot_fl_ros.federation.settings import FleetSettings, default_config, learner_of, resolved
 from iot_fl_ros.reports.progress import bars
 from iot_fl_ros.reports.run_tables import summary_table
 
@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     config = resolved(settings.aggregator, name, settings.method)
     own(folder)
     if settings.aggregator.run.resume:
-        check_same_run(folder, config)
+        check_same_run(folder, config, default_config(settings.method))
     start = time.perf_counter()
     console = Console()
     writers: list[RunWriter] = []

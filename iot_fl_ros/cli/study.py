@@ -38,7 +38,7 @@ def run(arguments: argparse.Namespace) -> int:
     kind = kind_of(tree)
     study = kind.read(name, tree)
     output = arguments.output or Path('runs') / f'study-{study.name}'
-    refuse_unknown(arguments.only, {task.section for task in study.tasks})
+    refuse_unknown(arguments.only, {task.section for task in study.tasks}, 'section')
     wanted = [t for t in study.tasks if not arguments.only or t.section in arguments.only]
     missing = [task for task in wanted if not task.done(output)]
     if arguments.list:

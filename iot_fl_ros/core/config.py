@@ -131,14 +131,17 @@ def read_settings(cls: type[T], flat: Mapping[str, Any], known: Iterable[str] = 
     return _build(cls, values, '')
 
 
-def refuse_unknown(names: Iterable[str], known: Iterable[str]) -> None:
-    """Raise ConfigError for the first name that is not known, with the nearest right one."""
+def refuse_unknown(names: Iterable[str], known: Iterable[str], what: str = 'setting') -> None:
+    """Raise ConfigError for the first name that is not known, with the nearest right one.
+
+    what: that the names are of.
+    """
     known = sorted(known)
     for name in names:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
             hint = f': did you mean {near[0]!r}?' if near else f'; known: {", ".join(known)}'
-            raise ConfigError(f'unknown setting {name!r}{hint}')
+            raise ConfigError(f'unknown {what} {name!r}{hint}')
 
 
 def flatten(tree: Mapping[str, Any], prefix: str = '') -> dict[str, Any]:
@@ -179,7 +182,7 @@ def read_parameters(path: Path) -> Parameters:
         raise ConfigError(f'cannot read {path}: {error}') from error
     if not isinstance(tree, Mapping):
         raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
-    by_node = any(isinstance(one, Mapping) and _SECTION in one for one in tree.values())
+    by_node = any(_sections_in(one) for one in tree.values())
     if not by_node and not any(str(key).startswith('/') for key in tree):
         return Parameters(flatten(tree), {})
     common: dict[str, Any] = {}
@@ -189,8 +192,18 @@ def read_parameters(path: Path) -> Parameters:
             raise ConfigError(f'{path}: {key} needs one entry, `{_SECTION}:`, with the settings')
         robot_id = _robot_of(str(key), path)
         values = own.setdefault(robot_id, {}) if robot_id else common
-        values |= flatten(section[_SECTION] or {})
+        settings = section[_SECTION] or {}
+        if not isinstance(settings, Mapping):
+            raise ConfigError(f'{path}: {key} holds {settings!r}: settings by name are needed')
+        values |= flatten(settings)
     return Parameters(common, own)
+
+
+def _sections_in(one: Any) -> bool:
+    """Return whether a value holds settings of a node, also deeper inside."""
+    return isinstance(one, Mapping) and (
+        _SECTION in one or any(_sections_in(inner) for inner in one.values())
+    )
 
 
 def _robot_of(key: str, path: Path) -> str:
@@ -198,7 +211,8 @@ def _robot_of(key: str, path: Path) -> str:
     parts = key.strip('/').split('/')
     if parts == ['**']:
         return ''
-    if len(parts) == 2 and parts[1] in ('**', '*', 'learner', 'peer', 'tram'):
+    plain = not set(parts[0]) & set('*/')
+    if len(parts) == 2 and plain and parts[1] in ('**', '*', 'learner', 'peer', 'tram'):
         return parts[0]
     raise ConfigError(
         f'{path} has a section {key!r}: use /** for all, and /robot_0/** for a robot'

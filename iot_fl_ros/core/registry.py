@@ -46,7 +46,7 @@ class Registry:
         if ':' not in path:
             for entry in entry_points(group=self._group, name=name):
                 return entry.load()
-            refuse_unknown([name], self.names())
+            refuse_unknown([name], self.names(), self._kind)
         module, _, attribute = path.partition(':')
         try:
             return getattr(importlib.import_module(module), attribute)

@@ -37,16 +37,14 @@ class RunWriter:
         self._folder = folder
         self._events = folder / 'events.jsonl'
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / 'config.yaml').write_text(yaml.safe_dump(dict(config), sort_keys=False))
+        _replace(folder / 'config.yaml', yaml.safe_dump(dict(config), sort_keys=False))
         (folder / 'summary.json').unlink(missing_ok=True)
         kept = [
             row
             for row in read_events(folder)
             if last_round is None or 0 < row.get('round', 0) < last_round
         ]
-        temporary = self._events.with_suffix('.tmp')
-        temporary.write_text(''.join(_line(row) for row in kept))
-        os.replace(temporary, self._events)
+        _replace(self._events, ''.join(_line(row) for row in kept))
 
     def record(self, row: Row) -> None:
         """Append a row; the `end` row also writes the summary."""
@@ -129,13 +127,21 @@ def known_mean(values: Sequence[float]) -> float:
 
 def write_json(path: Path, value: Any) -> None:
     """Write JSON so that the file is always whole."""
+    _replace(path, json.dumps(value, indent=2) + '\n')
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file in one step: a crash or a full disk leaves the former one."""
     temporary = path.with_name(path.name + '.tmp')
-    temporary.write_text(json.dumps(value, indent=2) + '\n')
-    os.replace(temporary, path)
+    try:
+        temporary.write_text(text)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def write_strict_json(path: Path, value: Any) -> None:
-    """Write a file, and the folder that it is in; NaN becomes null."""
+    """Write a file, and the folder that it is in; what is not finite becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, _strict(value))
 
@@ -145,7 +151,7 @@ def _strict(value: Any) -> Any:
         return {key: _strict(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_strict(item) for item in value]
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
@@ -153,5 +159,5 @@ def _bytes_to(curve: list[tuple[float, float]], target: float) -> int | None:
 
 
 def _line(row: Row) -> str:
-    """Return a row as strict JSON: NaN becomes null."""
+    """Return a row as strict JSON: what is not finite becomes null."""
     return json.dumps(_strict(row)) + '\n'

@@ -16,6 +16,10 @@ import yaml
 from iot_fl_ros.core.errors import ConfigError, IotFlError
 
 _LOCK = '.owner'
+_DAMAGED = (
+    'is damaged: delete this file if the folder holds the run that shall go on, or choose another '
+    'folder'
+)
 # Settings that may differ when a run goes on, as dotted names or their beginnings.
 _MAY_CHANGE = (
     'run.rounds', 'run.robots', 'run.quorum', 'run.deadline', 'run.settle', 'run.resume',
@@ -54,11 +58,12 @@ def release(folder: Path) -> None:
         os.close(file)
 
 
-def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
+def check_same_run(folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Raise ConfigError, which names what differs, if the folder holds another run.
 
-    config: every setting, nested as in config.yaml. Settings of clocks, numbers of rounds and the
-    like may differ: a run may go on with others.
+    config: every setting, nested as in config.yaml. defaults: the same of a run for which nobody
+    set anything; what the folder does not know yet was as there. Settings of clocks, numbers of
+    rounds and the like may differ: a run may go on with others.
     """
     path = folder / 'config.yaml'
     if not path.is_file():
@@ -66,8 +71,12 @@ def check_same_run(folder: Path, config: Mapping[str, Any]) -> None:
     try:
         former = yaml.safe_load(path.read_text())
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'{path} is damaged: choose another folder') from error
-    before, now = dict(_flat(former)), dict(_flat(_plain(config)))
+        raise ConfigError(f'{path} {_DAMAGED}') from error
+    if not isinstance(former, Mapping):
+        raise ConfigError(f'{path} {_DAMAGED}')
+    now, before = dict(_flat(_plain(config))), dict(_flat(former))
+    usual = dict(_flat(_plain(defaults)))
+    before |= {name: usual[name] for name in now if name not in before and name in usual}
     names = [
         name
         for name in sorted({*before, *now}, key=lambda name: _rank(name, before, now))

@@ -32,7 +32,7 @@ class _Written(_Plain):
     """And with their text."""
 
 
-_FLOAT = re.compile(r'[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+')
+_FLOAT = re.compile(r'[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$')
 
 
 def _int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> WrittenInt:

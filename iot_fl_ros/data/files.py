@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,10 @@ _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', 
 # What file managers and archives leave in folders.
 _NO_CLASSES = {'__MACOSX', '@eaDir', '__pycache__'}
 _GREY_MODES = {'1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N', 'F'}
+# Whatever numpy makes of what is no .npz.
+_UNREADABLE = (
+    OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, AttributeError, TypeError,
+)  # fmt: skip
 _LARGEST = 1_024  # pixels; the memory of a robot is full long before
 _NAMED = 3  # files that a warning names
 _LOG = logging.getLogger('iot_fl_ros.data')
@@ -36,7 +41,7 @@ def load_folder(folder: Path, like: tuple[int, ...] | None = None, side: int = 0
     that is logged.
     """
     classes = sorted(p.name for p in folder.iterdir() if p.is_dir() and _is_class(p))
-    loose = [path for path in sorted(folder.iterdir()) if _is_image(path)]
+    loose = [path for path in sorted(folder.iterdir()) if _is_image(path, folder)]
     if classes and loose:
         raise DataError(
             f'{folder} has images beside the folders of its classes, for example {loose[0].name}: '
@@ -45,7 +50,7 @@ def load_folder(folder: Path, like: tuple[int, ...] | None = None, side: int = 0
     files = [
         (label, path)
         for label, place in enumerate([folder / name for name in classes] or [folder])
-        for path in (sorted(filter(_is_image, place.rglob('*'))) if classes else loose)
+        for path in (_images_below(place) if classes else loose)
     ]
     if not files:
         raise DataError(f'{folder} holds no images: put them in one sub-folder per class')
@@ -84,8 +89,13 @@ def _is_class(folder: Path) -> bool:
     return not folder.name.startswith('.') and folder.name not in _NO_CLASSES
 
 
-def _is_image(path: Path) -> bool:
-    hidden = any(not _is_class(Path(part)) for part in path.parts[-2:])
+def _images_below(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.rglob('*')) if _is_image(path, folder)]
+
+
+def _is_image(path: Path, folder: Path) -> bool:
+    """Return whether a file is an image that is meant; folder: what is above is none of ours."""
+    hidden = any(not _is_class(Path(part)) for part in path.relative_to(folder).parts)
     return path.suffix.lower() in _SUFFIXES and not hidden and path.is_file()
 
 
@@ -145,7 +155,7 @@ def load_npz(path: Path, split: str) -> Samples:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _wanted(path, archive.files, split)}
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError, AttributeError) as error:
+    except _UNREADABLE as error:
         reason = ' '.join(str(error).split())
         raise DataError(f'{path} cannot be read as .npz: {reason}') from error
     values = _checked_values(path, arrays[_named('x', split, arrays)])

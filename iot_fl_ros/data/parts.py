@@ -120,6 +120,8 @@ def _private_parts(
     settings: DataSettings, class_names: tuple[str, ...], like: Shape | None
 ) -> tuple[Samples, list[NDArray[np.int64]]]:
     """Return the data set and the indices of every robot's samples in it."""
+    if not settings.private:
+        raise ConfigError('data.private is empty: name the samples of the robots')
     samples = load_samples(settings.private, 'train', like, settings.picture_size).with_classes(
         class_names
     )
@@ -143,6 +145,8 @@ def open_samples(settings: DataSettings, like: Shape | None = None) -> Samples:
 
 
 def _open_samples(settings: DataSettings, like: Shape | None) -> Samples:
+    if not settings.open:
+        raise ConfigError('data.open is empty: this method needs an open set, name one')
     samples = load_samples(settings.open, 'train', like, settings.picture_size).unlabelled()
     start = 0
     order = _order(samples, settings)

@@ -37,12 +37,17 @@ def load_samples(
     squares to which they are where there is no such shape, 0 = they stay as the first one is.
     """
     if not name:
-        raise ConfigError('no data set is named: set data.private, data.open or data.test')
-    path = Path(name).expanduser()
+        raise ConfigError('the name of a data set is empty')
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:  # ~somebody who is not there
+        raise DataError(f'{name}: {error}') from error
     if path.is_dir():
         return load_folder(path / split if (path / split).is_dir() else path, like, side)
     if path.suffix == '.npz':
         return load_npz(path, split)
+    if path.is_file():
+        raise DataError(f'{path} is a file: a folder with one sub-folder per class, or an .npz')
     if len(path.parts) > 1 or name.startswith(('.', '~')):
         raise DataError(f'{path} does not exist{_nearest(path)}')
     loader: Loader = DATA_SETS.get(name)

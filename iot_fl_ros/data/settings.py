@@ -69,6 +69,7 @@ class DataSettings:
             private=self.private.replace(_ROBOT, robot_id),
             open=self.open.replace(_ROBOT, robot_id),
             test=self.test.replace(_ROBOT, robot_id),
+            partition='none' if alone else self.partition,
             partition_index=0 if alone else self.partition_index,
             partition_count=1 if alone else self.partition_count,
         )

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from iot_fl_ros.core.effects import Effect, Say, Warn
 
 PERIOD = 10.0
 # Silence after which something that should come all the time is missed, s.
 _MISSED = 4.0
+# Silence after which it is missed no more, s: whoever is away for so long has gone.
+GIVEN_UP = 60.0
 
 
 class Waiting:
@@ -45,8 +49,10 @@ class Missed:
         """Say what is to be said, if anything. silence: for how long it has not come, s."""
         before, self._silence = self._silence, silence
         if silence >= self._due:
-            self._due = silence + PERIOD
-            text = f'no {self._what} for {silence:.0f} s{self._hint}'
+            last = silence + PERIOD > GIVEN_UP
+            self._due = math.inf if last else silence + PERIOD
+            hint = '. That is said no more' if last else self._hint
+            text = f'no {self._what} for {silence:.0f} s{hint}'
             return [Warn(text, text)]  # a key of its own: it is throttled here already
         if silence < _MISSED < self._due:
             self._due = _MISSED

@@ -116,7 +116,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
         finished = self.round >= self._settings.rounds
         self.go('start of a finished run' if finished else 'start')
         self.info = dataclasses.replace(self.info, stamp=now)
-        effects: list[Effect] = [self._speech.begun(self.round)]
+        effects = self._speech.begun(self.round)
         effects += [do.Publish(self.info), *self._send_newest(now), *self._beat(now)]
         if not finished:
             effects.append(do.SetTimer(_START, self._settings.start_timeout))
@@ -181,21 +181,23 @@ class AggregatorMachine(Tracker[AggregatorState]):
         if status.round > self.round + 1:
             raise MessageError('wrong round', f'round {status.round}, open is {self.round}')
         if status.state == RobotState.LEAVING:
-            left = [self._speech.left(status.robot_id)] if self.roster.get(status.robot_id) else []
+            if not self.roster.get(status.robot_id):
+                return []  # it has been counted as gone, or was never here
             self.roster.forget(status.robot_id)
-            return left + self._without(status.robot_id) + self._close_if_complete(now)
+            gone = self._without(status.robot_id, now, left=True)
+            return gone + self._close_if_complete(now)
         known = self.roster.get(status.robot_id)
         self.roster.hear(status, now)
         self.traffic.reported(status)
         robots = len(self.roster.statuses())
-        effects = self._speech.heard(status, known, robots, self.round)
+        effects = self._speech.heard(status, known, robots, self.round, now)
         if self.open_round:
             refused = status.robot_id in self.open_round.refused
             self.open_round.add_status(status, now)
             if status.state == RobotState.REFUSED:
                 self.open_round.refuse(status.robot_id)
             elif not refused and status.robot_id in self.open_round.refused:
-                effects += self._speech.training_failed(status)
+                effects += self._speech.training_failed(status, now)
             return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
         return effects + self._open_if_possible(now) + self._end_if_done(now)
 
@@ -245,6 +247,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
     def _waits(self, now: float) -> list[Effect]:
         gathering = self.state is AggregatorState.GATHERING
         if not (gathering or self.open_round):
+            self._speech.waits_for_nothing(now)
             return []
         left = max(0.0, self._deadline_at - now)
         return self._speech.waits(self.open_round, len(self.roster.available()), left, now)
@@ -259,15 +262,14 @@ class AggregatorMachine(Tracker[AggregatorState]):
         effects: list[Effect] = []
         for robot_id in self.roster.drop_silent(now):
             self.endpoint.refusals.add(robot_id, 'gone')
-            effects.append(do.Warn(f'gone {robot_id}', f'{robot_id} fell silent'))
-            effects += self._without(robot_id)
-        return effects + (self._close_if_complete(now) if effects else [])
+            effects += self._without(robot_id, now, left=False)
+        return effects + self._close_if_complete(now)
 
-    def _without(self, robot_id: str) -> list[Effect]:
+    def _without(self, robot_id: str, now: float, *, left: bool) -> list[Effect]:
         """Wait no longer for a robot that is not there."""
         if self.open_round and robot_id in self.open_round.participants:
             self.open_round.silent.add(robot_id)
-        return [do.Record({'kind': 'gone', 'round': self.round, 'robot': robot_id})]
+        return self._speech.gone(robot_id, self.round, now, left=left)
 
     # --- rounds ---------------------------------------------------------------------------------
 
@@ -312,12 +314,15 @@ class AggregatorMachine(Tracker[AggregatorState]):
         self._settings = dataclasses.replace(
             self._settings, deadline=event.deadline, quorum=event.quorum
         )
+        self._speech.limits(self._settings)
+        self._selector.need(event.quorum)
         said: Effect = do.Say(
             f'rounds last {event.deadline:g} s at most, and close with '
-            f'{f"{event.quorum} updates" if event.quorum else "the updates of all"}'
+            f'{f"{event.quorum} updates" if event.quorum else "the updates of all"}; '
+            f'{len(self.roster.available())} robots can be asked'
         )
         if self.open_round is None:
-            return [said]
+            return [said, *self._open_if_possible(now)]
         self._deadline_at = self.open_round.opened + event.deadline
         left = max(0.0, self._deadline_at - now)
         closed = self._close_if_complete(now)

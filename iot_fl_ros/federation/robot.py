@@ -141,8 +141,10 @@ class RobotMachine(Tracker[RobotState]):
         return effects
 
     def _run_info(self, info: messages.RunInfo, now: float) -> list[Effect]:
+        before = self.info
         if not self._run.take_info(info, self.state, now):
-            return []
+            more = before is not None and info.rounds > before.rounds
+            return self._more_rounds(now) if more and self.state is RobotState.FINISHED else []
         try:
             METHODS.check_remote(info.method, self._trusted)
             self._method = method_of(info)
@@ -162,6 +164,15 @@ class RobotMachine(Tracker[RobotState]):
         self.round = self._model_version = 0
         self.reason = ''
         return [do.StartJob(Prepare(info)), self._status(now), *self._take_early(now)]
+
+    def _more_rounds(self, now: float) -> list[Effect]:
+        """The run that was over goes on: with the model as it is."""
+        self.go('more rounds')
+        self._idle_since = now
+        said = do.Say(
+            f'{self.endpoint.run_id} goes on: {self.info.rounds if self.info else 0} rounds'
+        )
+        return [said, self._status(now), *self._advance(now)]
 
     def _round_plan(self, plan: messages.RoundPlan, now: float) -> list[Effect]:
         if not self._run.take_plan(plan, now):

@@ -108,6 +108,11 @@ def resolved(settings: AggregatorSettings, method_name: str, method: Any) -> dic
     return {**asdict(settings), 'method': {'name': method_name, **asdict(method)}}
 
 
+def default_config(method: Any) -> dict[str, Any]:
+    """Return what config.yaml would say if nobody had set anything. method: its settings."""
+    return resolved(AggregatorSettings(), '', type(method)())
+
+
 def fleet_setting_names() -> set[str]:
     """Return the dotted names that a parameter file may hold, besides those of the method."""
     both = (*settings_of(AggregatorSettings), *settings_of(LearnerSettings))

@@ -18,6 +18,8 @@ _ROUNDS_AT_CHANCE = 3
 # Accuracy up to which a model has learned nothing, in shares of chance.
 _CHANCE = 1.2
 _SHOWN_CLASSES = 10
+# Lines about robots that come, go or fail: so many at once, then so many a second.
+_BURST, _A_SECOND = 2_000, 1.0
 
 
 def samples_text(samples: int, counts: Sequence[int], names: Sequence[str]) -> str:
@@ -29,8 +31,27 @@ def samples_text(samples: int, counts: Sequence[int], names: Sequence[str]) -> s
     return f'{text} of {len(there)} of {len(names)} classes: {shown}{more}' if there else text
 
 
+class _Allowance:
+    """How many lines about comings and goings may still be written; more come with time."""
+
+    def __init__(self) -> None:
+        self._left, self._at = float(_BURST), -math.inf
+
+    def take(self, now: float) -> bool:
+        """Return whether one may be written now."""
+        passed = max(0.0, now - self._at) if math.isfinite(self._at) else 0.0
+        self._left, self._at = min(float(_BURST), self._left + passed * _A_SECOND), now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
 class RunSpeech:
-    """Turns what happens in a run into lines for people and rows. method: its settings."""
+    """Turns what happens in a run into lines for people and rows. method: its settings.
+
+    Robots that come and go all the time, and made-up ones, cannot fill disk and log.
+    """
 
     def __init__(self, settings: RunSettings, info: RunInfo, method: Any) -> None:
         self._settings = settings
@@ -39,9 +60,19 @@ class RunSpeech:
         self._waiting = Waiting()
         self._at_chance = 0
         self._last_failure = ''
+        self._allowance = _Allowance()
 
-    def begun(self, round_: int) -> Effect:
-        """Say what the run begins with, or goes on from."""
+    def begun(self, round_: int) -> list[Effect]:
+        """Say what the run begins with, or goes on from, and what cannot go well."""
+        run = self._settings
+        few = (
+            f'run.quorum is {run.quorum}, run.robots is {run.robots}: no round opens before '
+            f'{run.quorum} robots are here'
+        )
+        warning = [Warn('quorum', few)] if run.quorum > run.robots else []
+        return [self._where(round_), *warning]
+
+    def _where(self, round_: int) -> Effect:
         run, rounds = self._settings, self._settings.rounds
         if round_ >= rounds:
             more = f'for more of them set run.rounds above {round_}'
@@ -51,7 +82,7 @@ class RunSpeech:
         return Say(f'run {run.name!r} begins: {rounds} rounds of {self._info.method}')
 
     def heard(
-        self, status: RobotStatus, known: RobotStatus | None, robots: int, round_: int
+        self, status: RobotStatus, known: RobotStatus | None, robots: int, round_: int, now: float
     ) -> list[Effect]:
         """Say that a robot has joined, or does not take part. robots: that are there, with it."""
         robot_id = status.robot_id
@@ -60,18 +91,22 @@ class RunSpeech:
             if known and known.state == RobotState.REFUSED:
                 return []
             self._last_failure = f'{robot_id}: {status.reason}'
+            if not self._allowance.take(now):
+                return []
             text = f'{robot_id} does not take part: {status.reason}'
             row = {'kind': 'refused', **where, 'reason': status.reason}
             return [Warn(f'no {robot_id}', text), Record(row)]
-        if known:
+        if known or not self._allowance.take(now):
             return []
         joined = Say(f'{robot_id} joined: {robots} of {self._settings.robots} robots')
         return [joined, Record({'kind': 'joined', **where})]
 
-    def training_failed(self, status: RobotStatus) -> list[Effect]:
+    def training_failed(self, status: RobotStatus, now: float) -> list[Effect]:
         """Say that a robot has no update in a round."""
         robot_id, reason = status.robot_id, status.reason or 'training failed'
         self._last_failure = f'{robot_id}: {reason}'
+        if not self._allowance.take(now):
+            return []
         row = {'kind': 'failed', 'round': status.round, 'robot': robot_id, 'reason': reason}
         return [Warn(f'failed {robot_id}', f'{robot_id}: {reason}'), Record(row)]
 
@@ -80,9 +115,16 @@ class RunSpeech:
         self._last_failure = f'aggregation failed: {error}'
         return Warn('aggregate', self._last_failure)
 
-    def left(self, robot_id: str) -> Effect:
-        """Say that a robot has gone."""
-        return Say(f'{robot_id} left')
+    def gone(self, robot_id: str, round_: int, now: float, *, left: bool) -> list[Effect]:
+        """Say that a robot has left, or fell silent."""
+        if not self._allowance.take(now):
+            return []
+        said: Effect = (
+            Say(f'{robot_id} left')
+            if left
+            else Warn(f'gone {robot_id}', f'{robot_id} fell silent')
+        )
+        return [said, Record({'kind': 'gone', 'round': round_, 'robot': robot_id})]
 
     def waits(
         self, open_round: OpenRound[RobotStatus] | None, available: int, left: float, now: float
@@ -95,11 +137,20 @@ class RunSpeech:
             late = ', '.join(open_round.late())
             text = f'updates of round {open_round.number} from {late}'
             more = f' (at most {left:.0f} s more)'
-            return self._waiting.look('updates', text + more if late else '', now)
+            kind = f'updates {open_round.number}' if late else ''
+            return self._waiting.look(kind, text + more, now)
         run = self._settings
         needed = f'run.robots is {run.robots}, run.quorum is {run.quorum}'
         text = f'robots: {available} can be asked; {needed}'
         return self._waiting.look('robots', text, now)
+
+    def waits_for_nothing(self, now: float) -> None:
+        """Note that the aggregator is busy itself."""
+        self._waiting.look('', '', now)
+
+    def limits(self, settings: RunSettings) -> None:
+        """Take other settings of the run."""
+        self._settings = settings
 
     def waiting(self, now: float) -> float:
         """Return for how long the aggregator has waited for the same, s."""

@@ -71,5 +71,6 @@ ROBOT_TABLE: Table[RobotState] = {
     (_R.READY, 'new run'): _R.PREPARING,
     (_R.UPLOADING, 'new run'): _R.PREPARING,
     (_R.FINISHED, 'new run'): _R.PREPARING,
+    (_R.FINISHED, 'more rounds'): _R.READY,
     (_R.REFUSED, 'new run'): _R.PREPARING,
 }

@@ -22,11 +22,13 @@ from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, Prepared, T
 from iot_fl_ros.federation.settings import AggregatorSettings, LearnerSettings
 from iot_fl_ros.methods.contract import as_declared, as_loss
 from iot_fl_ros.methods.method import GlobalSet, Participant, StarMethod
-from iot_fl_ros.methods.registry import METHODS, method_of
+from iot_fl_ros.methods.registry import METHODS, method_of, settings_of_today
 from iot_fl_ros.methods.worker import ParticipantWorker, run_info
 from iot_fl_ros.models.registry import MODELS
 from iot_fl_ros.training.preparation import new_trainer
 from iot_fl_ros.training.saved_model import model_facts
+
+_SETTINGS = 'method settings'  # among the constants of a run
 
 
 class RobotWorker(ParticipantWorker):
@@ -175,7 +177,11 @@ class AggregatorWorker(ParticipantWorker):
                 'run.output, or delete the folder'
             )
         now = {'run.name': self._run_name, **self.info.constants()}
-        before = {'run.name': kept[0].get('run_name'), **kept[0]['constants']}
+        constants = dict(kept[0]['constants'])
+        constants[_SETTINGS] = settings_of_today(
+            str(constants.get('method')), str(constants.get(_SETTINGS, ''))
+        )
+        before = {'run.name': kept[0].get('run_name'), **constants}
         differing = [name for name, value in now.items() if before.get(name) != value]
         if differing:
             shown = '; '.join(_difference(name, before.get(name), now[name]) for name in differing)

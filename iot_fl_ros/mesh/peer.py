@@ -301,6 +301,7 @@ class PeerMachine(Tracker[PeerState]):
         if ready.manifest is not None:
             patience = self._run.lease  # whoever is there has been there
             self.round = int(ready.manifest['round'])
+            self._achieved = self.round > 0
             self._updates.put(self.round, ready.update or None)
         effects.append(
             do.Say(
@@ -340,7 +341,8 @@ class PeerMachine(Tracker[PeerState]):
             return 'neighbours', f'neighbours: {", ".join(missing) or "nobody is there"}'
         if self.state is PeerState.EXCHANGING:
             late = ', '.join(self._rounds[self.round].late())
-            return 'updates' if late else '', f'updates of round {self.round} from {late}'
+            kind = f'updates {self.round}' if late else ''
+            return kind, f'updates of round {self.round} from {late}'
         return '', ''
 
     def _round_text(self, row: Mapping[str, Any]) -> str:

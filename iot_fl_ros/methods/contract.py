@@ -38,17 +38,29 @@ def as_declared(
 
 
 def _one(value: Any, spec: TensorSpec, source: str, declared: str) -> NDArray[Any]:
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError as error:  # lists of several lengths
+        raise PluginError(f'{source}: {spec.name} is no array: {error}') from error
     found = TensorSpec(spec.name, str(array.dtype), array.shape)
     dtype = np.dtype(spec.dtype)
     both_floats = array.dtype.kind == 'f' and dtype.kind == 'f'
-    if not both_floats and not np.can_cast(array.dtype, dtype, 'safe'):
+    fits = both_floats or np.can_cast(array.dtype, dtype, 'safe') or _integers_fit(array, dtype)
+    if not fits:
         raise PluginError(f'{source}: {_text(found)}, {declared} says {_text(spec)}')
     with np.errstate(over='ignore'):  # what is infinite is refused by its value
         array = array.astype(dtype, copy=False)
     if not spec.allows(TensorSpec(spec.name, spec.dtype, array.shape)):
         raise PluginError(f'{source}: {_text(found)}, {declared} says {_text(spec)}')
     return array
+
+
+def _integers_fit(array: NDArray[Any], dtype: np.dtype[Any]) -> bool:
+    """Return whether integers are all in the range of another type of integers."""
+    if array.dtype.kind not in 'iu' or dtype.kind not in 'iu':
+        return False
+    limits = np.iinfo(dtype)
+    return not array.size or bool(limits.min <= array.min() and array.max() <= limits.max)
 
 
 def _text(spec: TensorSpec) -> str:
@@ -72,5 +84,5 @@ def as_loss(loss: Any) -> float:
         return math.nan
     try:
         return float(loss)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor of several values
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:  # of several values
         raise PluginError(f'train returned loss {loss!r}: a number is needed') from error

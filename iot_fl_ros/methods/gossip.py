@@ -102,11 +102,13 @@ class Gossip(MeshMethod):
         settings = self.settings
         seed = derive_seed(self.info.seed, 'train', round, participant.id)
         epochs = 1 if settings.local_batches else settings.local_epochs
-        schedule = Schedule(epochs, settings.batch_size, settings.learning_rate)
+        private, labels = participant.trainer.labelled()
+        # Of all that there are: a few batches are few samples, which would make smaller ones.
+        size = samples_a_batch(settings.batch_size, len(private))
+        schedule = Schedule(epochs, size, settings.learning_rate)
         if not settings.local_batches:
             return participant.trainer.train_private(schedule, seed)
-        private, labels = participant.trainer.labelled()
-        wanted = settings.local_batches * samples_a_batch(settings.batch_size, len(private))
+        wanted = settings.local_batches * size
         rng = generator(self.info.seed, 'batches', round, participant.id)
         passes = [rng.permutation(len(private)) for _ in range(-(-wanted // len(private)))]
         chosen = np.concatenate(passes)[:wanted]

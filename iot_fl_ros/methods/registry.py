@@ -13,6 +13,7 @@ from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.registry import Registry
 from iot_fl_ros.methods.method import StarMethod
+from iot_fl_ros.training.settings import check_batch_size
 
 METHODS = Registry(
     'method',
@@ -57,12 +58,25 @@ def method_settings(
         )
     rest = {key: value for key, value in flat.items() if key != 'name'}
     refuse_unknown(rest, setting_names(cls.Settings))
-    return name, read_settings(cls.Settings, rest)
+    settings = read_settings(cls.Settings, rest)
+    check_batch_size(getattr(settings, 'batch_size', 0))
+    return name, settings
 
 
 def settings_text(settings: Any) -> str:
     """Return a method's settings as the YAML text that RunInfo carries."""
     return yaml.safe_dump(asdict(settings), sort_keys=True)
+
+
+def settings_of_today(name: str, text: str) -> str:
+    """Return the YAML text of a method's settings with those that were added since, as usual.
+
+    The text as it is if it makes no sense.
+    """
+    try:
+        return settings_text(method_settings({**_parse(text), 'name': name})[1])
+    except ConfigError:
+        return text
 
 
 def method_of(info: RunInfo) -> StarMethod:

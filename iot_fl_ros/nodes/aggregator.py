@@ -23,6 +23,7 @@ from iot_fl_ros.core.store import FolderStore, MemoryStore, Store
 from iot_fl_ros.federation.aggregator import AggregatorMachine
 from iot_fl_ros.federation.settings import (
     AggregatorSettings,
+    default_config,
     fleet_setting_names,
     resolved,
 )
@@ -78,7 +79,7 @@ class AggregatorNode(ParticipantNode):
         if folder:
             own(folder)
             if resume:
-                check_same_run(folder, config)
+                check_same_run(folder, config, default_config(self._method))
         restored = self._worker.restore() if resume else None
         writer = (
             RunWriter(folder, config, restored[0]['round'] if restored else 0) if folder else None

@@ -21,7 +21,7 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.answers import listen_to_answers
+from iot_fl_ros.ros.edge_answers import listen_to_answers
 from iot_fl_ros.ros.parameters import declared
 
 _NANO = 1_000_000_000

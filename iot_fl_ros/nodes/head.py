@@ -18,11 +18,11 @@ from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.nodes.application import Threads, one
 from iot_fl_ros.nodes.participant import ParticipantNode, own_robot_id
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.answers import OwnAnswers
 from iot_fl_ros.ros.awaited import AwaitedTopic
 from iot_fl_ros.ros.convert import source_header
 from iot_fl_ros.ros.diagnostics import describe_head
 from iot_fl_ros.ros.driver import MachineDriver
+from iot_fl_ros.ros.edge_answers import OwnAnswers
 from iot_fl_ros.ros.images import to_rgb
 from iot_fl_ros.ros.late_service import LateService
 from iot_fl_ros.ros.parameters import declare
@@ -59,7 +59,7 @@ class HeadNode(ParticipantNode):
             self, topic, _COMPRESSED if compressed else _RAW, _TRANSPORTS.get,
             count=lambda: self._pictures,
         )  # fmt: skip
-        self._own_answers = OwnAnswers(self)
+        self._own_answers = OwnAnswers(self, threads.beside())
         self.create_subscription(
             CompressedImage if compressed else Image,
             topic,

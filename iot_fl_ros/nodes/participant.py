@@ -24,7 +24,7 @@ from iot_fl_ros.core.names import check_robot_id
 from iot_fl_ros.methods.registry import METHODS, method_settings
 from iot_fl_ros.nodes.application import Threads
 from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
-from iot_fl_ros.ros.diagnostics import Diagnostics
+from iot_fl_ros.ros.diagnostics import Diagnostics, status
 from iot_fl_ros.ros.driver import MachineDriver
 from iot_fl_ros.ros.late_service import LateService
 from iot_fl_ros.ros.parameters import declare, overrides_of
@@ -173,7 +173,15 @@ class ParticipantNode(ManagedNode):
             driver.stop()
             raise
         self._driver = driver
-        self._diagnostics.start(lambda: self.describe(driver.now()))
+        self._problem = ''
+        self._diagnostics.start(lambda: self._described(driver))
+
+    def _described(self, driver: MachineDriver) -> Iterable[DiagnosticStatus]:
+        yield from self.describe(driver.now())
+        if driver.faults:
+            name = f'iot_fl faults of {self.get_fully_qualified_name()}'
+            text = f'{driver.faults} faults of this package, see the log'
+            yield status(name, DiagnosticStatus.ERROR, text, {})
 
     def pause(self) -> None:
         """Say goodbye and stop; `begin` begins anew."""

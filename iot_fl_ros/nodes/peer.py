@@ -59,7 +59,8 @@ class PeerNode(ParticipantNode):
         if self.folder:
             own(self.folder)
             if peer.run.resume:
-                check_same_run(self.folder, self.settings.resolved())
+                usual = MeshRunSettings(PeerSettings(), '', type(self.settings.method)())
+                check_same_run(self.folder, self.settings.resolved(), usual.resolved())
         self.machine = self._new_machine()
         store = FolderStore(self.folder / 'checkpoints') if self.folder else None
         return self.drive(

@@ -173,7 +173,7 @@ class RecorderNode(ManagedNode):
             if name in self._unusable or not self._is_wanted(name, types):
                 continue
             source = self._sources.get(name) or self._former.get(name)
-            ros_type = source.ros_type if source else types[0]
+            ros_type = source.ros_type if source else self._type_of(name, types)
             offered = self._offered(name, ros_type)
             if offered:
                 self._adapt(name, ros_type, subscription_for(offered))
@@ -182,6 +182,12 @@ class RecorderNode(ManagedNode):
                 self._tell_types(name, ros_type, types)
         self._tell_drops()
         self._tell_absent()
+
+    def _type_of(self, name: str, types: Sequence[str]) -> str:
+        """Return the type of a topic to record: one that is published, ours before others."""
+        published = {one.topic_type for one in self.get_publishers_info_by_topic(name)}
+        there = [one for one in types if one in published] or list(types)
+        return next((one for one in there if one.startswith(f'{OWN}/')), there[0])
 
     def _is_wanted(self, name: str, types: Iterable[str]) -> bool:
         fleet = self.settings.fleet and any(one.startswith(f'{OWN}/msg/') for one in types)

@@ -17,8 +17,8 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.nodes.application import single
 from iot_fl_ros.nodes.process import run
-from iot_fl_ros.ros.answers import listen_to_answers
 from iot_fl_ros.ros.awaited import AwaitedTopic
+from iot_fl_ros.ros.edge_answers import listen_to_answers
 from iot_fl_ros.ros.images import from_rgb
 from iot_fl_ros.ros.parameters import declared
 from iot_fl_ros.split.answers import Answered, write_answers

@@ -96,7 +96,7 @@ class TramNode(ParticipantNode):
         if folder is None:
             return None
         own(folder)
-        check_same_run(folder, self.settings.flat())
+        check_same_run(folder, self.settings.flat(), TramNodeSettings().flat())
         return RunWriter(folder, self.settings.flat(), None).record
 
     def _ended(self, problem: str) -> None:

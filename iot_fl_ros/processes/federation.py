@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from rich.live import Live
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.run_files import read_events, read_summary
+from iot_fl_ros.core.run_files import RunWriter, read_events, read_summary
 from iot_fl_ros.core.run_folder import check_same_run, own, release
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.federation.settings import FleetSettings, dotted_paths, resolved
+from iot_fl_ros.federation.settings import FleetSettings, default_config, dotted_paths, resolved
 from iot_fl_ros.processes.nodes import (
     NewLines,
     RobotProcesses,
@@ -103,7 +103,7 @@ def run_fleet(
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
-    kept = _kept_round(folder, settings)
+    kept, before = _prepared(folder, settings)
     if record is None:
         fleet = FleetProcesses(settings, robots, folder, **options)
     else:
@@ -113,7 +113,7 @@ def run_fleet(
         over = 'is over already, after' if kept >= rounds else 'goes on after'
         console.print(f'{title}: the run in {folder} {over} round {kept} of {rounds}')
     with terminate_as_interrupt(), fleet:
-        ended = _until_over(fleet, folder, robots)
+        ended = _until_over(fleet, folder, robots, before)
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
                 for _ in ended:
@@ -121,35 +121,40 @@ def run_fleet(
         else:
             print_new = NewLines(console)
             for _ in ended:
-                print_new(_lines(title, folder, rounds, kept))
+                print_new(_lines(title, folder, rounds, kept, before))
     return read_summary(folder)
 
 
-def _kept_round(folder: Path, settings: Mapping[str, Any]) -> int:
-    """Return the round that the run goes on after, 0 = it begins.
+def _prepared(folder: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the round that the run goes on after, 0 = it begins, and how many rows are older.
 
-    IotFlError if another process, or another run, has the folder; nothing in it has changed then.
+    Rows of an earlier start, which the aggregator would drop, are dropped already: they say
+    nothing of this one. IotFlError if another process, or another run, has the folder; nothing in
+    it has changed then.
     """
     own(folder)
     release(folder)  # it will be the aggregator's
     fleet = FleetSettings.from_flat(settings)
-    if not fleet.aggregator.run.resume:
-        return 0
-    check_same_run(folder, resolved(fleet.aggregator, fleet.method_name, fleet.method))
-    checkpoint = FolderStore(folder / 'checkpoints').read()
-    return int(checkpoint[0]['round']) if checkpoint else 0
+    kept, config = 0, resolved(fleet.aggregator, fleet.method_name, fleet.method)
+    if fleet.aggregator.run.resume:
+        check_same_run(folder, config, default_config(fleet.method))
+        checkpoint = FolderStore(folder / 'checkpoints').read()
+        kept = int(checkpoint[0]['round']) if checkpoint else 0
+    if (folder / 'events.jsonl').is_file():
+        RunWriter(folder, config, kept).close()
+    return kept, len(read_events(folder))
 
 
-def _until_over(fleet: FleetProcesses, folder: Path, robots: int) -> Iterator[int]:
+def _until_over(fleet: FleetProcesses, folder: Path, robots: int, before: int) -> Iterator[int]:
     """Yield until the aggregator has ended; IotFlError if it waits for robots in vain."""
     for ended in fleet.until_ended('aggregator'):
-        _check_somebody_takes_part(folder, robots)
+        _check_somebody_takes_part(read_events(folder)[before:], robots)
         yield ended
 
 
-def _lines(title: str, folder: Path, rounds: int, kept: int) -> list[str]:
-    """Return one line for each thing that happened since a run went on."""
-    new = (row for row in read_events(folder) if row.get('round', 0) >= kept)
+def _lines(title: str, folder: Path, rounds: int, kept: int, before: int) -> list[str]:
+    """Return one line for each thing that happened since a run began or went on."""
+    new = read_events(folder)[before:]
     lines = (
         _line(title, row, rounds) for row in new if row['kind'] != 'round' or row['round'] > kept
     )
@@ -175,10 +180,10 @@ def _line(title: str, row: Mapping[str, Any], rounds: int) -> str:
     return ''
 
 
-def _check_somebody_takes_part(folder: Path, robots: int) -> None:
+def _check_somebody_takes_part(rows: Iterable[Mapping[str, Any]], robots: int) -> None:
     """Raise IotFlError if every robot of the run is refused: it would wait for ever."""
     reasons: dict[str, str] = {}
-    for row in read_events(folder):
+    for row in rows:
         if row['kind'] == 'refused':
             reasons[row['robot']] = row['reason']
         elif row['kind'] in ('joined', 'update'):

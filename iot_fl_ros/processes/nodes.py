@@ -219,8 +219,10 @@ class RobotProcesses(NodeProcesses):
         """Start (again) the process of these robots; it is called like the first of them."""
         first, alone = ids[0], len(ids) == 1
         given = self._own.get(first, {})
-        # Data of its own are not shared out.
-        part, parts = (0, 1) if 'data.private' in given else (self.ids.index(first), len(self.ids))
+        part, parts = self.ids.index(first), len(self.ids)
+        if 'data.private' in given:  # they are not shared out
+            given = {'data.partition': 'none', **given}
+            part, parts = 0, 1
         own = {
             'robot.ids': '' if alone else f'[{",".join(ids)}]',
             'data.partition_index': part,

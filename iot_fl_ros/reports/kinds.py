@@ -44,7 +44,7 @@ KINDS = {
 def kind_of(tree: Mapping[str, Any]) -> Kind:
     """Return the kind that a study's file names; ConfigError for an unknown one."""
     name = tree.get('kind', METHODS)
-    refuse_unknown([name], KINDS)
+    refuse_unknown([name], KINDS, 'kind of study')
     return KINDS[name]
 
 
@@ -52,7 +52,11 @@ def read_file(name: str) -> tuple[str, Mapping[str, Any]]:
     """Return name and content of a study's file: a path, or a name in config/studies."""
     path = Path(name)
     if not path.is_file():
-        path = share_folder() / 'config' / 'studies' / f'{name}.yaml'
+        folder = share_folder() / 'config' / 'studies'
+        if path.suffix or len(path.parts) > 1:
+            raise ConfigError(f'{path} does not exist')
+        refuse_unknown([name], [one.stem for one in folder.glob('*.yaml')], 'study')
+        path = folder / f'{name}.yaml'
     try:
         tree = load_yaml(path.read_text())
     except (OSError, yaml.YAMLError) as error:

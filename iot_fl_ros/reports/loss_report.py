@@ -17,7 +17,7 @@ from iot_fl_ros.reports.figures import MARKERS, plt, save
 from iot_fl_ros.reports.markdown import GoalResult, table, verdict, write_page
 from iot_fl_ros.reports.tables import percent, plus_minus, table_of
 from iot_fl_ros.studies.loss import LossStudy
-from iot_fl_ros.studies.results import Estimate
+from iot_fl_ros.studies.results import Estimate, at_least
 
 Row = Mapping[str, Any]
 Curves = dict[str, dict[float, Estimate]]
@@ -77,8 +77,7 @@ def _goals(
             if not falls:
                 continue
             fall = Estimate.of(falls)
-            met = None if fall.mean - fall.half <= points else False
-            met = True if fall.mean + fall.half <= points else met
+            met = at_least(Estimate(-fall.mean, fall.half), -points)
             measured = f'{plus_minus(fall.mean, fall.half)} points, {len(falls)} seeds'
             goal = f'at most {points:g} points below its own lossless accuracy'
             name = f'{data_set} / {variant} / {rate:.0%} lost'

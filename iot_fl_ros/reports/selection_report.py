@@ -12,11 +12,12 @@ import numpy as np
 from iot_fl_ros.reports.figures import legend_below, panels, plt, save
 from iot_fl_ros.reports.markdown import GoalResult, failures, table, write_page
 from iot_fl_ros.reports.tables import plus_minus
-from iot_fl_ros.studies.results import Estimate, errors_of
+from iot_fl_ros.studies.results import Estimate, at_least, errors_of
 from iot_fl_ros.studies.selection import TARGETS, Course, SelectionStudy, games_of, read_course
 from iot_fl_ros.studies.study import Case, Section, Study
 
 _GRID = 200  # points of a curve over time
+_FAR = 60.0  # per cent above the reference
 # Policies that learn times from what they see.
 _LEARNERS = ('fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl')
 Courses = Mapping[str, Mapping[int, Course]]
@@ -80,8 +81,7 @@ def _goals(study: SelectionStudy, output: Path) -> list[GoalResult]:
                 if policy == section.reference or not learns:
                     continue
                 change = _change(by_seed, reference, 1)
-                below = None if math.isnan(change.half) else change.mean + change.half < 0
-                met = None if not below and change.mean - change.half < 0 else below
+                met = at_least(Estimate(-change.mean, change.half), 0.0)
                 name = f'{section.title} / {case.name} / {policy}'
                 goal = f'rounds shorter than those of {section.reference}'
                 seeds = f', {len(by_seed)} of {len(section.seeds)} seeds'
@@ -253,8 +253,10 @@ def plot_games(section: Section, by_case: Mapping[str, Games], path: Path) -> No
             shares = 100 * (sums / np.cumsum([reference[seed] for seed in seeds], axis=1) - 1)
             _band(axes, np.arange(1, shares.shape[1] + 1), shares, policy, colors[policy])
             shown.append(shares[:, -1].mean())
-        if shown:  # who is far off leaves the picture
-            axes.set_ylim(min(-5.0, *shown) - 5, max(20.0, float(np.median(shown)) + 5))
+        if shown:
+            axes.set_ylim(min(-5.0, *shown) - 5, max(20.0, *shown) + 5)
+            if max(shown) > _FAR:  # the others are to be told apart all the same
+                axes.set_yscale('symlog', linthresh=_FAR / 2)
         label = f'time until then against {section.reference}, %'
         axes.set(xlabel='rounds', ylabel=label)
 

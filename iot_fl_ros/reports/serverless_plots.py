@@ -121,7 +121,7 @@ def _draw_route(axes: Axes, rows: Rows, title: str) -> None:
         if row['kind'] == 'merged':
             axes.plot(row['time'] - start, robots.index(row['robot']), 'kx', ms=7, zorder=4)
     axes.set_yticks(range(len(robots)), robots, fontsize=8)
-    axes.set(xlabel='s', title=f'where the tokens were, {title}; x = merged')
+    axes.set(xlabel='s', ylabel='robot', title=f'where the tokens were, {title}; x = merged')
     axes.grid(alpha=0.3)
     legend_under(axes, 6)
 

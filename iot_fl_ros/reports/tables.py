@@ -24,7 +24,7 @@ class FittingTable(Table):
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table, or blocks of `title  cell` if it does not fit."""
-        if self.row_count and self._least_width() > options.max_width:
+        if self._least_width() > options.max_width:
             yield from self._blocks()
         else:
             yield from super().__rich_console__(console, options)
@@ -45,9 +45,11 @@ class FittingTable(Table):
         if self.title:
             yield Text(str(self.title), style='italic')
         titles = [' '.join(str(column.header).split()) for column in self.columns]
+        if not self.row_count:
+            yield Text(f'no rows of {", ".join(titles)}')
         for cells in zip(*(column.cells for column in self.columns), strict=True):
             block = Table.grid(padding=(0, 2))
-            block.add_column()
+            block.add_column(no_wrap=True)
             block.add_column(overflow='fold')
             for title, cell in zip(titles, cells, strict=True):
                 block.add_row(title, cell)

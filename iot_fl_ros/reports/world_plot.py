@@ -72,4 +72,5 @@ def _draw_accuracy(axes: Axes, ids: Sequence[str], results: Mapping[str, Accurac
         axes.bar_label(bars, [f'{value:.0%}' for value in values], fontsize=9, padding=2)
     axes.set_xticks(places, ids, fontsize=9)
     axes.set(ylim=(0, 1), ylabel='accuracy on what was seen in the rooms of the others')
-    axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.12), ncol=2, frameon=False)
+    axes.set_xlabel('robot')
+    axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.14), ncol=2, frameon=False)

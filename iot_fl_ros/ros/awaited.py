@@ -13,6 +13,7 @@ from rclpy.timer import Timer
 # Silence, then again and again, and how often it is looked, s of real time: a simulator's clock
 # may wait too.
 _FIRST, _PERIOD, _LOOK = 4.0, 10.0, 0.5
+_NEVER = 'nothing has come yet'
 
 
 class AwaitedTopic:
@@ -38,8 +39,10 @@ class AwaitedTopic:
         self._timer: Timer | None = None
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Begin to watch; nothing if what comes once has come."""
         self._seen, self._last, self._due = self._count(), time.monotonic(), _FIRST
+        if self._seen and not self._stream:
+            return
         self._timer = self._node.create_timer(_LOOK, self._look, clock=self._clock)
 
     def stop(self) -> None:
@@ -64,16 +67,20 @@ class AwaitedTopic:
                 self.stop()
         elif silence >= self._due:
             self._due = silence + _PERIOD
-            lately = f', nothing for {silence:.0f} s' if count else ''
-            self._node.get_logger().warning(self.describe() + lately)
+            what = f'nothing for {silence:.0f} s' if count else _NEVER
+            self._node.get_logger().warning(self.describe(what))
 
-    def describe(self) -> str:
-        """Return what is there instead of a message."""
-        return describe_topic(self._node, self.topic, self._type, self._remedy)
+    def describe(self, what: str = _NEVER) -> str:
+        """Return what is there instead of a message. what: if there is a right publisher."""
+        return describe_topic(self._node, self.topic, self._type, self._remedy, what)
 
 
 def describe_topic(
-    node: Node, topic: str, ros_type: str, remedy: Callable[[str], str | None] = lambda other: None
+    node: Node,
+    topic: str,
+    ros_type: str,
+    remedy: Callable[[str], str | None] = lambda other: None,
+    what: str = _NEVER,
 ) -> str:
     """Return why nothing may come on a topic; ros_type: '' = any type would do."""
     waiting = f'waiting for {ros_type} on {topic}' if ros_type else f'waiting for {topic}'
@@ -87,7 +94,7 @@ def describe_topic(
         advice = next((said for said in map(remedy, others) if said), '')
         return f'{text}: {advice}' if advice else text
     names = sorted({f'{one.node_namespace.rstrip("/")}/{one.node_name}' for one in publishers})
-    return f'{waiting}: {", ".join(names)} publishes it, nothing has come yet'
+    return f'{waiting}: {", ".join(names)} publishes it, {what}'
 
 
 def _nearest(node: Node, topic: str, ros_type: str) -> str:
@@ -95,9 +102,18 @@ def _nearest(node: Node, topic: str, ros_type: str) -> str:
     found = [
         name
         for name, types in node.get_topic_names_and_types()
-        if name != topic and (not ros_type or ros_type in types) and node.count_publishers(name)
+        if name != topic and (not ros_type or ros_type in types) and _is_published(node, name)
     ]
     if not ros_type:
         found = difflib.get_close_matches(topic, found, n=1, cutoff=0.8)
     found.sort(key=lambda name: -difflib.SequenceMatcher(None, name, topic).ratio())
     return ', '.join(found[:3])
+
+
+def _is_published(node: Node, topic: str) -> bool:
+    """Return whether somebody else than this node publishes a topic."""
+    own = node.get_namespace(), node.get_name()
+    return any(
+        (one.node_namespace, one.node_name) != own
+        for one in node.get_publishers_info_by_topic(topic)
+    )

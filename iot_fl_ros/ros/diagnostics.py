@@ -13,6 +13,7 @@ from rclpy.timer import Timer
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.core.messages.mesh import PeerState
 from iot_fl_ros.core.messages.token import TramState
+from iot_fl_ros.exchange.waiting import GIVEN_UP
 
 if TYPE_CHECKING:  # machines may need torch, the recorder does not
     from iot_fl_ros.federation.aggregator import AggregatorMachine
@@ -189,7 +190,9 @@ def staleness(silence: float, what: str) -> tuple[bytes, str]:
     """Return level and words for something that should come all the time. silence: s."""
     if silence < _STALE:
         return DiagnosticStatus.OK, ''
-    level = DiagnosticStatus.ERROR if silence >= _LATE else DiagnosticStatus.WARN
+    # Whoever is away for so long has gone, or is not in use.
+    missed = _LATE <= silence < GIVEN_UP
+    level = DiagnosticStatus.ERROR if missed else DiagnosticStatus.WARN
     return level, f', no {what} for {silence:.0f} s'
 
 

@@ -42,6 +42,8 @@ from iot_fl_ros.ros.connections import Connections, EmulatedArrivals
 from iot_fl_ros.ros.worker import WorkerThread
 
 _WARN_PERIOD = 10.0
+# After which a timer fires again whose event was not taken, at least, s.
+_AFTER_FAULT = 1.0
 
 
 class MachineDriver:
@@ -88,7 +90,7 @@ class MachineDriver:
             deadline=deadline, emulated=emulated,
         )  # fmt: skip
         self.faults = 0
-        self._running = False
+        self._running = self._saving = False
         self._timers: dict[str, Timer] = {}
         self._warned: dict[str, float] = {}
         self._results: collections.deque[Event] = collections.deque()
@@ -128,11 +130,24 @@ class MachineDriver:
             effects = self._machine.handle(event, self.now())
         except Exception:
             self._fault(f'{type(event).__name__} was not taken')
+            self._after_fault(event)
             return
         self._do(effects)
 
+    def _after_fault(self, event: Event) -> None:
+        """Let the machine go on: what beats goes on beating, and a result is one that failed."""
+        match event:
+            case TimerFired(name) if name in self._timers:
+                self._set_timer(name, max(_AFTER_FAULT, self._timers[name].timer_period_ns * 1e-9))
+            case JobDone(job):
+                self.tell(JobFailed(job, 'its result was not taken: a fault of this package'))
+
     def save_model(self, path: Path, done: Callable[[bool, str], None]) -> None:
         """Write the worker's model between two jobs; tell `done` where it is, or why it is not."""
+
+        if self._saving:
+            done(False, 'a model is being saved already')
+            return
 
         def save() -> None:
             try:
@@ -141,9 +156,10 @@ class MachineDriver:
                 answer = partial(done, False, str(error) or type(error).__name__)
             else:
                 answer = partial(done, True, str(path))
-            if self._running:
-                self._executor.create_task(answer)
+            self._saving = False
+            self._executor.create_task(answer)  # also if the machine has been stopped since
 
+        self._saving = True
         self._thread.submit(save)
 
     def _do(self, effects: list[Effect]) -> None:

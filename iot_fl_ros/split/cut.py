@@ -45,7 +45,7 @@ def cut(model: nn.Module, split_point: str) -> Cut:
     such layer, nothing behind it, or the tail would need the model's own input.
     """
     graph = as_graph(model)
-    refuse_unknown([split_point], graph.names)
+    refuse_unknown([split_point], graph.names, 'split point')
     layers = list(graph.layers())
     index = graph.names.index(split_point) + 1
     if index == len(layers):

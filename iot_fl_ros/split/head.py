@@ -5,6 +5,7 @@ States and transitions: `split.states`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from iot_fl_ros.core.effects import (
@@ -52,6 +53,8 @@ _SWITCH, _ANNOUNCE, _LOOK = 'switch', 'announce', 'look'
 _ANNOUNCE_PERIOD = 5.0
 # How often it looks for what it waits for, s.
 _LOOK_PERIOD = 1.0
+# Without a frame for so long none goes out, s: then it is the camera that is missed.
+_PAUSE = 2.0
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -88,8 +91,10 @@ class HeadMachine:
         self.refused = ''
         self.frames_sent = self.frames_answered = 0
         self._unanswered: float | None = None  # since when
+        self._last_sent = -math.inf
         self._missed = Missed('answers', 'is the tail running, and can it be reached?')
         self._edge = Waiting()
+        self._failure = ''
         self.rate = Rate()
         self.encode_seconds = Recent()
         self.answer_seconds = Recent()
@@ -110,8 +115,10 @@ class HeadMachine:
         return self._active.info if self._active else None
 
     def unanswered(self, now: float) -> float:
-        """Return for how long frames have gone out without an answer, s; 0 if none waits."""
-        return 0.0 if self._unanswered is None else max(0.0, now - self._unanswered)
+        """Return for how long frames have gone out without an answer, s; 0 if none goes out."""
+        if self._unanswered is None or now - self._last_sent > _PAUSE:
+            return 0.0
+        return max(0.0, now - self._unanswered)
 
     def start(self, now: float) -> list[Effect]:
         """Listen for answers; nothing else happens before a bundle is asked for."""
@@ -161,12 +168,17 @@ class HeadMachine:
 
     def _look(self, now: float) -> list[Effect]:
         """Say what is waited for: an edge, or answers to frames that were sent."""
-        waits = 'edge' if self._offered and not self._active else ''
-        bundle = self._offered.info.bundle if self._offered else ''
-        text = (
-            f'an edge that takes bundle {bundle!r}: is the tail running, with the same '
-            'fleet_namespace and the same bundle?'
-        )
+        waits, text = '', ''
+        if self._offered and not self._active:
+            waits, text = (
+                'edge',
+                (
+                    f'an edge that takes bundle {self._offered.info.bundle!r}: is the tail '
+                    'running, with the same fleet_namespace and the same bundle?'
+                ),
+            )
+        elif self.state is HeadState.IDLE and self._failure:
+            waits, text = 'bundle', f'another bundle by ~/switch_split, as {self._failure}'
         silence = 0.0 if self.refused else self.unanswered(now)
         return [*self._edge.look(waits, text, now), *self._missed.look(silence)]
 
@@ -205,8 +217,9 @@ class HeadMachine:
         self.rate.note(now)
         self.encode_seconds.add(result.seconds)
         self.frames_sent += 1
-        if self._unanswered is None:
+        if self._unanswered is None or now - self._last_sent > _PAUSE:
             self._unanswered = now
+        self._last_sent = now
         return [PublishPackets(self._packets(result)), *self._start_waiting(now)]
 
     def _start_waiting(self, now: float) -> list[Effect]:
@@ -270,7 +283,7 @@ class HeadMachine:
 
     def _not_loaded(self, reason: str) -> list[Effect]:
         self._states.go('cannot be loaded')
-        self._loading = None
+        self._loading, self._failure = None, reason
         return self._switch_over(False, reason)
 
     def _announcement(self, bundle: Bundle, now: float) -> SplitInfo:

@@ -39,7 +39,7 @@ def load_pretrained(name: str) -> Pretrained:
 
     ConfigError with the nearest name if there is none; DataError if its weights are not to be had.
     """
-    refuse_unknown([name], PRETRAINED)
+    refuse_unknown([name], PRETRAINED, 'trained model')
     return PRETRAINED[name]()
 
 

@@ -249,6 +249,7 @@ class TailMachine:
         elif packet.frame in robot.closed:
             reason = _LATE
         if reason:  # it arrived, but not in time
+            robot.heard = now
             robot.statistics.loss.note(packet.sequence)
             return self._drop(packet.robot_id, reason)
         try:

@@ -86,7 +86,7 @@ def read_loss_study(name: str, tree: Mapping[str, Any]) -> LossStudy:
     )  # fmt: skip
     refuse_unknown(tree, {*_KEYS, *plain})
     for data_set in data_sets:
-        refuse_unknown(study.variants_of(data_set), variants)
+        refuse_unknown(study.variants_of(data_set), variants, 'variant')
         for variant in variants:
             study.settings(data_set, variant, 0)
     return study

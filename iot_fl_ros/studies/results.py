@@ -175,12 +175,15 @@ def _row(
     )  # fmt: skip
 
 
-def _met(points: Estimate, ratio: float, goal: Goal) -> bool | None:
-    """Return whether the whole interval is on one side of the bar; None if it is on both."""
-    bar = -goal.points
-    if ratio < goal.ratio or points.mean + points.half < bar:
+def at_least(estimate: Estimate, bar: float) -> bool | None:
+    """Return whether the whole interval is on one side of a bar; None if that cannot be told."""
+    if estimate.mean + estimate.half < bar:
         return False
-    return True if points.mean - points.half >= bar else None
+    return True if estimate.mean - estimate.half >= bar else None
+
+
+def _met(points: Estimate, ratio: float, goal: Goal) -> bool | None:
+    return False if ratio < goal.ratio else at_least(points, -goal.points)
 
 
 def _reached(target: float, curves: Sequence[Curve]) -> Reached:

@@ -7,12 +7,17 @@ says which one that is.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from safetensors.torch import save_model
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save
 from torch import nn
+
+from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.store import write_durably
 
 FILE = 'model.safetensors'
 
@@ -32,12 +37,23 @@ def model_facts(
 def write_model(model: nn.Module, facts: dict[str, str], path: Path) -> None:
     """Write all tensors of a model by name, those with several names once; never half of them.
 
-    OSError if it fails.
+    DataError for a type of numbers that the file cannot hold, OSError if writing fails.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.tmp')
+    tensors: dict[str, torch.Tensor] = {}
+    kept: dict[tuple[Any, ...], str] = {}
+    facts = dict(facts)
+    for name, tensor in model.state_dict().items():
+        if not isinstance(tensor, torch.Tensor):  # of get_extra_state
+            continue
+        place = tensor.data_ptr(), tensor.shape, tensor.stride()
+        if tensor.numel() and place in kept:
+            facts.setdefault(name, kept[place])  # as safetensors notes it
+            continue
+        kept[place] = name
+        tensors[name] = tensor.detach().cpu().contiguous().clone()
     try:
-        save_model(model, str(temporary), dict(facts))
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)  # it is in the way on a full disk
+        content = save(tensors, facts)
+    except (KeyError, SafetensorError) as error:
+        raise DataError(f'the model cannot be saved: safetensors does not know {error}') from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, content)

@@ -80,8 +80,11 @@ def samples_a_batch(wanted: int, samples: int) -> int:
     """Return the samples of a mini-batch; wanted: 0 = 50, or fewer where there are few samples.
 
     An epoch of few samples in large batches is a step or two, from which nothing is learned.
-    ConfigError for 1, on which BatchNorm cannot train.
     """
+    return wanted or min(_USUAL_BATCH, max(_SMALLEST_BATCH, samples // _STEPS))
+
+
+def check_batch_size(wanted: int) -> None:
+    """Raise ConfigError for batches of one sample, on which BatchNorm cannot train."""
     if wanted == 1:
         raise ConfigError('method.batch_size is 1: at least 2, or 0 for the usual')
-    return wanted or min(_USUAL_BATCH, max(_SMALLEST_BATCH, samples // _STEPS))

@@ -14,6 +14,7 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.world.poses import Matrix, element_pose
 
 _ROOT = ('world', '__root__')
+_DEEPEST = 100
 
 
 class Frames:
@@ -71,6 +72,8 @@ class Frames:
         if element is None or name in under_way:
             reason = 'which is not there' if element is None else 'which is relative to it'
             raise DataError(f'{where}: pose is relative to {name!r}, {reason}')
+        if len(under_way) >= _DEEPEST:
+            raise DataError(f'{where}: more than {_DEEPEST} frames, each relative to the next')
         if name not in self._found:
             scope = name[: len(name) - len(element.get('name', ''))]
             usual = self._scoped(_attached_to(element), scope)

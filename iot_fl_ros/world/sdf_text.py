@@ -13,7 +13,6 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.world.elements import Vector
 
 # tinyxml2, which Gazebo uses, takes `--` inside a comment and prefixes that nobody declared.
-_COMMENT = re.compile(r'<!--.*?-->', re.DOTALL)
 _TAG = re.compile(r'<(/?)([\w.-]+):')
 _ATTRIBUTE = re.compile(r'(\s)(?!xmlns:)([\w.-]+):([\w.-]+\s*=)')
 _TRUE, _FALSE = ('true', '1'), ('false', '0')
@@ -21,7 +20,7 @@ _TRUE, _FALSE = ('true', '1'), ('false', '0')
 
 def parse(text: str, where: str) -> Element:
     """Return the root, which is <sdf>; prefixes of names become `prefix.`. DataError if not."""
-    text = _COMMENT.sub('', text)
+    text = _without_comments(text)
     text = _TAG.sub(r'<\1\2.', text)
     # Attributes are inside of tags alone; elsewhere nothing looks like one but prose.
     text = re.sub(r'<[^<>]*>', lambda tag: _ATTRIBUTE.sub(r'\1\2.\3', tag[0]), text)
@@ -32,6 +31,18 @@ def parse(text: str, where: str) -> Element:
     if root.tag != 'sdf':
         raise DataError(f'{where} begins with <{root.tag}>: an SDFormat file begins with <sdf>')
     return root
+
+
+def _without_comments(text: str) -> str:
+    """Return the text without comments; one that does not end is left for the parser to name."""
+    parts, start = [], 0
+    while (begin := text.find('<!--', start)) >= 0:
+        end = text.find('-->', begin + 4)
+        if end < 0:
+            break
+        parts.append(text[start:begin])
+        start = end + 3
+    return ''.join([*parts, text[start:]])
 
 
 def name_of(element: Element) -> str:

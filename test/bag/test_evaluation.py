@@ -181,7 +181,8 @@ def test_labels_count_by_the_names_of_their_classes(shoot, bundle, tmp_path):
     named = run(path, tmp_path, bits=32)
     assert figures_of(named)[0].accuracy == 9 / 12
     assert not named.strange
-    (tmp_path / 'labelled').rename(tmp_path / 'before')
+    for name in ('labelled', 'plain'):
+        (tmp_path / name).rename(tmp_path / f'former {name}')
     path = labelled(shoot, tmp_path, first, wrong=0, name=lambda n: f'thing {n}')
     strange = run(path, tmp_path, bits=32)
     assert figures_of(strange)[0].accuracy is None

@@ -284,3 +284,36 @@ def test_messages_come_by_the_time_of_receiving(tmp_path):
     assert read(path)[0] == WHOLE[:3]
     write_mcap(tmp_path / 'a.mcap', stamps=(5, 3, 4))
     assert read(tmp_path / 'a.mcap')[0] == [payload(1), payload(2), payload(0)]
+
+
+def test_metadata_that_are_deep_or_huge_cost_one_line(tmp_path):
+    write_mcap(tmp_path / 'bag_0.mcap')
+    (tmp_path / 'metadata.yaml').write_text('[' * 3_000)
+    messages, notes = read(tmp_path)
+    assert messages == WHOLE
+    assert 'makes no sense' in notes[0]
+
+
+def test_rows_of_a_database_that_are_no_messages_are_left_out(tmp_path):
+    path = tmp_path / 'bag_0.db3'
+    write_database(path).unlink()
+    db = sqlite3.connect(path)
+    db.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (1, 99, 'text')")
+    db.execute("INSERT INTO messages (topic_id, timestamp, data) VALUES (1, 'now', x'00')")
+    db.commit()
+    db.close()
+    with pytest.raises(DataError, match='--salvage'):
+        read(tmp_path)
+    messages, _ = read(tmp_path, salvage=True)
+    assert len(messages) == 6
+
+
+def test_a_copy_for_which_there_is_no_room_says_how_to_make_some(tmp_path, monkeypatch):
+    write_database(tmp_path / 'bag_0.db3')
+
+    def full(*names):
+        raise OSError('no space left')
+
+    monkeypatch.setattr('shutil.copy', full)
+    with pytest.raises(DataError, match='set TMPDIR'):
+        read(tmp_path)

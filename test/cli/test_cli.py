@@ -1,11 +1,12 @@
 """The verbs that need no other process."""
 
+import argparse
 import json
 
 import numpy as np
 import pytest
 
-from iot_fl_ros.cli.main import VERBS, main
+from iot_fl_ros.cli.main import VERBS, HelpWithDefaults, main
 from iot_fl_ros.core.run_files import read_events
 
 
@@ -78,3 +79,42 @@ def test_every_verb_has_help(verb, capsys):
         main([verb, '--help'])
     assert end.value.code == 0
     assert 'usage' in capsys.readouterr().out
+
+
+def test_a_quorum_that_nobody_can_reach_is_refused_at_once(arguments, capsys):
+    assert main([*arguments, '--set=run.quorum=9']) == 2
+    assert 'run.quorum is 9, but --robots is 3: no round could close' in capsys.readouterr().err
+
+
+def test_another_method_than_that_of_the_file_leaves_its_settings_out(arguments, tmp_path, capsys):
+    path = tmp_path / 'dsfl.yaml'
+    path.write_text('method: {name: dsfl, open_samples: 20, learning_rate: 0.05}\n')
+    plain = [one for one in arguments if 'method.' not in one]
+    given = [*plain, f'--params={path}', '--method=fedavg', '--set=run.rounds=1']
+    assert main(given) == 0
+    err = capsys.readouterr().err
+    assert '--method fedavg: method.open_samples, method.learning_rate of' in err
+    assert 'are left out' in err
+
+
+def test_the_version_and_defaults_are_told(capsys):
+    for arguments, said in ((['--version'], 'iot-fl 0.'), (['simulate', '--help'], 'default: 10')):
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        assert ended.value.code == 0
+        assert said in capsys.readouterr().out
+
+
+def test_a_default_of_zero_is_told_too(capsys):
+    parser = argparse.ArgumentParser(formatter_class=HelpWithDefaults)
+    parser.add_argument('--zero', default=0, help='a number')
+    parser.add_argument('--flag', action='store_true', help='a flag')
+    text = parser.format_help()
+    assert 'a number (default: 0)' in text
+    assert 'a flag (' not in text
+
+
+def test_a_file_of_the_package_may_be_called_by_its_name(arguments, capsys):
+    assert main([*arguments, '--params=demo']) == 0
+    assert main([*arguments, '--params=demmo']) == 2
+    assert 'cannot read demmo' in capsys.readouterr().err

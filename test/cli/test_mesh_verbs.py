@@ -43,7 +43,7 @@ def test_robots_with_models_of_their_own(arguments, capsys):
     assert main([*arguments, '--memory', '--set=method.name=alone', *models]) == 2
     assert 'open_samples' in capsys.readouterr().err
     assert main([*arguments, '--memory', *models]) == 0
-    assert 'worst robot' in capsys.readouterr().out
+    assert 'worst' in capsys.readouterr().out
 
 
 def test_a_mistake_costs_one_line(arguments, capsys):

@@ -94,7 +94,7 @@ def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp
     report = (tmp_path / 'out/small.md').read_text()
     for name in ('plain, float32', 'tuned', 'tuned, bursts', 'tuned, sequential', 'RELIABLE'):
         assert f'| {name}' in report or name in report
-    assert 'points at 60% (goal: 2)' in report
+    assert 'Goal: at most 2 points below its own lossless accuracy' in report
     assert (tmp_path / 'out/small_toy.png').is_file()
     capsys.readouterr()
     assert main([*arguments, '--list', '--only', 'toy']) == 0

@@ -45,7 +45,7 @@ WHO = {
         {ChunkRequest, TramStatus, TokenOffer, TokenClaim, TokenVote},
         {TokenChunk}, {TokenChunk},
     ),
-    Role.HEAD: ({FeaturePacket, SplitInfo}, {SplitStatus}, set(), set()),
+    Role.HEAD: ({FeaturePacket, SplitInfo}, {SplitStatus}, set(), {Inference}),
     Role.TAIL: ({SplitStatus}, {FeaturePacket, SplitInfo}, {Inference}, set()),
 }  # fmt: skip
 
@@ -63,8 +63,7 @@ def test_every_message_has_senders_a_topic_and_a_ros_type_of_its_own():
     for kind in KINDS:
         assert kind.DELIVERY.senders, kind
         assert kind.TOPIC, kind
-        readers_needed = kind not in (RoundReport, Inference)  # these are for people and programs
-        assert bool(kind.DELIVERY.readers) == readers_needed, kind
+        assert bool(kind.DELIVERY.readers) == (kind is not RoundReport), kind  # for people
     topics = [kind.TOPIC for kind in KINDS]
     assert len(set(topics)) == len(topics)
 

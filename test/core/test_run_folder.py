@@ -28,6 +28,9 @@ CONFIG = {
 }
 
 
+USUAL = {'method': {'name': '', 'learning_rate': 0.1}}
+
+
 def elsewhere(folder):
     """Return what another process says that wants the folder."""
     done = subprocess.run(
@@ -56,9 +59,9 @@ def config_of(folder, **changes):
 
 
 def test_a_run_may_go_on_with_more_rounds_and_other_clocks(tmp_path):
-    check_same_run(tmp_path, CONFIG)
+    check_same_run(tmp_path, CONFIG, USUAL)
     config_of(tmp_path, run={'name': 'a', 'rounds': 9, 'seed': 1}, node={'threads': 4})
-    check_same_run(tmp_path, CONFIG)
+    check_same_run(tmp_path, CONFIG, USUAL)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +77,21 @@ def test_another_run_is_refused_by_what_differs(tmp_path, changes, said):
     config_of(tmp_path, **changes)
     before = (tmp_path / 'config.yaml').read_bytes()
     with pytest.raises(ConfigError, match=said) as raised:
-        check_same_run(tmp_path, CONFIG)
+        check_same_run(tmp_path, CONFIG, USUAL)
     assert 'choose another run.output' in str(raised.value)
     assert (tmp_path / 'config.yaml').read_bytes() == before
 
 
-def test_a_damaged_config_is_named(tmp_path):
-    (tmp_path / 'config.yaml').write_bytes(b'\xff{')
+@pytest.mark.parametrize('content', [b'\xff{', b'', b'- 1\n'])
+def test_a_damaged_config_is_named(tmp_path, content):
+    (tmp_path / 'config.yaml').write_bytes(content)
     with pytest.raises(IotFlError, match=r'config\.yaml is damaged'):
-        check_same_run(tmp_path, CONFIG)
+        check_same_run(tmp_path, CONFIG, USUAL)
+
+
+def test_a_setting_that_was_added_since_was_as_usual(tmp_path):
+    config_of(tmp_path, method={'name': 'dsfl', 'classes': ['x', 'y']})
+    check_same_run(tmp_path, CONFIG, USUAL)
+    now = {**CONFIG, 'method': {**CONFIG['method'], 'learning_rate': 0.5}}
+    with pytest.raises(ConfigError, match=r'method\.learning_rate was 0\.1, is 0\.5'):
+        check_same_run(tmp_path, now, USUAL)

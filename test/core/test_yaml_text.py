@@ -51,3 +51,8 @@ def test_where_a_number_is_needed_it_is_a_plain_one():
 def test_what_was_read_can_be_written_again():
     tree = {'a': load_written('007'), 'b': [load_written('1e-3')]}
     assert yaml.safe_dump(tree) == 'a: 007\nb:\n- 0.001\n'
+
+
+@pytest.mark.parametrize('text', ['3e4f', '1e5_lab', '5e3ab12', '1.5e-3x'])
+def test_what_only_begins_like_a_number_is_text(text):
+    assert load_written(f'a: {text}') == {'a': text}

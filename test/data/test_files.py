@@ -196,3 +196,24 @@ def test_a_path_that_is_not_there_is_no_unknown_name(photos):
         load_samples(str(photos / 'shoo' / 'old'), 'train')
     with pytest.raises(DataError, match='/no/photos does not exist'):
         load_samples('/no/photos', 'train')
+
+
+def test_a_file_that_is_no_archive_is_named(tmp_path):
+    (tmp_path / 'pictures.zip').write_bytes(b'PK')
+    with pytest.raises(DataError, match='is a file: a folder'):
+        load_samples(str(tmp_path / 'pictures.zip'), 'train')
+    with open(tmp_path / 'x.npz', 'wb') as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(DataError, match='cannot be read as'):
+        load_samples(str(tmp_path / 'x.npz'), 'train')
+    with pytest.raises(DataError, match='nobody_of_this_name'):
+        load_samples('~nobody_of_this_name/x', 'train')
+
+
+def test_hidden_folders_are_left_out_at_any_depth_but_not_above(tmp_path):
+    home = tmp_path / '.open'
+    for place in ('cup', 'cup/.cache/big'):
+        (home / place).mkdir(parents=True)
+        Image.new('RGB', (4, 4)).save(home / place / '1.png')
+    assert len(load_samples(str(home), 'train')) == 1
+    assert len(load_samples(str(home / 'cup'), 'train')) == 1

@@ -298,3 +298,14 @@ def test_pieces_that_stop_coming_are_asked_for(round_one):
     requests = round_one.take(ChunkRequest)
     assert {request.receiver_id for request in requests} == {'a'}
     assert all(request.digest == parcel.digest for request in requests)
+
+
+def test_who_was_never_there_does_not_leave(aggregator):
+    for number in range(50):
+        aggregator.status(f'ghost_{number}', RobotState.LEAVING)
+    assert not [row for row in aggregator.rows if row['kind'] == 'gone']
+
+
+def test_another_quorum_is_asked_for_too(round_one):
+    round_one.tell(LimitsChanged(60.0, 2))
+    assert round_one.machine._selector._quorum == 2

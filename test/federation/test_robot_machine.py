@@ -84,3 +84,17 @@ def test_a_failed_preparation_is_reported():
     machine.handle(JobFailed(Prepare(INFO), 'DataError: no photos'), 1.0)
     assert machine.state is RobotState.REFUSED
     assert 'no photos' in machine.reason
+
+
+def test_a_robot_that_had_finished_goes_on_when_the_run_does():
+    machine, _ = machine_that_got()
+    machine.go('prepared')
+    machine.go('nothing to adopt')
+    assert machine.state is RobotState.FINISHED
+    same = dataclasses.replace(INFO, epoch=INFO.epoch + 1)
+    machine.handle(MessageArrived(same, 100), 1.0)
+    assert machine.state is RobotState.FINISHED
+    more = dataclasses.replace(INFO, epoch=INFO.epoch + 2, rounds=INFO.rounds + 5)
+    effects = machine.handle(MessageArrived(more, 100), 2.0)
+    assert machine.state is RobotState.READY
+    assert not [e for e in effects if isinstance(e, StartJob)], 'it keeps its model'

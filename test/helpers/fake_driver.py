@@ -80,7 +80,7 @@ class FakeDriver:
                     self.said.append(text)
                 case Answered(answer):
                     self.answers.append(answer)
-                case Subscribe(kind, robot_ids):
+                case Subscribe(kind, robot_ids) if Subscribe not in self._kinds:
                     self.heard[kind] = robot_ids
                 case _:
                     assert isinstance(effect, self._kinds), effect

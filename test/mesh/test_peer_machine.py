@@ -184,3 +184,26 @@ def test_it_says_goodbye():
     peer = Peer()
     peer.begin()
     assert of(Publish, peer.tell(Leave()))[0].message.state == PeerState.LEAVING
+
+
+def test_a_peer_that_is_started_again_after_its_last_round_has_not_failed():
+    peer = Peer()
+    peer.prepare({'run_id': RUN, 'round': 4}, update(9))
+    for name in ('a', 'c'):
+        peer.hear(name, 4, 3)
+        effects = peer.hear(name, 4, 3, state=PeerState.FINISHED)
+    (ended,) = of(RunEnded, effects)
+    assert not ended.problem
+
+
+def test_a_peer_that_never_trained_says_why():
+    peer = Peer(neighbours=())
+    peer.prepare()
+    ended = []
+    for round in range(1, 5):
+        effects = peer.tell(JobFailed(TrainPeer(round), 'no memory'))
+        if job_of(effects):
+            effects += peer.mix(round)
+        ended += of(RunEnded, effects)
+    (end,) = ended or of(RunEnded, peer.tell(TimerFired('farewell')))
+    assert end.problem == 'b never trained: training failed: no memory'

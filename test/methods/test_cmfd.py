@@ -183,3 +183,13 @@ def test_gossip_sgd_counts_mini_batches(batches, monkeypatch):
     method.train(a, 1)
     assert seen[0][0] == 5 * batches
     assert seen[0][1][1].epochs == 1
+
+
+@pytest.mark.parametrize('batches', [1, 4])
+def test_gossip_sgd_takes_as_many_steps_as_it_was_told(batches, monkeypatch):
+    many = PRIVATE.take(np.arange(600) % len(PRIVATE))
+    a = Participant('a', Trainer(model(), 'cpu', many), OPEN, probe=OPEN)
+    steps = []
+    monkeypatch.setattr('iot_fl_ros.training.trainer._step', lambda *args: steps.append(args))
+    gossip(local_batches=batches).train(a, 1)
+    assert len(steps) == batches

@@ -79,3 +79,15 @@ def test_an_infinite_loss_is_unknown_to_others():
     assert np.isnan(loss)
     assert 'round 7 is -inf' in warnings[0].text
     assert sendable_loss(float('nan'), 1)[1] == [], 'unknown already'
+
+
+def test_integers_that_fit_are_converted_and_others_named():
+    small = TensorSpec('state', 'uint8', (3,))
+    assert declared(small, state=np.array([0, 1, 255])).popitem()[1].dtype == np.uint8
+    for wrong in ([0, 1, 256], [-1, 0, 1]):
+        with pytest.raises(PluginError, match='state is int64'):
+            declared(small, state=np.array(wrong))
+    with pytest.raises(PluginError, match='state is no array'):
+        declared(STATE, state=[[1.0], [1.0, 2.0]])
+    with pytest.raises(PluginError, match='a number is needed'):
+        as_loss(10**400)

@@ -163,3 +163,12 @@ def test_a_process_that_has_nothing_to_save_says_so_with_its_exit_code(tmp_path,
         'collector'
     )
     assert 'Traceback' not in processes.log('collector')
+
+
+def test_activated_again_it_does_not_wait_for_what_it_knows(collector):
+    node = collector()
+    node._info(_info(320, FOCAL))
+    node.begin()
+    watched = {one.topic.rsplit('/', 1)[-1] for one in node._awaited if one._timer}
+    node.pause()
+    assert watched == {'image', 'ground_truth'}

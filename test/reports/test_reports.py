@@ -1,5 +1,6 @@
 """Reports: what they import, how they write numbers and tables."""
 
+import json
 import math
 import pkgutil
 import subprocess
@@ -44,14 +45,20 @@ def test_numbers_as_text(text, expected):
     assert text == expected
 
 
-def test_a_report_has_a_head_tables_and_failures(tmp_path):
+def test_a_page_has_a_head_tables_failures_and_its_figures(tmp_path):
     lines = markdown.table(['a', 'b'], [['x', '1'], ['y', '2']])
     lines += ['', *markdown.failures({'s/a': 'gone'}), *markdown.failures({})]
-    path = markdown.write_markdown(Study('toy', 'Toy', 'About.\n', ()), lines, tmp_path)
+    goal = markdown.GoalResult('x', 'at least 2', '1', False)
+    study = Study('toy', 'Toy', 'About.\n', ())
+    path = markdown.write_page(study, lines, {'x': math.nan}, [goal], tmp_path, tmp_path)
     assert path.read_text() == (
-        '# Toy\n\nMade by `iot-fl study toy`; do not edit.\n\nAbout.\n\n'
+        '# Toy\n\nMade by `iot-fl study toy`; do not edit.\n\nAbout.\n\n0 of 0 runs are done.\n\n'
         '| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n\n## Runs that failed\n\n- `s/a`: gone\n'
     )
+    assert json.loads((tmp_path / 'toy.json').read_text()) == {
+        'study': 'toy', 'runs': {'done': 0, 'wanted': 0}, 'results': {'x': None},
+        'goals': [{'name': 'x', 'goal': 'at least 2', 'measured': '1', 'met': False}],
+    }  # fmt: skip
 
 
 def test_epochs_are_lines_where_there_is_no_terminal(capsys):

@@ -38,6 +38,14 @@ def test_a_topic_without_a_publisher_is_told_with_others_of_its_type(process, aw
     assert f'waiting for {TYPE} on /cam/image' in said[0]
 
 
+def test_what_a_node_publishes_itself_is_no_hint(process):
+    node = process.node('head')
+    node.create_publisher(Image, '/cam/annotated', 1)
+    watched = AwaitedTopic(node, '/cam/image', TYPE, lambda other: None, count=lambda: 0)
+    process.spin_until(lambda: node.count_publishers('/cam/annotated'))
+    assert watched.describe().endswith('nobody publishes it')
+
+
 def test_another_type_is_told_with_what_takes_it(process, awaited):
     # In one process a topic has one type: the name is another one here.
     process.node('camera').create_publisher(CompressedImage, '/cam/other', 10)

@@ -4,6 +4,8 @@ import platform
 
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from head_driver import Head
+from tiny_split import tiny_bundle
 
 from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.federation.settings import FleetSettings
@@ -119,7 +121,24 @@ def test_a_head_without_an_edge_and_an_edge_without_a_head():
     head.endpoint.refusals.add('camera', 'before the first epoch')
     assert values(describe_head(head, 0.0, 0.0))['camera before the first epoch'] == '1'
     (edge,) = describe_tail(TailMachine('edge', 4, 2, 5.0), 0.0)
-    assert (edge.level, edge.name, edge.message) == (OK, 'iot_fl tail edge', '0 robots')
+    assert (edge.level, edge.name, edge.message) == (WARN, 'iot_fl tail edge', '0 robots')
+
+
+def test_a_head_tells_how_long_it_is_without_answers_or_pictures(tmp_path):
+    tiny_bundle(tmp_path / 'one', seed=0)
+    head = Head(tmp_path).ready()
+    head.picture()
+    head.work()
+    fine = describe_head(head.machine, head.now, 0.0)
+    assert (fine.level, fine.message, values(fine)['frames answered']) == (OK, 'epoch 1', '0')
+    for _ in range(6):
+        head.advance(0.5)
+        head.picture()
+        head.work()
+    deaf = describe_head(head.machine, head.now, 0.0)
+    assert (deaf.level, deaf.message) == (WARN, 'epoch 1, no answers for 3 s')
+    blind = describe_head(head.machine, head.now, 12.0)
+    assert (blind.level, blind.message) == (ERROR, 'epoch 1, no pictures for 12 s')
 
 
 def test_statuses_are_published_each_second_until_the_end(process):
@@ -145,3 +164,9 @@ def test_what_is_silent_is_a_warning_and_then_an_error(silence, level):
 
 def test_a_status_names_its_machine():
     assert status('a', OK, 'b', {}).hardware_id == platform.node()
+
+
+def test_two_robots_with_one_id_are_an_error(federation, monkeypatch):
+    monkeypatch.setattr(federation.aggregator.roster, 'twins', lambda robot_id, now: True)
+    one = of_aggregator(federation)['iot_fl robot robot_0']
+    assert (one.level, one.message) == (ERROR, 'two robots have this id: the later is refused')

@@ -155,3 +155,20 @@ def test_it_says_what_it_offers_for_whom_it_waits_and_what_it_did(head):
     head.advance(0.2)
     head.tell(Leave())
     assert head.said[-1] == 'leaves: 1 frames sent, 0 answered'
+
+
+def test_a_camera_that_stops_is_not_blamed_on_the_tail(head):
+    head.ready()
+    head.picture()
+    head.work()
+    head.advance(60.0)
+    assert head.machine.unanswered(head.now) == 0.0
+    assert not head.warnings
+
+
+def test_a_head_without_a_bundle_says_so_again_and_again(head):
+    head.switch('missing')
+    head.work()
+    head.advance(12.0)
+    assert 'waits for another bundle by ~/switch_split, as ' in head.said[-1]
+    assert 'missing' in head.said[-1]

@@ -215,3 +215,22 @@ def test_it_says_for_whom_it_waits_whom_it_serves_and_who_falls_silent(tail, sen
     assert driver.said[2:] == ['packets of robot_1 come again, after 15 s']
     driver.tell(Leave())
     assert driver.said[3:] == ['leaves: 1 frames of robot_1 answered']
+
+
+def test_who_is_away_for_a_minute_is_missed_no_more(tail, sender):
+    driver = tail(sender)
+    driver.advance(600.0)
+    assert len(driver.warnings) <= 7
+    assert driver.warnings[-1].endswith('. That is said no more')
+    driver.hear(*sender.frame(0, driver.now))
+    driver.work()
+    driver.advance(1.0)
+    assert 'come again' in driver.said[-1]
+
+
+def test_packets_with_a_wrong_clock_are_a_sign_of_life(tail, sender):
+    driver = tail(sender)
+    for _ in range(20):
+        driver.hear(*sender.frame(0, driver.now - 100.0)[:1])
+        driver.advance(1.0)
+    assert not any('no packets of' in text for text in driver.warnings)

@@ -65,7 +65,8 @@ def test_one_table_of_tokens_and_meshes(tree, tmp_path):
     assert '| many |' in text
     assert '| few |' in text
     assert 'mini-batches to 50 %' in text
-    rows = json.loads((tmp_path / 'out/results.json').read_text())['all']['all']
+    (page,) = (tmp_path / 'out').glob('*.json')
+    rows = json.loads(page.read_text())['results']['all']['all']
     by_name = {row['method']: row for row in rows}
     assert set(by_name) == {'token', 'two tokens', 'gossip', 'cmfd'}
     easy, hard = by_name['token']['reached']

@@ -199,3 +199,11 @@ def test_a_goal_is_met_or_missed_by_the_whole_interval(mean, half, ratio, met):
 def test_the_best_accuracy_does_not_hide_a_collapse():
     curve = Curve((0.2, 0.9, math.nan, 0.3, 0.1), (1.0,) * 5)
     assert (curve.best, curve.final) == (0.9, pytest.approx(0.2))
+
+
+@pytest.mark.parametrize(
+    ('mean', 'half', 'expected'),
+    [(1.0, 0.5, True), (-1.0, 0.5, False), (0.2, 0.5, None), (9.0, math.nan, None)],
+)
+def test_a_bar_is_cleared_by_the_whole_interval(mean, half, expected):
+    assert results.at_least(Estimate(mean, half), 0.0) is expected

@@ -9,9 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from kinds_of_pictures import KINDS, save_pictures
+from own_pictures import make_folders
 
 pytest.importorskip('rclpy')
 
@@ -61,11 +60,7 @@ def test_every_block_runs_and_learns_what_the_page_says(tmp_path: Path) -> None:
 
 
 def test_own_pictures_are_learned_as_the_page_says(tmp_path: Path) -> None:
-    rng = np.random.default_rng(0)
-    has = {'robot_0': KINDS[:2], 'robot_1': KINDS[1:4], 'robot_2': KINDS[3:], 'test': KINDS}
-    for who, kinds in has.items():
-        count = 20 if who == 'test' else 80
-        save_pictures(tmp_path / 'pictures' / who, kinds, count, rng)
+    make_folders(tmp_path, 0)
     page, commands = (DOCS / 'own_data.md').read_text(), 0
     for kind, content in blocks(page):
         name = _FILE.match(content)

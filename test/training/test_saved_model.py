@@ -1,6 +1,7 @@
 """A model as a file: what is loaded is what was saved, ties and statistics too."""
 
 import json
+import os
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from safetensors import safe_open
 from safetensors.torch import load_model
 from torch import nn
 
-from iot_fl_ros.training import saved_model
+from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.training.saved_model import model_facts, write_model
 
 
@@ -42,12 +43,31 @@ def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):
     write_model(odd(), {}, path)
     before = path.read_bytes()
 
-    def full(model, name, facts):
-        open(name, 'wb').close()
+    def full(*names):
         raise OSError('no space left')
 
-    monkeypatch.setattr(saved_model, 'save_model', full)
+    monkeypatch.setattr(os, 'replace', full)
     with pytest.raises(OSError, match='no space'):
         write_model(odd(), {}, path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+class Strange(nn.Module):
+    """A model with a state that is no tensor."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, dtype=dtype))
+
+    def get_extra_state(self):
+        return {'version': 1}
+
+
+def test_what_is_no_tensor_is_left_out_and_what_no_file_holds_is_told(tmp_path):
+    path = tmp_path / 'model.safetensors'
+    write_model(Strange(torch.float32), {}, path)
+    with safe_open(path, 'pt') as file:
+        assert set(file.keys()) == {'weight'}
+    with pytest.raises(DataError, match='complex128'):
+        write_model(Strange(torch.complex128), {}, path)

@@ -1,6 +1,7 @@
 """Links whose poses are given relative to others."""
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -233,3 +234,19 @@ def test_the_name_of_a_world_is_read_whatever_else_is_in_it(tmp_path):
         '<sdf><world name="office"><light type="point" name="lamp"/><include/></world></sdf>'
     )
     assert world_name(tmp_path / 'w.sdf') == 'office'
+
+
+def test_comments_cost_no_more_than_their_length():
+    text = '<sdf>' + '<!--' * 100_000
+    start = time.process_time()
+    with pytest.raises(DataError, match='cannot read'):
+        read_model(text)
+    assert time.process_time() - start < 2.0
+
+
+def test_frames_of_frames_of_frames_end_somewhere():
+    frames = ''.join(f'<frame name="f{n}" attached_to="f{n + 1}"/>' for n in range(1_500))
+    text = f'<sdf version="1.9"><model name="m"><link name="a"/>{frames}'
+    text += '<frame name="f1500"/><link name="b"><pose relative_to="f0">1 0 0 0 0 0</pose></link>'
+    with pytest.raises(DataError, match='each relative to the next'):
+        read_model(text + '</model></sdf>')

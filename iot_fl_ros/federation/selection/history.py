@@ -14,8 +14,6 @@ from typing import Any
 from iot_fl_ros.exchange.open_round import OpenRound
 
 _SHORTEST = 1e-9  # s
-# What a status says is believed up to a month where nothing here can tell.
-_LONGEST = 30 * 24 * 3600.0  # s
 
 
 @dataclass(frozen=True)
@@ -174,9 +172,9 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
     Training: from the opening of the round until the update was announced, the way of the plan
     included; what a robot states could be a lie. Upload: from the announcement until the update
     was whole. With serial uploads an update waits for those before it, so its own time began when
-    the last of them was whole (departures of a queue). Of an update that was announced before the
-    round opened only the stated training is known. Who did not deliver was at least as slow as
-    what passed until the round closed.
+    the last of them was whole (departures of a queue). An update that was announced before the
+    round opened, by a robot that has trained for it already or says so, counts by the time until
+    it was whole. Who did not deliver was at least as slow as what passed until the round closed.
     """
     began = _began(closed) if timing == 'serial' else closed.announced
     records = {}
@@ -187,12 +185,15 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
             waited = now - closed.opened
             records[robot_id] = ResponseRecord(closed.number, waited, math.nan, True)
             continue
-        stated = min(status.train_seconds, _LONGEST)
-        train = stated if announced is None else announced - closed.opened
         arrived = closed.arrived.get(robot_id)
-        start = began.get(robot_id, math.nan)
-        upload = (now if arrived is None else arrived) - start
-        records[robot_id] = ResponseRecord(closed.number, train, upload, False, arrived is None)
+        missed, end = arrived is None, now if arrived is None else arrived
+        if announced is None:
+            record = ResponseRecord(closed.number, end - closed.opened, 0.0, missed)
+        else:
+            upload = end - began.get(robot_id, math.nan)
+            train = announced - closed.opened
+            record = ResponseRecord(closed.number, train, upload, False, missed)
+        records[robot_id] = record
     return records
 
 

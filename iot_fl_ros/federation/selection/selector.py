@@ -27,9 +27,13 @@ class ParticipantSelector:
     def __init__(self, settings: SelectSettings, seed: int, quorum: int) -> None:
         self._settings = settings
         self._seed = seed
-        self._count = max(settings.count, quorum) if settings.count else _MAX_ROBOTS
-        self._quorum = quorum
         self._histories: dict[str, ResponseHistory] = {}
+        self.need(quorum)
+
+    def need(self, quorum: int) -> None:
+        """Ask at least so many robots."""
+        self._quorum = quorum
+        self._count = max(self._settings.count, quorum) if self._settings.count else _MAX_ROBOTS
 
     @property
     def chooses(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -16,9 +17,10 @@ from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.ros.convert import ROS_TYPES, decode, encode
 from iot_fl_ros.ros.images import Rgb, from_rgb, to_rgb
 from iot_fl_ros.ros.topics import publisher_qos
+from iot_fl_ros.ros.worker import WorkerThread
 
-# Pictures that wait for their answers, while somebody wants to see them.
-_WAITING = 60
+# Pictures that wait for their answers, while somebody wants to see them, and their bytes.
+_WAITING, _WAITING_BYTES = 32, 64 << 20
 _COLOUR = (255, 140, 0)
 _LINES = 3
 
@@ -45,9 +47,14 @@ def listen_to_answers(
 
 
 class OwnAnswers:
-    """Publishes `~/inference` and, if somebody subscribes to it, `~/annotated`."""
+    """Publishes `~/inference` and, if somebody subscribes to it, `~/annotated`.
 
-    def __init__(self, node: Node) -> None:
+    thread: draws; while it is busy, pictures are left out.
+    """
+
+    def __init__(self, node: Node, thread: WorkerThread) -> None:
+        self._thread = thread
+        self._drawing = False
         # Reliable: on one robot everybody gets them, whatever he asks for.
         self._answers = node.create_publisher(ROS_TYPES[Inference], '~/inference', 10)
         self._annotated = node.create_publisher(Image, '~/annotated', 1)
@@ -59,21 +66,28 @@ class OwnAnswers:
             self._pictures.clear()
             return
         self._pictures[stamp] = message
-        if len(self._pictures) > _WAITING:
+        most = min(_WAITING, 1 + _WAITING_BYTES // max(1, len(message.data)))
+        while len(self._pictures) > most:
             self._pictures.popitem(last=False)
 
     def answer(self, answer: Inference) -> None:
         """Publish an answer, and its picture."""
         self._answers.publish(encode(answer))
         message = self._pictures.pop(answer.header.stamp, None)
-        if message is None:
-            return
+        if message is not None and not self._drawing:
+            self._drawing = True
+            self._thread.submit(lambda: self._draw(message, answer))
+
+    def _draw(self, message: Any, answer: Inference) -> None:
+        """Publish a picture with its answer."""
         try:
             drawn = annotated(to_rgb(message), answer)
-        except MessageError:
-            return  # the head has said so
-        stamp, frame_id = message.header.stamp, message.header.frame_id
-        self._annotated.publish(from_rgb(drawn, stamp, frame_id))
+            stamp, frame_id = message.header.stamp, message.header.frame_id
+            self._annotated.publish(from_rgb(drawn, stamp, frame_id))
+        except (MessageError, rclpy_implementation.InvalidHandle):
+            pass  # the head has said so, or is going
+        finally:
+            self._drawing = False
 
 
 def annotated(picture: Rgb, answer: Inference) -> Rgb:
@@ -91,7 +105,7 @@ def annotated(picture: Rgb, answer: Inference) -> Rgb:
     if not answer.boxes:
         for number, label in enumerate(labels[:_LINES], start=1):
             _write(drawn, label, (round(8 * scale), round(24 * scale * number)), scale)
-    shares = np.nan_to_num(np.reshape(answer.boxes, (-1, 4))).clip(0, 1)  # they came by radio
+    shares = np.reshape(answer.boxes, (-1, 4)).clip(0, 1)  # whatever came by radio
     boxes = (shares * [width, height, width, height]).round().astype(int).tolist()
     for label, (x1, y1, x2, y2) in zip(labels, boxes, strict=False):
         cv2.rectangle(drawn, (x1, y1), (x2, y2), _COLOUR, max(1, round(2 * scale)))
