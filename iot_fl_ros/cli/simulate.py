@@ -51,7 +51,10 @@ def run(arguments: argparse.Namespace) -> int:
     folder = arguments.output
     config = resolved(settings.aggregator, name, settings.method)
     own(folder)
-    if settings.aggregator.run.resume:
+    store = FolderStore(folder / 'checkpoints')
+    if not settings.aggregator.run.resume:
+        store.clear()  # before the settings in the folder are others
+    else:
         check_same_run(folder, config, default_config(settings.method))
     start = time.perf_counter()
     console = Console()
@@ -75,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
         simulation = Simulation(
             settings, robots=arguments.robots, record=record,
-            store=FolderStore(folder / 'checkpoints'), threads=arguments.threads, crashes=False,
+            store=store, threads=arguments.threads, crashes=False,
             models=arguments.robot_models, restored=restored,
             own={
                 robot_id: learner_of(flat, given)

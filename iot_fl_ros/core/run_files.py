@@ -39,11 +39,7 @@ class RunWriter:
         folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / 'config.yaml', yaml.safe_dump(dict(config), sort_keys=False))
         (folder / 'summary.json').unlink(missing_ok=True)
-        kept = [
-            row
-            for row in read_events(folder)
-            if last_round is None or 0 < row.get('round', 0) < last_round
-        ]
+        kept = rows_kept(read_events(folder), last_round)
         _replace(self._events, ''.join(_line(row) for row in kept))
 
     def record(self, row: Row) -> None:
@@ -57,6 +53,37 @@ class RunWriter:
     def close(self) -> None:
         """Give the folder back."""
         release(self._folder)
+
+
+def rows_kept(rows: Iterable[Row], last_round: int | None) -> list[Row]:
+    """Return the rows that stay when a run goes on after a round; None = all do."""
+    return [row for row in rows if last_round is None or 0 < row.get('round', 0) < last_round]
+
+
+class NewRows:
+    """The rows that a run writes from now on, which may begin the file of a folder anew.
+
+    last_round: that it goes on after, see `RunWriter`. Before it has begun there are none.
+    """
+
+    def __init__(self, folder: Path, last_round: int | None) -> None:
+        self._folder = folder
+        self._file = _identity(folder)
+        self._before = len(rows_kept(read_events(folder), last_round))
+
+    def read(self) -> list[dict[str, Any]]:
+        """Return them."""
+        begun = _identity(self._folder) not in (None, self._file)
+        return read_events(self._folder)[self._before :] if begun else []
+
+
+def _identity(folder: Path) -> tuple[int, int] | None:
+    """Return what tells the file of rows from the one that it takes the place of."""
+    path = folder / 'events.jsonl'
+    if not path.is_file():
+        return None
+    status = path.stat()
+    return status.st_dev, status.st_ino
 
 
 def read_events(folder: Path) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load, save
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.tensors import Tensors, digest_of
 
 Checkpoint = tuple[dict[str, Any], dict[str, NDArray[Any]]]
@@ -27,6 +27,9 @@ class Store(Protocol):
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
+
+    def clear(self) -> None:
+        """Forget the checkpoint, before a run begins anew in its place."""
 
     def read(self) -> Checkpoint | None:
         """Return (manifest, tensors) of the checkpoint, or None if there is none."""
@@ -42,6 +45,10 @@ class MemoryStore:
         """Replace the checkpoint."""
         # Through JSON, as on disk: nothing of the caller's is shared.
         self._kept = json.dumps(manifest), {name: np.array(t) for name, t in tensors.items()}
+
+    def clear(self) -> None:
+        """Forget the checkpoint."""
+        self._kept = None
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint."""
@@ -68,6 +75,10 @@ class FolderStore:
         for stale in self._folder.glob('state_*.safetensors'):
             if stale != file:
                 stale.unlink(missing_ok=True)
+
+    def clear(self) -> None:
+        """Forget the checkpoint."""
+        self._manifest.unlink(missing_ok=True)
 
     def read(self) -> Checkpoint | None:
         """Return the checkpoint; DataError if its files do not belong together."""
@@ -110,3 +121,13 @@ def write_durably(path: Path, content: bytes) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def refuse_other_run(kept: Checkpoint | None, run_id: str) -> None:
+    """Raise ConfigError if a checkpoint is one of another run than `run_id`."""
+    if kept is not None and kept[0].get('run_id') != run_id:
+        raise ConfigError(
+            f'the checkpoint is one of {kept[0].get("run_id")}, this run is {run_id}: settings '
+            'upon which robots must agree are others, or the package has new ones; choose another '
+            'run.output, or delete the folder'
+        )

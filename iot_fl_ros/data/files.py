@@ -6,8 +6,6 @@ What cannot be used as it is is refused, or said: nothing is bent in silence.
 from __future__ import annotations
 
 import logging
-import zipfile
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,8 @@ _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', 
 # What file managers and archives leave in folders.
 _NO_CLASSES = {'__MACOSX', '@eaDir', '__pycache__'}
 _GREY_MODES = {'1', 'L', 'LA', 'I', 'I;16', 'I;16B', 'I;16L', 'I;16N', 'F'}
-# Whatever numpy makes of what is no .npz.
-_UNREADABLE = (
-    OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError, AttributeError, TypeError,
-)  # fmt: skip
 _LARGEST = 1_024  # pixels; the memory of a robot is full long before
+_MOST_CLASSES = 1 << 16
 _NAMED = 3  # files that a warning names
 _LOG = logging.getLogger('iot_fl_ros.data')
 
@@ -155,7 +150,9 @@ def load_npz(path: Path, split: str) -> Samples:
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in _wanted(path, archive.files, split)}
-    except _UNREADABLE as error:
+    except DataError:
+        raise
+    except Exception as error:  # whatever numpy makes of what is no .npz
         reason = ' '.join(str(error).split())
         raise DataError(f'{path} cannot be read as .npz: {reason}') from error
     values = _checked_values(path, arrays[_named('x', split, arrays)])
@@ -234,4 +231,6 @@ def _checked_labels(
     if whole.size and whole.min() < 0:
         raise DataError(f'{path} has label {whole.min()}: labels are integers from 0')
     most = int(whole.max()) + 1 if whole.size else 0
+    if most > _MOST_CLASSES:
+        raise DataError(f'{path} has label {most - 1}: labels count the classes from 0')
     return whole, names or tuple(str(number) for number in range(most))

@@ -46,7 +46,7 @@ def load_samples(
         return load_folder(path / split if (path / split).is_dir() else path, like, side)
     if path.suffix == '.npz':
         return load_npz(path, split)
-    if path.is_file():
+    if path.is_file() and name not in DATA_SETS.names():
         raise DataError(f'{path} is a file: a folder with one sub-folder per class, or an .npz')
     if len(path.parts) > 1 or name.startswith(('.', '~')):
         raise DataError(f'{path} does not exist{_nearest(path)}')

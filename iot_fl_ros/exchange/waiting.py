@@ -37,24 +37,30 @@ class Waiting:
 class Missed:
     """Says when something that should come all the time stays away, and when it is back.
 
-    what: in the plural. hint: what may be the reason.
+    what: in the plural. hint: what may be the reason. given_up: silence after which it is missed
+    no more, s, as whoever is away for so long has gone.
     """
 
-    def __init__(self, what: str, hint: str = '') -> None:
+    def __init__(self, what: str, hint: str = '', given_up: float = math.inf) -> None:
         self._what, self._hint = what, f': {hint}' if hint else ''
+        self._given_up = given_up
         self._due = _MISSED
         self._silence = 0.0
 
     def look(self, silence: float) -> list[Effect]:
-        """Say what is to be said, if anything. silence: for how long it has not come, s."""
-        before, self._silence = self._silence, silence
-        if silence >= self._due:
-            last = silence + PERIOD > GIVEN_UP
-            self._due = math.inf if last else silence + PERIOD
-            hint = '. That is said no more' if last else self._hint
-            text = f'no {self._what} for {silence:.0f} s{hint}'
-            return [Warn(text, text)]  # a key of its own: it is throttled here already
-        if silence < _MISSED < self._due:
-            self._due = _MISSED
-            return [Say(f'{self._what} come again, after {before:.0f} s')]
-        return []
+        """Say that it stays away, if it is time to. silence: for how long it has not come, s."""
+        if silence < self._due:
+            return []
+        self._silence = silence
+        last = silence + PERIOD > self._given_up
+        self._due = math.inf if last else silence + PERIOD
+        hint = '. That is said no more' if last else self._hint
+        text = f'no {self._what} for {silence:.0f} s{hint}'
+        return [Warn(text, text)]  # a key of its own: it is throttled here already
+
+    def came(self) -> list[Effect]:
+        """Say that it is back, if it was missed."""
+        if self._due == _MISSED:
+            return []
+        self._due = _MISSED
+        return [Say(f'{self._what} come again, after {self._silence:.0f} s and more')]

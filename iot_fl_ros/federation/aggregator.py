@@ -197,7 +197,7 @@ class AggregatorMachine(Tracker[AggregatorState]):
             if status.state == RobotState.REFUSED:
                 self.open_round.refuse(status.robot_id)
             elif not refused and status.robot_id in self.open_round.refused:
-                effects += self._speech.training_failed(status, now)
+                effects += self._speech.training_failed(status)
             return effects + self._settle(status.robot_id, now) + self._close_if_complete(now)
         return effects + self._open_if_possible(now) + self._end_if_done(now)
 

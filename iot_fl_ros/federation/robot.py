@@ -206,6 +206,8 @@ class RobotMachine(Tracker[RobotState]):
         plan = self._run.plan
         if plan is None or self.info is None or plan.run_id != self.info.run_id:
             return []
+        if plan.epoch < self.info.epoch:
+            return []  # of an aggregator that has started again since: it says other things now
         if self.state not in (RobotState.READY, RobotState.UPLOADING):
             return []
         if plan.model_digest not in (self.tensors.held, NO_DIGEST):
@@ -279,6 +281,8 @@ class RobotMachine(Tracker[RobotState]):
         if job.last:
             self._result = Trained({}, math.nan, result.accuracy, result.seconds)
             self.go('final tensors adopted')
+            if self.info and self.info.rounds > job.round:
+                return self._more_rounds(now)  # it has been told meanwhile
             return [self._status(now), do.RunEnded()]
         self.round = job.round
         self._result = result

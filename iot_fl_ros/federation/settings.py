@@ -93,7 +93,7 @@ def learner_of(flat: Mapping[str, Any], own: Mapping[str, Any]) -> LearnerSettin
     Private samples of its own are not shared out.
     """
     learner = FleetSettings.from_flat({**flat, **own}).learner
-    if 'data.private' not in own:
+    if 'data.private' not in own or 'data.partition' in own:
         return learner
     return replace(learner, data=replace(learner.data, partition='none'))
 

@@ -18,7 +18,7 @@ _ROUNDS_AT_CHANCE = 3
 # Accuracy up to which a model has learned nothing, in shares of chance.
 _CHANCE = 1.2
 _SHOWN_CLASSES = 10
-# Lines about robots that come, go or fail: so many at once, then so many a second.
+# Lines about robots that come, go or are refused: so many at once, then so many a second.
 _BURST, _A_SECOND = 2_000, 1.0
 
 
@@ -60,7 +60,8 @@ class RunSpeech:
         self._waiting = Waiting()
         self._at_chance = 0
         self._last_failure = ''
-        self._allowance = _Allowance()
+        # Apart, so that whoever comes and goes hides nobody who is refused.
+        self._allowance, self._refusals = _Allowance(), _Allowance()
 
     def begun(self, round_: int) -> list[Effect]:
         """Say what the run begins with, or goes on from, and what cannot go well."""
@@ -91,7 +92,7 @@ class RunSpeech:
             if known and known.state == RobotState.REFUSED:
                 return []
             self._last_failure = f'{robot_id}: {status.reason}'
-            if not self._allowance.take(now):
+            if not self._refusals.take(now):
                 return []
             text = f'{robot_id} does not take part: {status.reason}'
             row = {'kind': 'refused', **where, 'reason': status.reason}
@@ -101,12 +102,10 @@ class RunSpeech:
         joined = Say(f'{robot_id} joined: {robots} of {self._settings.robots} robots')
         return [joined, Record({'kind': 'joined', **where})]
 
-    def training_failed(self, status: RobotStatus, now: float) -> list[Effect]:
+    def training_failed(self, status: RobotStatus) -> list[Effect]:
         """Say that a robot has no update in a round."""
         robot_id, reason = status.robot_id, status.reason or 'training failed'
         self._last_failure = f'{robot_id}: {reason}'
-        if not self._allowance.take(now):
-            return []
         row = {'kind': 'failed', 'round': status.round, 'robot': robot_id, 'reason': reason}
         return [Warn(f'failed {robot_id}', f'{robot_id}: {reason}'), Record(row)]
 

@@ -102,7 +102,7 @@ def peer_of(flat: Mapping[str, Any], own: Mapping[str, Any]) -> PeerSettings:
     Private samples of its own are not shared out.
     """
     peer = MeshRunSettings.from_flat({**flat, **own}).peer
-    if 'data.private' not in own:
+    if 'data.private' not in own or 'data.partition' in own:
         return peer
     return replace(peer, data=replace(peer.data, partition='none'))
 

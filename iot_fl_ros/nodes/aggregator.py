@@ -80,6 +80,8 @@ class AggregatorNode(ParticipantNode):
             own(folder)
             if resume:
                 check_same_run(folder, config, default_config(self._method))
+        if not resume and self._store:
+            self._store.clear()  # before the settings in the folder are others
         restored = self._worker.restore() if resume else None
         writer = (
             RunWriter(folder, config, restored[0]['round'] if restored else 0) if folder else None

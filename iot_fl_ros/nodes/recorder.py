@@ -116,7 +116,7 @@ class RecorderNode(ManagedNode):
         self._sources: dict[str, _Source] = {}
         self._former: dict[str, _Source] = {}  # before a pause
         self._begun = 0.0
-        self._unusable: set[str] = set()
+        self._unusable: set[tuple[str, str]] = set()  # topics with a type
         self._mixed: set[str] = set()
         self._absence_due = 0.0
         self._said_dropped = 0
@@ -170,10 +170,12 @@ class RecorderNode(ManagedNode):
 
     def _discover(self) -> None:
         for name, types in self.get_topic_names_and_types():
-            if name in self._unusable or not self._is_wanted(name, types):
+            if not self._is_wanted(name, types):
                 continue
             source = self._sources.get(name) or self._former.get(name)
             ros_type = source.ros_type if source else self._type_of(name, types)
+            if (name, ros_type) in self._unusable:
+                continue
             offered = self._offered(name, ros_type)
             if offered:
                 self._adapt(name, ros_type, subscription_for(offered))
@@ -184,10 +186,13 @@ class RecorderNode(ManagedNode):
         self._tell_absent()
 
     def _type_of(self, name: str, types: Sequence[str]) -> str:
-        """Return the type of a topic to record: one that is published, ours before others."""
+        """Return the type of a topic to record: one that is published, ours for the fleet's."""
         published = {one.topic_type for one in self.get_publishers_info_by_topic(name)}
         there = [one for one in types if one in published] or list(types)
-        return next((one for one in there if one.startswith(f'{OWN}/')), there[0])
+        usable = [one for one in there if (name, one) not in self._unusable] or there
+        fleets = name.startswith(self.settings.fleet_namespace.rstrip('/') + '/')
+        ours = [one for one in usable if one.startswith(f'{OWN}/')] if fleets else []
+        return (ours or usable)[0]
 
     def _is_wanted(self, name: str, types: Iterable[str]) -> bool:
         fleet = self.settings.fleet and any(one.startswith(f'{OWN}/msg/') for one in types)
@@ -241,7 +246,7 @@ class RecorderNode(ManagedNode):
             message = message_class(ros_type)
             definition_of(ros_type)  # the bag needs it; without one the writer would stop
         except DataError as error:
-            self._unusable.add(name)
+            self._unusable.add((name, ros_type))
             self.get_logger().warning(f'{name} is not recorded: {error}')
             return
         events = SubscriptionEventCallbacks(message_lost=partial(self._message_lost, name))

@@ -13,7 +13,7 @@ from rich.live import Live
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.run_files import RunWriter, read_events, read_summary
+from iot_fl_ros.core.run_files import NewRows, read_summary
 from iot_fl_ros.core.run_folder import check_same_run, own, release
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.settings import FleetSettings, default_config, dotted_paths, resolved
@@ -103,7 +103,8 @@ def run_fleet(
     rounds = settings['run.rounds']
     # The aggregator's end is the end: learners are asked to go when it has gone.
     settings = {**settings, 'node.exit_when_finished': True}
-    kept, before = _prepared(folder, settings)
+    kept = _kept_round(folder, settings)
+    new = NewRows(folder, kept)
     if record is None:
         fleet = FleetProcesses(settings, robots, folder, **options)
     else:
@@ -113,7 +114,7 @@ def run_fleet(
         over = 'is over already, after' if kept >= rounds else 'goes on after'
         console.print(f'{title}: the run in {folder} {over} round {kept} of {rounds}')
     with terminate_as_interrupt(), fleet:
-        ended = _until_over(fleet, folder, robots, before)
+        ended = _until_over(fleet, new, robots)
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
                 for _ in ended:
@@ -121,42 +122,37 @@ def run_fleet(
         else:
             print_new = NewLines(console)
             for _ in ended:
-                print_new(_lines(title, folder, rounds, kept, before))
+                print_new(_lines(title, new.read(), rounds, kept))
     return read_summary(folder)
 
 
-def _prepared(folder: Path, settings: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the round that the run goes on after, 0 = it begins, and how many rows are older.
+def _kept_round(folder: Path, settings: Mapping[str, Any]) -> int:
+    """Return the round that the run goes on after, 0 = it begins.
 
-    Rows of an earlier start, which the aggregator would drop, are dropped already: they say
-    nothing of this one. IotFlError if another process, or another run, has the folder; nothing in
-    it has changed then.
+    IotFlError if another process, or another run, has the folder; nothing in it changes here.
     """
     own(folder)
     release(folder)  # it will be the aggregator's
     fleet = FleetSettings.from_flat(settings)
-    kept, config = 0, resolved(fleet.aggregator, fleet.method_name, fleet.method)
-    if fleet.aggregator.run.resume:
-        check_same_run(folder, config, default_config(fleet.method))
-        checkpoint = FolderStore(folder / 'checkpoints').read()
-        kept = int(checkpoint[0]['round']) if checkpoint else 0
-    if (folder / 'events.jsonl').is_file():
-        RunWriter(folder, config, kept).close()
-    return kept, len(read_events(folder))
+    if not fleet.aggregator.run.resume:
+        return 0
+    config = resolved(fleet.aggregator, fleet.method_name, fleet.method)
+    check_same_run(folder, config, default_config(fleet.method))
+    checkpoint = FolderStore(folder / 'checkpoints').read()
+    return int(checkpoint[0]['round']) if checkpoint else 0
 
 
-def _until_over(fleet: FleetProcesses, folder: Path, robots: int, before: int) -> Iterator[int]:
+def _until_over(fleet: FleetProcesses, new: NewRows, robots: int) -> Iterator[int]:
     """Yield until the aggregator has ended; IotFlError if it waits for robots in vain."""
     for ended in fleet.until_ended('aggregator'):
-        _check_somebody_takes_part(read_events(folder)[before:], robots)
+        _check_somebody_takes_part(new.read(), robots)
         yield ended
 
 
-def _lines(title: str, folder: Path, rounds: int, kept: int, before: int) -> list[str]:
+def _lines(title: str, rows: Iterable[Mapping[str, Any]], rounds: int, kept: int) -> list[str]:
     """Return one line for each thing that happened since a run began or went on."""
-    new = read_events(folder)[before:]
     lines = (
-        _line(title, row, rounds) for row in new if row['kind'] != 'round' or row['round'] > kept
+        _line(title, row, rounds) for row in rows if row['kind'] != 'round' or row['round'] > kept
     )
     return [line for line in lines if line]
 

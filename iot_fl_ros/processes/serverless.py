@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from iot_fl_ros.core.run_files import read_events, summarize, write_json
+from iot_fl_ros.core.run_files import NewRows, read_events, summarize, write_json
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.nodes import NewLines, RobotProcesses, terminate_as_interrupt
@@ -37,8 +37,9 @@ def run_mesh(
     settings = {**settings, 'node.exit_when_finished': True}
     peer = MeshRunSettings.from_flat(settings).peer
     folder, ids = Path(settings['run.output']), peer.mesh.ids
+    new = _new_rows(folder, ids)
     fleet = MeshProcesses(settings, ids, env=env, own=own)
-    _watch(fleet, console, lambda: _round_lines(title, folder, ids))
+    _watch(fleet, console, lambda: _round_lines(title, new))
     return summarize_mesh(mesh_rows(folder, ids), folder)
 
 
@@ -63,11 +64,21 @@ def summarize_mesh(rows: Rows, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _round_lines(title: str, folder: Path, ids: list[str]) -> list[str]:
-    """Return one line for each round that all peers have done."""
+def _new_rows(folder: Path, ids: Sequence[str]) -> dict[str, NewRows]:
+    """Return the rows of each robot once it has begun: not those of an earlier start."""
+    return {robot_id: NewRows(folder / robot_id, 0) for robot_id in ids}
+
+
+def _round_lines(title: str, new: Mapping[str, NewRows]) -> list[str]:
+    """Return one line for each round that all peers have done since they began or went on."""
+    rows = {robot_id: one.read() for robot_id, one in new.items()}
+    begun = [row['round'] for own in rows.values() for row in own if row['kind'] == 'start']
+    after = max(begun, default=0)
     lines = []
-    for row in mesh_rows(folder, ids):
-        if row['kind'] != 'round' or len(row['participants']) < len(ids):
+    for row in merge_rows(rows):
+        if row['kind'] != 'round' or len(row['participants']) < len(rows):
+            continue
+        if row['round'] <= after:
             continue
         apart = row['disagreement']  # not a number where nobody compares
         disagreement = '' if math.isnan(apart) else f'disagreement {apart:.4f}, '
@@ -96,7 +107,8 @@ def run_tram(
     """
     settings = {**settings, 'node.exit_when_finished': True}
     folder, fleet = Path(settings['run.output']), TramProcesses(settings, env=env)
-    _watch(fleet, console, lambda: _test_lines(title, tram_rows(folder, fleet.ids)))
+    old = len(_test_lines(title, tram_rows(folder, fleet.ids)))
+    _watch(fleet, console, lambda: _test_lines(title, tram_rows(folder, fleet.ids))[old:])
     return tram_rows(folder, fleet.ids)
 
 

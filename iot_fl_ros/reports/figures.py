@@ -44,8 +44,10 @@ def legend_below(figure: Any, panels: list[Any], columns: int) -> None:
             list(handles.values()), list(handles), loc='outside lower center', ncols=number,
             fontsize='small',
         )  # fmt: skip
-        width = legend.get_window_extent(figure.canvas.get_renderer()).width
-        if number == 1 or width <= figure.bbox.width:
+        box = legend.get_window_extent(figure.canvas.get_renderer())
+        if number == 1 or box.width <= figure.bbox.width:
+            # Besides the panels, not instead of them.
+            figure.set_figheight(figure.get_figheight() + box.height / figure.dpi)
             return
         legend.remove()
 

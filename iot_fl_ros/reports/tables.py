@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import sys
 import textwrap
 from collections.abc import Collection, Iterable, Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
@@ -20,16 +22,23 @@ _WORDS = 12
 
 
 class FittingTable(Table):
-    """A table that is never cut: where it is too wide, each row becomes a block of lines."""
+    """A table that is never cut: where it is too wide it loses its lines, then its rows."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the table, or blocks of `title  cell` if it does not fit."""
-        if self._least_width() > options.max_width:
-            yield from self._blocks()
-        else:
-            yield from super().__rich_console__(console, options)
+        """Yield the table, without lines if need be, or blocks of `title  cell`."""
+        least, count = self._least_width(), len(self.columns)
+        if least + 3 * count + 1 > options.max_width:
+            if least + count > options.max_width:
+                yield from self._blocks(options.max_width)
+                return
+            narrow = copy.copy(self)
+            narrow.box, narrow.padding, narrow.show_edge = SIMPLE_HEAD, 0, False
+            yield from Table.__rich_console__(narrow, console, options)
+            return
+        yield from super().__rich_console__(console, options)
 
     def _least_width(self) -> int:
+        """Return the width of all cells without what lies between them."""
         widths = [
             max(cell_len(line) for text in (column.header, *column.cells)
                 for line in str(text).split('\n'))
@@ -39,9 +48,9 @@ class FittingTable(Table):
             width if column.no_wrap else min(width, _WORDS)
             for width, column in zip(widths, self.columns, strict=True)
         )
-        return sum(least) + 3 * len(widths) + 1  # padding and lines between columns
+        return sum(least)
 
-    def _blocks(self) -> RenderResult:
+    def _blocks(self, width: int) -> RenderResult:
         if self.title:
             yield Text(str(self.title), style='italic')
         titles = [' '.join(str(column.header).split()) for column in self.columns]
@@ -49,7 +58,8 @@ class FittingTable(Table):
             yield Text(f'no rows of {", ".join(titles)}')
         for cells in zip(*(column.cells for column in self.columns), strict=True):
             block = Table.grid(padding=(0, 2))
-            block.add_column(no_wrap=True)
+            whole = max(map(len, titles)) + _WORDS <= width
+            block.add_column(no_wrap=whole, overflow='fold')
             block.add_column(overflow='fold')
             for title, cell in zip(titles, cells, strict=True):
                 block.add_row(title, cell)

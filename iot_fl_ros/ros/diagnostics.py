@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -186,12 +187,14 @@ def describe_head(machine: HeadMachine, now: float, silence: float) -> Diagnosti
     return status(name, level, f'epoch {info.epoch}{late}', values)
 
 
-def staleness(silence: float, what: str) -> tuple[bytes, str]:
-    """Return level and words for something that should come all the time. silence: s."""
+def staleness(silence: float, what: str, given_up: float = math.inf) -> tuple[bytes, str]:
+    """Return level and words for something that should come all the time. silence: s.
+
+    given_up: silence after which it is not missed any more, s.
+    """
     if silence < _STALE:
         return DiagnosticStatus.OK, ''
-    # Whoever is away for so long has gone, or is not in use.
-    missed = _LATE <= silence < GIVEN_UP
+    missed = _LATE <= silence < given_up
     level = DiagnosticStatus.ERROR if missed else DiagnosticStatus.WARN
     return level, f', no {what} for {silence:.0f} s'
 
@@ -215,7 +218,7 @@ def describe_tail(machine: TailMachine, now: float) -> Iterable[DiagnosticStatus
             'features received, p10': f'{known.received.quantile(0.1):.3f}',
         }
         numbers |= {f'frames {what}': n for what, n in sorted(known.frames.items())}
-        level, late = staleness(known.rate.silence(now), 'frames')
+        level, late = staleness(known.rate.silence(now), 'frames', GIVEN_UP)
         text = f'{rate:.1f} frames/s, {100 * known.loss.loss:.0f} % of packets lost{late}'
         yield status(f'iot_fl tail of {robot_id}', level, text, numbers)
 

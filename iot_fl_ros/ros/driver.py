@@ -135,12 +135,18 @@ class MachineDriver:
         self._do(effects)
 
     def _after_fault(self, event: Event) -> None:
-        """Let the machine go on: what beats goes on beating, and a result is one that failed."""
+        """Let the machine go on: what beats goes on beating, and a result is one that failed.
+
+        A machine that does not take that either waits for ever for what has come: it is over.
+        """
         match event:
             case TimerFired(name) if name in self._timers:
                 self._set_timer(name, max(_AFTER_FAULT, self._timers[name].timer_period_ns * 1e-9))
             case JobDone(job):
                 self.tell(JobFailed(job, 'its result was not taken: a fault of this package'))
+            case JobFailed() | CheckpointSaved():
+                if self._ended:
+                    self._ended('a fault of this package ended it, see the log')
 
     def save_model(self, path: Path, done: Callable[[bool, str], None]) -> None:
         """Write the worker's model between two jobs; tell `done` where it is, or why it is not."""

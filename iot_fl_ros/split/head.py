@@ -54,7 +54,9 @@ _ANNOUNCE_PERIOD = 5.0
 # How often it looks for what it waits for, s.
 _LOOK_PERIOD = 1.0
 # Without a frame for so long none goes out, s: then it is the camera that is missed.
-_PAUSE = 2.0
+_PAUSE = 5.0
+# Frames without an answer that are no chance.
+_SEVERAL = 3
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -90,7 +92,7 @@ class HeadMachine:
         self._sequence = 0
         self.refused = ''
         self.frames_sent = self.frames_answered = 0
-        self._unanswered: float | None = None  # since when
+        self._unanswered, self._unanswered_frames = 0.0, 0  # since when, and how many
         self._last_sent = -math.inf
         self._missed = Missed('answers', 'is the tail running, and can it be reached?')
         self._edge = Waiting()
@@ -115,8 +117,11 @@ class HeadMachine:
         return self._active.info if self._active else None
 
     def unanswered(self, now: float) -> float:
-        """Return for how long frames have gone out without an answer, s; 0 if none goes out."""
-        if self._unanswered is None or now - self._last_sent > _PAUSE:
+        """Return for how long frames have gone out without an answer, s.
+
+        0 if none goes out, or so few that it may be chance.
+        """
+        if self._unanswered_frames < _SEVERAL or now - self._last_sent > _PAUSE:
             return 0.0
         return max(0.0, now - self._unanswered)
 
@@ -186,10 +191,10 @@ class HeadMachine:
         """An answer of the edge, to a frame of this session or of one before a restart."""
         if answer.session != self.session:
             return []
-        self._unanswered = None
+        self._unanswered_frames = 0
         self.frames_answered += 1
         self.answer_seconds.add(now - answer.header.stamp * _NANO)
-        return [Answered(answer)]
+        return [Answered(answer), *self._missed.came()]
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
         if self._active is None:
@@ -217,8 +222,9 @@ class HeadMachine:
         self.rate.note(now)
         self.encode_seconds.add(result.seconds)
         self.frames_sent += 1
-        if self._unanswered is None or now - self._last_sent > _PAUSE:
+        if not self._unanswered_frames:
             self._unanswered = now
+        self._unanswered_frames += 1
         self._last_sent = now
         return [PublishPackets(self._packets(result)), *self._start_waiting(now)]
 

@@ -26,7 +26,7 @@ from iot_fl_ros.core.messages.feature_packet import FeaturePacket
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus, TailState
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.exchange.waiting import Missed, Waiting
+from iot_fl_ros.exchange.waiting import GIVEN_UP, Missed, Waiting
 from iot_fl_ros.split.jobs import Answer, InferFrames, Inferred, PreparedTail, PrepareTail
 from iot_fl_ros.split.open_frame import OpenFrame, ReceivedFrame
 from iot_fl_ros.split.states import SERVICE_TABLE, ServiceState
@@ -160,7 +160,9 @@ class TailMachine:
         effects = self._waiting.look(nobody, 'robots: no head has announced itself', now)
         for robot in self._robots.values():
             if robot.missed:
-                effects += robot.missed.look(now - robot.heard)
+                silence = now - robot.heard
+                known = robot.missed
+                effects += known.look(silence) if silence > _LOOK_PERIOD else known.came()
         return effects
 
     def _announced(self, info: SplitInfo, now: float) -> list[Effect]:
@@ -204,7 +206,7 @@ class TailMachine:
         robot.epochs[info.epoch] = (info, prepared)
         self._note_seconds(prepared.seconds)
         robot.missed = robot.missed or Missed(
-            f'packets of {info.robot_id}', 'is its head running?'
+            f'packets of {info.robot_id}', 'is its head running?', GIVEN_UP
         )
         text = (
             f'{info.robot_id} is served: bundle {info.bundle!r}, {info.bits} bits, '

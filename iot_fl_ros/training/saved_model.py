@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save
+from safetensors.torch import save_model
 from torch import nn
 
 from iot_fl_ros.core.errors import DataError
@@ -34,26 +34,30 @@ def model_facts(
     }
 
 
+class _TensorsOf:
+    """The tensors of a model, as `save_model` asks for them: without what get_extra_state adds."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._state = model.state_dict()
+
+    def state_dict(self) -> dict[str, torch.Tensor]:
+        return {name: one for name, one in self._state.items() if isinstance(one, torch.Tensor)}
+
+
 def write_model(model: nn.Module, facts: dict[str, str], path: Path) -> None:
     """Write all tensors of a model by name, those with several names once; never half of them.
 
     DataError for a type of numbers that the file cannot hold, OSError if writing fails.
     """
-    tensors: dict[str, torch.Tensor] = {}
-    kept: dict[tuple[Any, ...], str] = {}
-    facts = dict(facts)
-    for name, tensor in model.state_dict().items():
-        if not isinstance(tensor, torch.Tensor):  # of get_extra_state
-            continue
-        place = tensor.data_ptr(), tensor.shape, tensor.stride()
-        if tensor.numel() and place in kept:
-            facts.setdefault(name, kept[place])  # as safetensors notes it
-            continue
-        kept[place] = name
-        tensors[name] = tensor.detach().cpu().contiguous().clone()
-    try:
-        content = save(tensors, facts)
-    except (KeyError, SafetensorError) as error:
-        raise DataError(f'the model cannot be saved: safetensors does not know {error}') from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, content)
+    temporary = path.with_name(path.name + '.new')
+    tensors: Any = _TensorsOf(model)
+    try:
+        save_model(tensors, str(temporary), dict(facts))
+        write_durably(path, temporary.read_bytes())
+    except KeyError as error:
+        raise DataError(f'the model cannot be saved: safetensors does not know {error}') from error
+    except SafetensorError as error:
+        raise OSError(str(error)) from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -81,6 +81,7 @@ def samples_a_batch(wanted: int, samples: int) -> int:
 
     An epoch of few samples in large batches is a step or two, from which nothing is learned.
     """
+    check_batch_size(wanted)
     return wanted or min(_USUAL_BATCH, max(_SMALLEST_BATCH, samples // _STEPS))
 
 

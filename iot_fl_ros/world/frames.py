@@ -14,7 +14,6 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.world.poses import Matrix, element_pose
 
 _ROOT = ('world', '__root__')
-_DEEPEST = 100
 
 
 class Frames:
@@ -46,17 +45,16 @@ class Frames:
 
         default: its frame if it names none; scope: `model::` of the nested model that it is in.
         """
-        return self._pose(element, default, scope, ())
+        name, where = self._base(element, default, scope)
+        above: Matrix = self._frame(name, where) @ element_pose(element.find('pose'), where)
+        return above
 
-    def _pose(
-        self, element: Element, default: str, scope: str, under_way: tuple[str, ...]
-    ) -> Matrix:
+    def _base(self, element: Element, default: str, scope: str) -> tuple[str, str]:
+        """Return the frame that the pose of an element is in, and its name for errors."""
         pose = element.find('pose')
         named = '' if pose is None else pose.get('relative_to', '')
-        base = self._scoped(named, scope) if named else default
         where = f'{self._where}/{scope}{element.get("name", element.tag)}'
-        above: Matrix = self._frame(base, where, under_way) @ element_pose(pose, where)
-        return above
+        return (self._scoped(named, scope) if named else default), where
 
     @staticmethod
     def _scoped(name: str, scope: str) -> str:
@@ -64,21 +62,23 @@ class Frames:
             return ''
         return scope.removesuffix('::') if name == '__model__' else scope + name
 
-    def _frame(self, name: str, where: str, under_way: tuple[str, ...]) -> Matrix:
+    def _frame(self, name: str, where: str) -> Matrix:
         """Return where a frame is; the root has no name."""
-        if not name:
-            return np.eye(4)
-        element = self._elements.get(name)
-        if element is None or name in under_way:
-            reason = 'which is not there' if element is None else 'which is relative to it'
-            raise DataError(f'{where}: pose is relative to {name!r}, {reason}')
-        if len(under_way) >= _DEEPEST:
-            raise DataError(f'{where}: more than {_DEEPEST} frames, each relative to the next')
-        if name not in self._found:
+        chain: dict[str, tuple[Element, str]] = {}  # from this frame to one that is known
+        while name and name not in self._found:
+            element = self._elements.get(name)
+            if element is None or name in chain:
+                reason = 'which is not there' if element is None else 'which is relative to it'
+                raise DataError(f'{where}: pose is relative to {name!r}, {reason}')
             scope = name[: len(name) - len(element.get('name', ''))]
             usual = self._scoped(_attached_to(element), scope)
-            self._found[name] = self._pose(element, usual, scope, (*under_way, name))
-        return self._found[name]
+            base, where = self._base(element, usual, scope)
+            chain[name] = element, where
+            name = base
+        pose: Matrix = self._found[name] if name else np.eye(4)
+        for own, (element, said) in reversed(chain.items()):
+            pose = self._found[own] = pose @ element_pose(element.find('pose'), said)
+        return pose
 
 
 def _attached_to(element: Element) -> str:

@@ -15,6 +15,7 @@ from iot_fl_ros.world.elements import Vector
 # tinyxml2, which Gazebo uses, takes `--` inside a comment and prefixes that nobody declared.
 _TAG = re.compile(r'<(/?)([\w.-]+):')
 _ATTRIBUTE = re.compile(r'(\s)(?!xmlns:)([\w.-]+):([\w.-]+\s*=)')
+_DEEPEST = 100
 _TRUE, _FALSE = ('true', '1'), ('false', '0')
 
 
@@ -30,7 +31,17 @@ def parse(text: str, where: str) -> Element:
         raise DataError(f'cannot read {where}: {error}') from error
     if root.tag != 'sdf':
         raise DataError(f'{where} begins with <{root.tag}>: an SDFormat file begins with <sdf>')
+    _check_depth(root, where)
     return root
+
+
+def _check_depth(root: Element, where: str) -> None:
+    """Raise DataError for elements inside of elements without end; models are read recursively."""
+    level = [root]
+    for _ in range(_DEEPEST):
+        level = [inner for one in level for inner in one]
+    if level:
+        raise DataError(f'{where}: elements lie more than {_DEEPEST} deep in one another')
 
 
 def _without_comments(text: str) -> str:

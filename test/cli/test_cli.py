@@ -2,12 +2,14 @@
 
 import argparse
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from iot_fl_ros.cli.main import VERBS, HelpWithDefaults, main
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.data import pictures, weights
 
 
 @pytest.fixture
@@ -118,3 +120,22 @@ def test_a_file_of_the_package_may_be_called_by_its_name(arguments, capsys):
     assert main([*arguments, '--params=demo']) == 0
     assert main([*arguments, '--params=demmo']) == 2
     assert 'cannot read demmo' in capsys.readouterr().err
+
+
+def test_trained_weights_are_fetched_at_once(monkeypatch, capsys, tmp_path):
+    asked = []
+
+    def weights_of(name):
+        asked.append(name)
+        return {'x': np.zeros(3)}
+
+    for name in ('efficientnet_lite0_weights', 'yolov3_tiny_weights'):
+        function = partial(weights_of, name)
+        function.__name__ = name
+        monkeypatch.setattr(weights, name, function)
+    monkeypatch.setattr(weights, 'imagenet_class_names', lambda: ('a', 'b'))
+    monkeypatch.setattr(pictures, 'vtest_video', lambda: tmp_path / 'vtest.avi')
+    assert main(['models', '--fetch']) == 0
+    out = capsys.readouterr().out
+    assert 'efficientnet_lite0: 3 values' in out
+    assert len(asked) == 2

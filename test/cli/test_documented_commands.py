@@ -28,7 +28,7 @@ def test_a_documented_command_has_data(page, verb, rest):
     parser = argparse.ArgumentParser()
     importlib.import_module(f'iot_fl_ros.cli.{verb}').add_arguments(parser)
     arguments = parser.parse_args(shlex.split(rest))
-    if arguments.params and not arguments.params.is_file():
+    if arguments.params and arguments.params.suffix and not arguments.params.is_file():
         return  # a file that the page has the reader write
     flat = flat_settings_of(arguments)
     assert flat.get('data.private')

@@ -6,8 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.core.store import FolderStore
+from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.core.store import FolderStore, refuse_other_run
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -61,3 +61,14 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
         assert manifest['round'] >= last
         assert set(tensors['w']) == {manifest['round']}
     assert json.loads((tmp_path / 'checkpoint.json').read_text())['file']
+
+
+def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
+    store = FolderStore(tmp_path)
+    refuse_other_run(store.read(), 'a-1')
+    store.write({'run_id': 'a-1'}, {})
+    refuse_other_run(store.read(), 'a-1')
+    with pytest.raises(ConfigError, match='one of a-1, this run is a-2'):
+        refuse_other_run(store.read(), 'a-2')
+    store.clear()
+    assert store.read() is None

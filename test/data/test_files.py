@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.data.registry import load_samples
+from iot_fl_ros.data.registry import DATA_SETS, load_samples
 
 
 @pytest.fixture
@@ -198,10 +198,16 @@ def test_a_path_that_is_not_there_is_no_unknown_name(photos):
         load_samples('/no/photos', 'train')
 
 
-def test_a_file_that_is_no_archive_is_named(tmp_path):
+def test_a_file_that_is_no_archive_is_named(tmp_path, monkeypatch):
     (tmp_path / 'pictures.zip').write_bytes(b'PK')
     with pytest.raises(DataError, match='is a file: a folder'):
         load_samples(str(tmp_path / 'pictures.zip'), 'train')
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'fashion-mnist').touch()
+    assert 'fashion-mnist' in DATA_SETS.names()
+    monkeypatch.setattr(DATA_SETS, 'get', lambda name: lambda split: 'the registered one')
+    with pytest.raises(DataError, match='is a str'):
+        load_samples('fashion-mnist', 'train')
     with open(tmp_path / 'x.npz', 'wb') as file:
         np.save(file, np.zeros(3))
     with pytest.raises(DataError, match='cannot be read as'):
@@ -217,3 +223,8 @@ def test_hidden_folders_are_left_out_at_any_depth_but_not_above(tmp_path):
         Image.new('RGB', (4, 4)).save(home / place / '1.png')
     assert len(load_samples(str(home), 'train')) == 1
     assert len(load_samples(str(home / 'cup'), 'train')) == 1
+
+
+def test_numbers_that_count_no_classes_are_no_labels(npz):
+    with pytest.raises(DataError, match='has label 1000000000000'):
+        npz(x=BYTES, y=np.array([0, 1, 10**12]))

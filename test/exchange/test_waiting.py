@@ -32,15 +32,21 @@ def test_a_clock_that_is_set_back_ends_no_silence_for_ever():
 
 def test_what_stays_away_is_told_within_five_seconds_then_every_ten_and_when_it_is_back():
     missed = Missed('answers', 'is the tail running?')
-    silences = [*(float(s) for s in range(30)), 0.0, 1.0, 4.0, 0.0]
-    said = [
-        (number, effects[0]) for number, s in enumerate(silences) if (effects := missed.look(s))
-    ]
-    assert [(number, type(one), one.text) for number, one in said] == [
+    said = [(silence, missed.look(float(silence))) for silence in range(30)]
+    assert [(silence, type(one[0]), one[0].text) for silence, one in said if one] == [
         (4, Warn, 'no answers for 4 s: is the tail running?'),
         (14, Warn, 'no answers for 14 s: is the tail running?'),
         (24, Warn, 'no answers for 24 s: is the tail running?'),
-        (30, Say, 'answers come again, after 29 s'),
-        (32, Warn, 'no answers for 4 s: is the tail running?'),
-        (33, Say, 'answers come again, after 4 s'),
     ]
+    assert missed.came() == [Say('answers come again, after 24 s and more')]
+    assert missed.came() == []
+    assert missed.look(4.0), 'it begins anew'
+
+
+def test_whoever_is_away_for_long_is_given_up_and_may_come_back():
+    missed = Missed('packets', given_up=60.0)
+    said = [missed.look(float(silence)) for silence in range(1_000)]
+    texts = [one[0].text for one in said if one]
+    assert len(texts) == 6
+    assert texts[-1] == 'no packets for 54 s. That is said no more'
+    assert missed.came()

@@ -178,7 +178,7 @@ def test_absurd_times_do_no_harm():
     opened = OpenRound(1, 0, ['a', 'b'], 100.0)
     opened.add_status(status('a', 1e308), 100.0)
     observations = records_of(opened, 'parallel', 130.0)
-    assert observations['a'].train == 30.0
+    assert math.isnan(observations['a'].train)
     for policy in ('naive_ucb', 'elementwise_ucb', 'bsfl'):
         for normaliser in ('relative', 'percentile'):
             selector = ParticipantSelector(
@@ -199,12 +199,13 @@ def test_rounds_weigh_like_sights():
     assert selector._rounds(30) == pytest.approx(asked), 'it took part in all of them'
 
 
-def test_an_update_from_before_the_round_counts_by_the_time_until_it_was_whole():
+def test_of_an_update_from_before_the_round_the_upload_is_seen_from_the_opening_on():
     opened = OpenRound(1, 0, ['a'], 100.0)
     opened.add_status(status('a', 0.0), 100.0)  # it says that it took no time
     opened.add_status(status('a', 0.0), 101.0)
     observation = records_of(opened, 'serial', 130.0)['a']
-    assert observation == ResponseRecord(1, 30.0, 0.0, True), 'it has not come yet'
+    assert math.isnan(observation.train)
+    assert (observation.upload, observation.upload_at_least) == (30.0, True)
     selector = ParticipantSelector(SelectSettings(policy='naive_ucb', count=1), 0, 0)
     selector.observe({'a': observation})
     assert selector.ask(['a', 'b'], 2) == ['b'], 'a has been seen'

@@ -1,14 +1,15 @@
 """The robot's machine alone: what it does with what strangers send."""
 
 import dataclasses
+import math
 
 import pytest
 
 from iot_fl_ros.core.effects import StartJob
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.events import JobFailed, MessageArrived
-from iot_fl_ros.core.messages.federation import RobotState, RunInfo
-from iot_fl_ros.federation.jobs import Prepare
+from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived
+from iot_fl_ros.core.messages.federation import PlanState, RobotState, RoundPlan, RunInfo
+from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.robot import RobotMachine
 
 INFO = RunInfo(
@@ -86,15 +87,40 @@ def test_a_failed_preparation_is_reported():
     assert 'no photos' in machine.reason
 
 
-def test_a_robot_that_had_finished_goes_on_when_the_run_does():
+def plan(epoch, round, state, sequence=1):
+    return RoundPlan(
+        stamp=0.0, run_id='run', epoch=epoch, sequence=sequence, state=state, round=round,
+        model_version=0, model_digest=b'',
+        participants=('robot_0',) if state is PlanState.COLLECTING else (), accepted=(),
+        time_left=9.0,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize('info_first', [True, False])
+def test_a_robot_that_had_finished_goes_on_when_the_run_does(info_first):
     machine, _ = machine_that_got()
-    machine.go('prepared')
-    machine.go('nothing to adopt')
+    machine.handle(JobDone(Prepare(INFO), Prepared(9, None, {}, ())), 0.5)
+    machine.handle(MessageArrived(plan(INFO.epoch, 3, PlanState.FINISHED), 100), 1.0)
+    job = TrainRound(3, 0, (), True)
+    machine.handle(JobDone(job, Trained({}, math.nan, 0.5, 1.0)), 2.0)
     assert machine.state is RobotState.FINISHED
-    same = dataclasses.replace(INFO, epoch=INFO.epoch + 1)
-    machine.handle(MessageArrived(same, 100), 1.0)
-    assert machine.state is RobotState.FINISHED
-    more = dataclasses.replace(INFO, epoch=INFO.epoch + 2, rounds=INFO.rounds + 5)
-    effects = machine.handle(MessageArrived(more, 100), 2.0)
+    more = dataclasses.replace(INFO, epoch=INFO.epoch + 1, rounds=INFO.rounds + 5)
+    new = plan(more.epoch, 4, PlanState.COLLECTING)
+    effects = []
+    for message in (more, new) if info_first else (more, new, more):
+        effects += machine.handle(MessageArrived(message, 100), 3.0)
+    jobs = [e.job for e in effects if isinstance(e, StartJob)]
+    assert [type(job) for job in jobs] == [TrainRound], 'it keeps its model'
+    assert (jobs[0].round, jobs[0].last) == (4, False)
+    assert machine.state is RobotState.TRAINING
+
+
+def test_a_robot_that_is_told_while_it_takes_the_last_tensors_goes_on():
+    machine, _ = machine_that_got()
+    machine.handle(JobDone(Prepare(INFO), Prepared(9, None, {}, ())), 0.5)
+    machine.handle(MessageArrived(plan(INFO.epoch, 3, PlanState.FINISHED), 100), 1.0)
+    assert machine.state is RobotState.TRAINING
+    more = dataclasses.replace(INFO, epoch=INFO.epoch + 1, rounds=INFO.rounds + 5)
+    machine.handle(MessageArrived(more, 100), 1.5)
+    machine.handle(JobDone(TrainRound(3, 0, (), True), Trained({}, math.nan, 0.5, 1.0)), 2.0)
     assert machine.state is RobotState.READY
-    assert not [e for e in effects if isinstance(e, StartJob)], 'it keeps its model'

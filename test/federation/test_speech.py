@@ -1,11 +1,13 @@
 """What the aggregator says, in words."""
 
+import dataclasses
 import math
 
 import pytest
 from message_examples import INFO, STATUS
 
 from iot_fl_ros.core.effects import Record, Say, Warn
+from iot_fl_ros.core.messages.federation import RobotState
 from iot_fl_ros.exchange.open_round import OpenRound
 from iot_fl_ros.federation.settings import RunSettings
 from iot_fl_ros.federation.speech import RunSpeech, samples_text
@@ -116,3 +118,15 @@ def test_robots_that_come_and_go_cannot_fill_disk_and_log(speech):
     assert lines < 2 * (2_000 + 21)
     later = speech.heard(STATUS, None, 1, 0, 3_600.0)
     assert [type(one) for one in later] == [Say, Record], 'later there is room again'
+
+
+def test_rows_of_training_that_failed_are_all_there_and_strangers_hide_nobody_who_is_refused(
+    speech,
+):
+    rows = 0
+    for _ in range(5_000):
+        rows += len(speech.training_failed(STATUS))
+        speech.heard(STATUS, None, 1, 0, 0.0)
+    assert rows == 10_000
+    refused = dataclasses.replace(STATUS, state=RobotState.REFUSED, reason='no data')
+    assert len(speech.heard(refused, None, 1, 0, 0.0)) == 2

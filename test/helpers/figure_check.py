@@ -23,6 +23,10 @@ def check_figure(figure):
         if axes.axison and (named or axes.patches):
             assert axes.get_xlabel(), 'an axis without a name'
             assert axes.get_ylabel(), 'an axis without a name'
+            for label in (axes.xaxis.label, axes.yaxis.label):
+                box = label.get_window_extent(renderer)
+                inside_all = whole.contains(box.x0, box.y0) and whole.contains(box.x1, box.y1)
+                assert inside_all, f'the name of an axis is cut: {label.get_text()!r}'
     for legend in legends:
         box = legend.get_window_extent(renderer)
         cut = not (whole.contains(box.x0, box.y0) and whole.contains(box.x1, box.y1))

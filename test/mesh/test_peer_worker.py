@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.effects import SaveCheckpoint
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.store import MemoryStore
 from iot_fl_ros.mesh.jobs import Mix, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.settings import MeshRunSettings
@@ -95,13 +96,14 @@ def test_a_peer_goes_on_from_its_checkpoint_as_if_nothing_was(worker, method):
     assert all(np.array_equal(got.update[name], wanted.update[name]) for name in wanted.update)
 
 
-@pytest.mark.parametrize('change', [{'run__resume': False}, {'run__seed': 5}])
-def test_what_is_kept_of_another_run_or_not_wanted_is_left_alone(worker, change):
+def test_what_is_kept_of_another_run_is_refused_and_what_is_not_wanted_left_alone(worker):
     store = MemoryStore()
     one = worker(store=store)
     run_id = one.run(PreparePeer()).info.run_id
     one.save(SaveCheckpoint(1, {'run_id': run_id, 'round': 1}, {}))
-    assert worker(store=store, **change).run(PreparePeer()).manifest is None
+    assert worker(store=store, run__resume=False).run(PreparePeer()).manifest is None
+    with pytest.raises(ConfigError, match=f'the checkpoint is one of {run_id}'):
+        worker(store=store, run__seed=5).run(PreparePeer())
 
 
 def test_without_test_samples_there_is_no_accuracy(worker):

@@ -11,7 +11,7 @@ REASON = why_not()
 pytestmark = pytest.mark.skipif(bool(REASON), reason=REASON)
 
 
-@pytest.mark.parametrize('loss', [0.05, 0.2])
+@pytest.mark.parametrize('loss', [pytest.param(0.05, marks=pytest.mark.slow), 0.2])
 @pytest.mark.parametrize(('name', 'method'), [('dsfl', LABELS), ('fedavg', WEIGHTS)])
 def test_rounds_complete_with_the_wifi_profile(name, method, loss, tmp_path):
     settings = echo_settings(make_data(tmp_path), 'echo:vector_1660k', method, ROUNDS, ROBOTS) | {

@@ -130,7 +130,7 @@ def test_types_that_are_not_installed_are_named(ros_type):
 @pytest.mark.parametrize(
     'name',
     ['../x/msg/Y', 'std_msgs/msg/__name__', 'os/path/Join', 'std_srvs/srv/__dict___get',
-     'std_msgs/effects/X', 'std_msgs/msg/String/More', ''],
+     'std_msgs/effects/X', 'std_msgs/msg/String/More', 'this/msg/X', ''],
 )  # fmt: skip
 def test_names_of_strangers_that_are_no_types_are_refused(name):
     with pytest.raises(DataError):
@@ -141,7 +141,10 @@ def test_a_topic_is_recorded_by_the_type_that_is_published(process, record):
     with other_process(process, 'viewer') as viewer:
         viewer.create_subscription(Int32, '/two', lambda message: None, 10)
         publisher = process.node('camera').create_publisher(String, '/two', 10)
-        process.spin_until(lambda: publisher.get_subscription_count() == 0)
+        watcher = process.node('watcher')
+        process.spin_until(
+            lambda: len(dict(watcher.get_topic_names_and_types()).get('/two', ())) == 2
+        )
         recorder, _ = record(topics=['/two'])
 
         def came():
@@ -149,3 +152,12 @@ def test_a_topic_is_recorded_by_the_type_that_is_published(process, record):
             return recorder.recording.received
 
         process.spin_until(came)
+
+
+def test_the_fleets_topics_have_our_types_and_others_whatever_can_be_recorded(record):
+    node, _ = record(fleet=True)
+    types = ['a_pkg/msg/X', 'iot_fl_ros/msg/RobotStatus']
+    assert node._type_of('/fleet/robot_status', types) == 'iot_fl_ros/msg/RobotStatus'
+    assert node._type_of('/cam/image', types) == 'a_pkg/msg/X'
+    node._unusable.add(('/cam/image', 'a_pkg/msg/X'))
+    assert node._type_of('/cam/image', types) == 'iot_fl_ros/msg/RobotStatus'

@@ -1,7 +1,5 @@
 """Fleets of processes: arguments, groups, waiting, domains; no process is started."""
 
-import json
-
 import pytest
 import yaml
 from domains import BLOCKS, SIZE
@@ -9,8 +7,10 @@ from rich.console import Console
 
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
-from iot_fl_ros.core.run_files import read_events
-from iot_fl_ros.processes import federation, nodes
+from iot_fl_ros.core.run_files import NewRows, RunWriter
+from iot_fl_ros.federation.settings import learner_of
+from iot_fl_ros.mesh.settings import peer_of
+from iot_fl_ros.processes import federation, nodes, serverless
 from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.processes.nodes import (
     NewLines,
@@ -167,14 +167,63 @@ def test_data_of_a_robots_own_are_not_shared_out(started, tmp_path):
 
 
 def test_rows_of_an_earlier_start_say_nothing_of_this_one(tmp_path):
-    settings = {'run.output': str(tmp_path), 'data.private': 'x', 'data.test': 'x'}
-    rows = [{'kind': 'refused', 'round': 0, 'robot': 'robot_0', 'reason': 'no such folder'}]
-    (tmp_path / 'events.jsonl').write_text(''.join(json.dumps(row) + '\n' for row in rows))
-    kept, before = federation._prepared(tmp_path, settings)
-    federation._check_somebody_takes_part(read_events(tmp_path)[before:], 1)
-    assert federation._lines('a', tmp_path, 3, kept, before) == []
-    with (tmp_path / 'events.jsonl').open('a') as file:
-        file.write(json.dumps(rows[0]) + '\n')
-    assert 'no such folder' in federation._lines('a', tmp_path, 3, kept, before)[0]
+    refused = {'kind': 'refused', 'round': 0, 'robot': 'robot_0', 'reason': 'no such folder'}
+    writer = RunWriter(tmp_path, {}, 0)
+    for row in (refused, {'kind': 'update', 'round': 1}, {'kind': 'update', 'round': 2}):
+        writer.record(row)
+    writer.close()
+    before = (tmp_path / 'events.jsonl').read_bytes()
+    new = NewRows(tmp_path, 2)
+    assert new.read() == []
+    assert (tmp_path / 'events.jsonl').read_bytes() == before
+    writer = RunWriter(tmp_path, {}, 2)  # the run goes on
+    assert new.read() == []
+    writer.record(refused)
+    writer.close()
+    assert new.read() == [refused]
+    assert 'no such folder' in federation._lines('a', new.read(), 3, 2)[0]
     with pytest.raises(IotFlError, match='no such folder'):
-        federation._check_somebody_takes_part(read_events(tmp_path)[before:], 1)
+        federation._check_somebody_takes_part(new.read(), 1)
+
+
+def test_a_failed_start_leaves_the_files_of_the_run_as_they_were(tmp_path):
+    settings = {'run.output': str(tmp_path), 'data.private': 'x', 'data.test': 'x'}
+    settings['run.resume'] = False
+    (tmp_path / 'events.jsonl').write_text('{"kind": "end", "round": 3}\n')
+    (tmp_path / 'config.yaml').write_text('a: 1\n')
+    files = {path: path.read_bytes() for path in tmp_path.glob('[a-z]*')}
+    assert federation._kept_round(tmp_path, settings) == 0
+    assert {path: path.read_bytes() for path in tmp_path.glob('[a-z]*')} == files
+
+
+def test_a_partition_of_a_robots_own_counts_over_dds_and_in_memory(started, tmp_path):
+    flat = {'data.partition': 'shards', 'data.test': 'x'}
+    own = {'data.private': '/photos', 'data.partition': 'iid'}
+    assert learner_of(flat, own).data.partition == 'iid'
+    assert peer_of(flat, own).data.partition == 'iid'
+    assert learner_of(flat, {'data.private': '/photos'}).data.partition == 'none'
+    fleet = FleetProcesses({}, 2, tmp_path, own={'robot_1': own})
+    fleet.start_robots('robot_1')
+    assert 'data.partition:=iid' in started[0][2]
+
+
+def test_lines_of_a_mesh_are_those_of_this_start(tmp_path):
+    def write(rounds):
+        writer = RunWriter(tmp_path / 'robot_0', {}, 99)
+        writer.record({'kind': 'start', 'round': rounds[0] - 1, 'time': 0.0, 'neighbours': []})
+        for number in rounds:
+            writer.record({
+                'kind': 'round', 'round': number, 'time': 1.0, 'participants': ['robot_0'],
+                'robot': 'robot_0', 'samples': 1, 'seconds': 1.0, 'train_seconds': 1.0,
+                'wait_seconds': 0.0, 'accuracy': 0.5, 'loss': 0.1, 'disagreement': None,
+                'late': [], 'silent': [], 'refused': [], 'bytes_up': 1, 'bytes_total': 1,
+                'bytes_sent': 1, 'bytes_received': 1, 'joules': 1.0, 'joules_active': 1.0,
+            })  # fmt: skip
+        writer.close()
+
+    write([1, 2])
+    new = serverless._new_rows(tmp_path, ['robot_0'])
+    assert serverless._round_lines('gossip', new) == []
+    write([3])
+    (line,) = serverless._round_lines('gossip', new)
+    assert line.startswith('gossip round 3: ')

@@ -274,3 +274,25 @@ def test_a_model_is_saved_once_at_a_time_and_answered_in_any_case(process):
     go_on.set()
     process.spin_until(lambda: len(answers) == 2)
     assert answers[1] == (True, 'a')
+
+
+class Broken(Told):
+    """A machine that takes no result, not even a failed one."""
+
+    def handle(self, event, now):
+        super().handle(event, now)
+        raise KeyError('a bug')
+
+
+def test_a_machine_that_takes_no_result_at_all_is_over_and_says_why(process):
+    ended = []
+    machine = Broken(StartJob('work'))
+    driver = MachineDriver(
+        process.node('machine'), Role.ROBOT, machine, Works(), process.threads.worker,
+        namespace='/fleet', ended=ended.append,
+    )  # fmt: skip
+    driver.start()
+    process.spin_until(lambda: ended)
+    driver.stop()
+    assert ended == ['a fault of this package ended it, see the log']
+    assert driver.faults == 2

@@ -212,7 +212,7 @@ def test_it_says_for_whom_it_waits_whom_it_serves_and_who_falls_silent(tail, sen
     driver.hear(*sender.frame(0, driver.now))
     driver.work()
     driver.advance(1.0)
-    assert driver.said[2:] == ['packets of robot_1 come again, after 15 s']
+    assert driver.said[2:] == ['packets of robot_1 come again, after 14 s and more']
     driver.tell(Leave())
     assert driver.said[3:] == ['leaves: 1 frames of robot_1 answered']
 

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.messages.token import TokenClaim
 from iot_fl_ros.core.store import MemoryStore
 from iot_fl_ros.token.acceptor import Promise
@@ -112,15 +112,14 @@ def test_promises_and_copies_are_those_of_the_former_life(worker):
     assert np.array_equal(token.velocity, trained.velocity)
 
 
-def test_what_is_kept_of_another_run_is_left_alone(worker):
+def test_what_is_kept_of_another_run_is_refused(worker):
     stores = {}
     one = worker(stores=stores)
     ready = one.run(Prepare())
     one.run(KeepPromise((Promise(3, 'robot_1', 2, 1, 'robot_2'),), claim()))
     one.run(KeepToken(one.run(Visit(ready.tokens[0], 2, 2, False)).token))
-    other = worker(stores=stores, run__seed=1).run(Prepare())
-    assert other.promises == (Promise(),)
-    assert not other.tokens[0].trained
+    with pytest.raises(ConfigError, match='the checkpoint is one of '):
+        worker(stores=stores, run__seed=1).run(Prepare())
 
 
 def test_nothing_is_kept_without_a_store(worker):

@@ -20,6 +20,7 @@ def odd():
     model.norm = nn.BatchNorm2d(4)
     model.first, model.second = nn.Linear(4, 4), nn.Linear(4, 4)
     model.second.weight = model.first.weight
+    model.register_buffer('part', model.first.bias.detach()[:3])
     model.phase = nn.Parameter(torch.randn(4, dtype=torch.cfloat))
     return model
 

@@ -244,9 +244,18 @@ def test_comments_cost_no_more_than_their_length():
     assert time.process_time() - start < 2.0
 
 
-def test_frames_of_frames_of_frames_end_somewhere():
-    frames = ''.join(f'<frame name="f{n}" attached_to="f{n + 1}"/>' for n in range(1_500))
-    text = f'<sdf version="1.9"><model name="m"><link name="a"/>{frames}'
-    text += '<frame name="f1500"/><link name="b"><pose relative_to="f0">1 0 0 0 0 0</pose></link>'
-    with pytest.raises(DataError, match='each relative to the next'):
-        read_model(text + '</model></sdf>')
+def test_a_long_chain_of_frames_is_followed():
+    frames = ''.join(
+        f'<frame name="f{n}" attached_to="f{n + 1}"><pose>0.001 0 0 0 0 0</pose></frame>'
+        for n in range(1_500)
+    )
+    text = f'<sdf version="1.9"><model name="m"><link name="a"/>{frames}<frame name="f1500"/>'
+    text += '<link name="b"><pose relative_to="f0">1 0 0 0 0 0</pose></link></model></sdf>'
+    (_, link) = read_model(text).links
+    np.testing.assert_allclose(link.pose[:3, 3], [2.5, 0, 0], atol=1e-9)
+
+
+def test_models_in_models_in_models_end_somewhere():
+    text = '<sdf version="1.9">' + '<model name="m">' * 2_000 + '</model>' * 2_000 + '</sdf>'
+    with pytest.raises(DataError, match='more than 100 deep'):
+        read_model(text)

@@ -8,6 +8,7 @@ of a censored exponential (Epstein and Sobel, 1953), and the plain mean if nothi
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -99,7 +100,8 @@ class TimeEstimate:
 
     def plus(self, record: ResponseRecord) -> TimeEstimate:
         """Return what is known after another record."""
-        total = max(record.train + record.upload, _SHORTEST)
+        train = 0.0 if math.isnan(record.train) else record.train
+        total = max(train + record.upload, _SHORTEST)
         return TimeEstimate(
             self.asked + 1,
             # A miss has the rate 0: it brought nothing in that round.
@@ -173,39 +175,34 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
     included; what a robot states could be a lie. Upload: from the announcement until the update
     was whole. With serial uploads an update waits for those before it, so its own time began when
     the last of them was whole (departures of a queue). An update that was announced before the
-    round opened, by a robot that has trained for it already or says so, counts by the time until
-    it was whole. Who did not deliver was at least as slow as what passed until the round closed.
+    round opened has been trained before: its upload alone is seen, from the opening on. Who did
+    not deliver was at least as slow as what passed until the round closed.
     """
-    began = _began(closed) if timing == 'serial' else closed.announced
+    announced = {i: closed.announced.get(i, closed.opened) for i in closed.statuses}
+    began = _began(closed, announced) if timing == 'serial' else announced
     records = {}
     for robot_id in closed.participants:
-        announced = closed.announced.get(robot_id)
-        status = closed.statuses.get(robot_id)
-        if status is None:
+        if robot_id not in closed.statuses:
             waited = now - closed.opened
             records[robot_id] = ResponseRecord(closed.number, waited, math.nan, True)
             continue
+        early = robot_id not in closed.announced
+        train = math.nan if early else announced[robot_id] - closed.opened
         arrived = closed.arrived.get(robot_id)
-        missed, end = arrived is None, now if arrived is None else arrived
-        if announced is None:
-            record = ResponseRecord(closed.number, end - closed.opened, 0.0, missed)
-        else:
-            upload = end - began.get(robot_id, math.nan)
-            train = announced - closed.opened
-            record = ResponseRecord(closed.number, train, upload, False, missed)
-        records[robot_id] = record
+        upload = (now if arrived is None else arrived) - began.get(robot_id, math.nan)
+        records[robot_id] = ResponseRecord(closed.number, train, upload, False, arrived is None)
     return records
 
 
-def _began(closed: OpenRound) -> dict[str, float]:
+def _began(closed: OpenRound, announced: Mapping[str, float]) -> dict[str, float]:
     """Return when each upload had the radio for itself; nothing for those that still wait."""
     began = {}
     free = closed.opened
     for robot_id, arrived in sorted(closed.arrived.items(), key=lambda item: item[1]):
-        if robot_id in closed.announced:
-            began[robot_id] = min(arrived, max(closed.announced[robot_id], free))
+        if robot_id in announced:
+            began[robot_id] = min(arrived, max(announced[robot_id], free))
         free = arrived
-    waiting = {i: t for i, t in closed.announced.items() if i not in closed.arrived}
+    waiting = {i: t for i, t in announced.items() if i not in closed.arrived}
     if waiting:
         first = min(waiting, key=lambda robot_id: (waiting[robot_id], robot_id))
         began[first] = max(waiting[first], free)
