@@ -10,6 +10,7 @@ import yaml
 
 from iot_fl_ros.bag.contents import BagTopic
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.yaml_text import load_yaml
 
 NAME = 'metadata.yaml'
 PACKED = '.zstd'
@@ -54,7 +55,7 @@ def read_metadata(folder: Path) -> BagMetadata | None:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise DataError(f'{path} has {path.stat().st_size:,} bytes: more than any bag needs')
-        content = yaml.safe_load(path.read_bytes())['rosbag2_bagfile_information']
+        content = load_yaml(path.read_bytes())['rosbag2_bagfile_information']
         topics: dict[str, tuple[str, int]] = {}
         for one in content['topics_with_message_count']:
             described = one['topic_metadata']

@@ -52,9 +52,8 @@ def run(arguments: argparse.Namespace) -> int:
     config = resolved(settings.aggregator, name, settings.method)
     own(folder)
     store = FolderStore(folder / 'checkpoints')
-    if not settings.aggregator.run.resume:
-        store.clear()  # before the settings in the folder are others
-    else:
+    resume = settings.aggregator.run.resume
+    if resume:
         check_same_run(folder, config, default_config(settings.method))
     start = time.perf_counter()
     console = Console()
@@ -63,6 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
         task = progress.add_task(name, total=rounds)
 
         def restored(last_round: int) -> None:
+            if not resume:
+                store.clear()  # before the settings in the folder are others
             writers.append(RunWriter(folder, config, last_round))
             progress.update(task, completed=last_round)
             if last_round:

@@ -55,7 +55,7 @@ class RunWriter:
         release(self._folder)
 
 
-def rows_kept(rows: Iterable[Row], last_round: int | None) -> list[Row]:
+def rows_kept(rows: Iterable[dict[str, Any]], last_round: int | None) -> list[dict[str, Any]]:
     """Return the rows that stay when a run goes on after a round; None = all do."""
     return [row for row in rows if last_round is None or 0 < row.get('round', 0) < last_round]
 
@@ -69,12 +69,20 @@ class NewRows:
     def __init__(self, folder: Path, last_round: int | None) -> None:
         self._folder = folder
         self._file = _identity(folder)
-        self._before = len(rows_kept(read_events(folder), last_round))
+        self._last_round = last_round
+        self._kept = len(rows_kept(read_events(folder), last_round))
+        self._begun = False
 
     def read(self) -> list[dict[str, Any]]:
         """Return them."""
-        begun = _identity(self._folder) not in (None, self._file)
-        return read_events(self._folder)[self._before :] if begun else []
+        return self.with_kept()[self._kept :]
+
+    def with_kept(self) -> list[dict[str, Any]]:
+        """Return them after those that it goes on from."""
+        # Once is enough: what a later file has for a name may be that of an earlier one again.
+        self._begun = self._begun or _identity(self._folder) not in (None, self._file)
+        rows = read_events(self._folder)
+        return rows if self._begun else rows_kept(rows, self._last_round)
 
 
 def _identity(folder: Path) -> tuple[int, int] | None:

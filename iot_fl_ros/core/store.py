@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,11 +20,16 @@ from safetensors.numpy import load, save
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.tensors import Tensors, digest_of
 
+_FILE = re.compile(r'state_[0-9]{1,18}\.safetensors')
 Checkpoint = tuple[dict[str, Any], dict[str, NDArray[Any]]]
 
 
 class Store(Protocol):
     """Keeps the latest checkpoint of one participant."""
+
+    @property
+    def place(self) -> str:
+        """Where it is, for errors."""
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
@@ -40,6 +46,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._kept: tuple[str, dict[str, NDArray[Any]]] | None = None
+
+    @property
+    def place(self) -> str:
+        """No folder."""
+        return 'memory'
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint."""
@@ -61,6 +72,11 @@ class FolderStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._manifest = folder / 'checkpoint.json'
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self._folder)
 
     def write(self, manifest: Mapping[str, Any], tensors: Tensors) -> None:
         """Replace the checkpoint on disk; returns when it is durable."""
@@ -90,7 +106,7 @@ class FolderStore:
             content = file.read_bytes()
         except OSError as error:
             raise DataError(f'checkpoint {file} is missing: delete {self._folder}') from error
-        if digest_of(content).hex() != manifest.pop('digest'):
+        if digest_of(content).hex() != manifest.pop('digest', None):
             raise DataError(f'checkpoint {file} is damaged: delete {self._folder}')
         del manifest['file']
         return manifest, load(content)
@@ -99,9 +115,12 @@ class FolderStore:
         if not self._manifest.is_file():
             return None
         try:
-            return self._folder / str(json.loads(self._manifest.read_text())['file'])
+            name = str(json.loads(self._manifest.read_text())['file'])
         except (ValueError, KeyError, TypeError) as error:
             raise DataError(f'{self._manifest} is damaged: delete {self._folder}') from error
+        if not _FILE.fullmatch(name):
+            raise DataError(f'{self._manifest} is damaged: delete {self._folder}')
+        return self._folder / name
 
 
 def write_durably(path: Path, content: bytes) -> None:
@@ -123,11 +142,13 @@ def write_durably(path: Path, content: bytes) -> None:
         os.close(folder)
 
 
-def refuse_other_run(kept: Checkpoint | None, run_id: str) -> None:
-    """Raise ConfigError if a checkpoint is one of another run than `run_id`."""
+def read_of_run(store: Store, run_id: str) -> Checkpoint | None:
+    """Return the checkpoint of a run, None if there is none; ConfigError if it is another's."""
+    kept = store.read()
     if kept is not None and kept[0].get('run_id') != run_id:
         raise ConfigError(
-            f'the checkpoint is one of {kept[0].get("run_id")}, this run is {run_id}: settings '
-            'upon which robots must agree are others, or the package has new ones; choose another '
-            'run.output, or delete the folder'
+            f'the checkpoint in {store.place} is one of {kept[0].get("run_id")}, this run is '
+            f'{run_id}: settings upon which robots must agree are others, or the package has new '
+            'ones; delete that folder, or choose another run.output or robot.checkpoint_dir'
         )
+    return kept

@@ -38,20 +38,23 @@ class Missed:
     """Says when something that should come all the time stays away, and when it is back.
 
     what: in the plural. hint: what may be the reason. given_up: silence after which it is missed
-    no more, s, as whoever is away for so long has gone.
+    no more, s, as whoever is away for so long has gone. What came again soon is slow, not away: it
+    is missed later from then on.
     """
 
     def __init__(self, what: str, hint: str = '', given_up: float = math.inf) -> None:
         self._what, self._hint = what, f': {hint}' if hint else ''
         self._given_up = given_up
-        self._due = _MISSED
+        self._usual = self._due = _MISSED
         self._silence = 0.0
 
     def look(self, silence: float) -> list[Effect]:
         """Say that it stays away, if it is time to. silence: for how long it has not come, s."""
+        if silence < self._silence:  # it began anew, without a word
+            self._due = self._usual
+        self._silence = silence
         if silence < self._due:
             return []
-        self._silence = silence
         last = silence + PERIOD > self._given_up
         self._due = math.inf if last else silence + PERIOD
         hint = '. That is said no more' if last else self._hint
@@ -60,7 +63,8 @@ class Missed:
 
     def came(self) -> list[Effect]:
         """Say that it is back, if it was missed."""
-        if self._due == _MISSED:
-            return []
-        self._due = _MISSED
-        return [Say(f'{self._what} come again, after {self._silence:.0f} s and more')]
+        missed, silence = self._due != self._usual, self._silence
+        if missed and silence < PERIOD:
+            self._usual = PERIOD
+        self._due, self._silence = self._usual, 0.0
+        return [Say(f'{self._what} come again, after {silence:.0f} s')] if missed else []

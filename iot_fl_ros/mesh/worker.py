@@ -9,7 +9,7 @@ import numpy as np
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.federation import RunInfo
 from iot_fl_ros.core.names import agreed_run_id
-from iot_fl_ros.core.store import Store, refuse_other_run
+from iot_fl_ros.core.store import Store, read_of_run
 from iot_fl_ros.data.parts import open_samples
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.mesh.graph import LinkSource
@@ -66,7 +66,7 @@ class PeerWorker(ParticipantWorker):
         self._method.prepare(self.participant)
         self.facts = model_facts(peer.model.name, shape, names, info.run_id)
         if peer.run.resume and self._store:
-            refuse_other_run(self._store.read(), info.run_id)
+            read_of_run(self._store, info.run_id)  # or it is another run's
         kept = self.restore_if('run_id', info.run_id) if peer.run.resume else None
         manifest, update = kept or (None, {})
         return PeerReady(info, self._method, len(private), links, manifest, update, warning)

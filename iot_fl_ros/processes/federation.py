@@ -118,7 +118,7 @@ def run_fleet(
         if console.is_terminal:
             with Live(console=console, refresh_per_second=4) as live:
                 for _ in ended:
-                    live.update(run_view(title, folder, rounds))
+                    live.update(run_view(title, new.with_kept(), rounds))
         else:
             print_new = NewLines(console)
             for _ in ended:

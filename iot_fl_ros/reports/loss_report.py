@@ -14,7 +14,7 @@ from rich.table import Table
 
 from iot_fl_ros.core.run_files import write_json
 from iot_fl_ros.reports.figures import MARKERS, plt, save
-from iot_fl_ros.reports.markdown import GoalResult, table, verdict, write_page
+from iot_fl_ros.reports.markdown import GoalResult, not_done, table, verdict, write_page
 from iot_fl_ros.reports.tables import percent, plus_minus, table_of
 from iot_fl_ros.studies.loss import LossStudy
 from iot_fl_ros.studies.results import Estimate, at_least
@@ -33,21 +33,23 @@ def write_loss_report(study: LossStudy, output: Path, report: Path) -> Path:
         kept = task.rows(output)
         if kept is not None:
             rows[task.section][task.seed] = kept
+    failed = {path.parent for path in study.errors(output)}
     lines: list[str] = []
     results: dict[str, Any] = {}
     goals: list[GoalResult] = []
     for data_set, by_seed in rows.items():
         lines += [f'## {data_set}', '']
+        reason = not_done(Path(data_set), failed)
+        own_goals = _goals(study, data_set, by_seed, reason)
+        goals += own_goals
         if not by_seed:
-            lines += ['Not run yet.', '']
+            lines += [f'{reason.capitalize()}.', '']
             continue
         curves, sizes = _curves(by_seed)
         results[data_set] = {
             method: {f'{rate:g}': asdict(one) for rate, one in curve.items()}
             for method, curve in curves.items()
         }
-        own_goals = _goals(study, data_set, by_seed)
-        goals += own_goals
         seeds = ', '.join(map(str, sorted(by_seed)))
         lines += [f'Seeds {seeds} of {len(study.seeds)}; accuracy in %, ± half the 95 % interval.']
         lines += ['', *_table(study, curves, sizes), '', *map(_goal_line, own_goals)]
@@ -58,9 +60,12 @@ def write_loss_report(study: LossStudy, output: Path, report: Path) -> Path:
 
 
 def _goals(
-    study: LossStudy, data_set: str, by_seed: Mapping[int, Sequence[Row]]
+    study: LossStudy, data_set: str, by_seed: Mapping[int, Sequence[Row]], reason: str
 ) -> list[GoalResult]:
-    """Return how far each variant falls below itself without loss, seed by seed."""
+    """Return how far each variant falls below itself without loss, seed by seed.
+
+    reason: why there is nothing, if there is nothing.
+    """
     accuracy = {
         (seed, row['method'], row['rate']): row['accuracy']
         for seed, rows in by_seed.items()
@@ -69,16 +74,17 @@ def _goals(
     goals = []
     for variant in study.variants_of(data_set):
         for rate, points in GOALS:
+            if not {0.0, rate} <= set(study.rates):
+                continue
             falls = [
                 100 * (accuracy[seed, variant, 0.0] - accuracy[seed, variant, rate])
                 for seed in by_seed
                 if {(seed, variant, 0.0), (seed, variant, rate)} <= accuracy.keys()
             ]
-            if not falls:
-                continue
             fall = Estimate.of(falls)
             met = at_least(Estimate(-fall.mean, fall.half), -points)
             measured = f'{plus_minus(fall.mean, fall.half)} points, {len(falls)} seeds'
+            measured = measured if falls else reason
             goal = f'at most {points:g} points below its own lossless accuracy'
             name = f'{data_set} / {variant} / {rate:.0%} lost'
             goals.append(GoalResult(name, goal, measured, met))

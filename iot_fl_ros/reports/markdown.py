@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from iot_fl_ros.core.run_files import write_strict_json
 from iot_fl_ros.studies.runner import AnyStudy
+
+NOT_RUN = 'not run yet'
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def write_page(
 ) -> Path:
     """Write <folder>/<name>.md and, with its figures, <folder>/<name>.json; return the first.
 
-    output: folder of the runs, of which the page says how many are done.
+    output: folder of the runs, of which the page says how many are done, and which failed.
     """
     head = [f'# {study.title}', '', f'Made by `iot-fl study {study.name}`; do not edit.', '']
     head += [study.text.strip(), ''] if study.text else []
@@ -39,7 +41,8 @@ def write_page(
     done, wanted = sum(task.done(output) for task in study.tasks), len(study.tasks)
     left = '' if done == wanted else f' The other {wanted - done} are missing below.'
     head += [f'{done} of {wanted} runs are done.{left}', '']
-    path.write_text('\n'.join([*head, *lines]).rstrip() + '\n')
+    lines = [*head, *lines, *_failures(study.errors(output))]
+    path.write_text('\n'.join(lines).rstrip() + '\n')
     figures = {
         'study': study.name, 'runs': {'done': done, 'wanted': wanted}, 'results': results,
         'goals': [asdict(goal) for goal in goals],
@@ -58,11 +61,16 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
     return [_line(head), _line(['---'] + ['---:'] * (len(head) - 1)), *map(_line, rows)]
 
 
-def failures(errors: Mapping[str, str]) -> list[str]:
-    """Return the lines about runs that failed: the error by the name of the run."""
+def not_done(path: Path, failed: Collection[Path]) -> str:
+    """Return why runs in a folder have no results. failed: folders in which some failed."""
+    return 'failed' if path in failed else NOT_RUN
+
+
+def _failures(errors: Mapping[Path, str]) -> list[str]:
     if not errors:
         return []
-    return ['## Runs that failed', '', *(f'- `{run}`: {e}' for run, e in errors.items()), '']
+    lines = (f'- `{run}`: {" ".join(error.split())}' for run, error in errors.items())
+    return ['## Runs that failed', '', *lines, '']
 
 
 def _line(cells: Sequence[str]) -> str:

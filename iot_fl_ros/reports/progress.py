@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console, Group
@@ -12,7 +11,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.reports.tables import percent, size, table_of
 
 if TYPE_CHECKING:
@@ -63,9 +61,8 @@ class TrainingProgress:
         self._progress.update(self._tasks[step], completed=epoch.number, description=text)
 
 
-def run_view(title: str, folder: Path, rounds: int) -> Group:
-    """Return a picture of the run in `folder`: progress, who takes part, the last rounds."""
-    rows = read_events(folder)
+def run_view(title: str, rows: Sequence[Mapping[str, Any]], rounds: int) -> Group:
+    """Return a picture of a run by its rows: progress, who takes part, the last rounds."""
     done = [row for row in rows if row['kind'] == 'round']
     bar = Table.grid()
     bar.add_row(ProgressBar(total=rounds, completed=len(done), width=40))

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.reports.figures import legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import GoalResult, failures, table, write_page
+from iot_fl_ros.reports.markdown import GoalResult, not_done, table, write_page
 from iot_fl_ros.reports.tables import plus_minus
-from iot_fl_ros.studies.results import Estimate, at_least, errors_of
-from iot_fl_ros.studies.selection import TARGETS, Course, SelectionStudy, games_of, read_course
+from iot_fl_ros.studies.results import Estimate, at_least
+from iot_fl_ros.studies.selection import (
+    GAMES,
+    TARGETS,
+    Course,
+    SelectionStudy,
+    games_of,
+    read_course,
+)
 from iot_fl_ros.studies.study import Case, Section, Study
 
 _GRID = 200  # points of a curve over time
@@ -30,18 +38,25 @@ def write_selection_report(study: SelectionStudy, output: Path, report: Path) ->
     """Write <report>/<name>.md, its figures as JSON and its plots; return the first."""
     lines: list[str] = []
     results: dict[str, Any] = {}
+    failed = {path.parent for path in study.errors(output)}
     for section in study.sections:
         courses = {case.name: _courses(study, section, case, output) for case in section.cases}
         path = report / f'{study.name}_{section.name}.png'
-        lines += _lines(section, courses, _course_table, plot_courses, path)
+        absent = partial(_absent, failed, Path(section.name))
+        lines += _lines(section, courses, absent, _course_table, plot_courses, path)
         results[section.name] = _figures(courses, _course_figures)
     for section in study.games:
         games = {case.name: _games(section, case, output) for case in section.cases}
         path = report / f'{study.name}_{section.name}.png'
-        lines += _lines(section, games, _game_table, plot_games, path)
+        absent = partial(_absent, failed, GAMES / section.name)
+        lines += _lines(section, games, absent, _game_table, plot_games, path)
         results[section.name] = _figures(games, _game_figures)
-    lines += failures(errors_of(study, output))
-    return write_page(study, lines, results, _goals(study, output), output, report)
+    return write_page(study, lines, results, _goals(study, output, failed), output, report)
+
+
+def _absent(failed: Collection[Path], folder: Path, case: str, policy: str) -> str:
+    """Return why a policy has no results in a case."""
+    return not_done(folder / case / policy, failed)
 
 
 def _figures(by_case: Mapping[str, Any], figures: Callable[[Any], Any]) -> dict[str, Any]:
@@ -67,7 +82,7 @@ def _game_figures(seconds: Sequence[float]) -> dict[str, float]:
     return {name: _mean_of_last(seconds, part) for name, part in parts.items()}
 
 
-def _goals(study: SelectionStudy, output: Path) -> list[GoalResult]:
+def _goals(study: SelectionStudy, output: Path, failed: Collection[Path]) -> list[GoalResult]:
     """Return whether rounds of games take less time than those of each section's reference.
 
     Of the policies that learn times: not those that ask at random or are told the times.
@@ -77,17 +92,22 @@ def _goals(study: SelectionStudy, output: Path) -> list[GoalResult]:
         for case in section.cases:
             games = _games(section, case, output)
             reference = games.get(section.reference, {})
-            for policy, by_seed in games.items():
-                select = section.methods[policy]
+            for policy, select in section.methods.items():
                 learns = select['select.policy'] in _LEARNERS and not select.get('game.told')
                 if policy == section.reference or not learns:
                     continue
+                by_seed = games.get(policy, {})
+                both = len(by_seed.keys() & reference.keys())
                 change = _change(by_seed, reference, 1)
                 met = at_least(Estimate(-change.mean, change.half), _SHORTER)
+                measured = f'{_percent(change).strip("*")}, {both} of {len(section.seeds)} seeds'
+                if not by_seed:
+                    measured = not_done(GAMES / section.name / case.name / policy, failed)
+                elif not both:
+                    measured = f'no seed that {section.reference} has too'
                 name = f'{section.title} / {case.name} / {policy}'
                 goal = f'rounds shorter than those of {section.reference}'
-                seeds = f', {len(by_seed)} of {len(section.seeds)} seeds'
-                goals.append(GoalResult(name, goal, _percent(change).strip('*') + seeds, met))
+                goals.append(GoalResult(name, goal, measured, met))
     return goals
 
 
@@ -104,14 +124,18 @@ def _change(
 def _lines(
     section: Section,
     by_case: Mapping[str, Any],
-    table_of: Callable[[Section, Any], list[str]],
+    absent: Callable[[str, str], str],
+    table_of: Callable[[Section, Any, Callable[[str], str]], list[str]],
     plot: Callable[[Section, Any, Path], None],
     path: Path,
 ) -> list[str]:
-    """Return a table a case and the plot of all, which is written to `path`."""
+    """Return a table a case and the plot of all, which is written to `path`.
+
+    absent: tells of a case and a policy why there are no results.
+    """
     lines = [f'## {section.title}', '']
     for name, content in by_case.items():
-        lines += [f'### {name}', '', *table_of(section, content), '']
+        lines += [f'### {name}', '', *table_of(section, content, partial(absent, name)), '']
     if any(by_case.values()):
         plot(section, by_case, path)
         lines += [f'![{section.title}]({path.name})', '']
@@ -127,7 +151,7 @@ def _courses(study: Study, section: Section, case: Case, output: Path) -> Course
     return {method: courses[method] for method in section.methods if method in courses}
 
 
-def _course_table(section: Section, courses: Courses) -> list[str]:
+def _course_table(section: Section, courses: Courses, absent: Callable[[str], str]) -> list[str]:
     head = ['policy', *(f's to {target:.0%}' for target in TARGETS), 's a round']
     head += [f's to {TARGETS[-1]:.0%} against {section.reference}']
     head += ['accuracy at the end', 'evenness', 'seeds']
@@ -137,7 +161,7 @@ def _course_table(section: Section, courses: Courses) -> list[str]:
         by_seed = courses.get(method, {})
         runs = list(by_seed.values())
         if not runs:
-            rows.append(_not_run(method, head, section))
+            rows.append(_without(method, absent(method), head, section))
             continue
         cells = [method, *(_reached([c.seconds_to(target) for c in runs]) for target in TARGETS)]
         cells.append(_estimate([c.times[-1] / len(c.times) for c in runs], 1))
@@ -148,8 +172,8 @@ def _course_table(section: Section, courses: Courses) -> list[str]:
     return table(head, rows)
 
 
-def _not_run(method: str, head: Sequence[str], section: Section) -> list[str]:
-    return [method, 'not run yet', *[''] * (len(head) - 3), f'0 of {len(section.seeds)}']
+def _without(method: str, reason: str, head: Sequence[str], section: Section) -> list[str]:
+    return [method, reason, *[''] * (len(head) - 3), f'0 of {len(section.seeds)}']
 
 
 def _reached(seconds: Sequence[float]) -> str:
@@ -157,8 +181,7 @@ def _reached(seconds: Sequence[float]) -> str:
     there = [value for value in seconds if not math.isnan(value)]
     if not there:
         return 'never'
-    text = _estimate(there, 0)
-    return text if len(there) == len(seconds) else f'{text} ({len(there)} of {len(seconds)})'
+    return _estimate(there, 0) + _few(len(there), len(seconds))
 
 
 def _against(own: Mapping[int, Course], reference: Mapping[int, Course]) -> str:
@@ -168,7 +191,12 @@ def _against(own: Mapping[int, Course], reference: Mapping[int, Course]) -> str:
         for seed in sorted(own.keys() & reference.keys())
     ]
     shares = [share for share in shares if not math.isnan(share)]
-    return _percent(Estimate.of(shares)) if shares else ''
+    return _percent(Estimate.of(shares)) + _few(len(shares), len(own)) if shares else ''
+
+
+def _few(compared: int, seeds: int) -> str:
+    """Return how many of a policy's seeds are compared, if not all are."""
+    return f' ({compared} of {seeds})' if compared < seeds else ''
 
 
 def _games(section: Section, case: Case, output: Path) -> Games:
@@ -180,7 +208,7 @@ def _games(section: Section, case: Case, output: Path) -> Games:
     return {policy: games[policy] for policy in section.methods if policy in games}
 
 
-def _game_table(section: Section, games: Games) -> list[str]:
+def _game_table(section: Section, games: Games, absent: Callable[[str], str]) -> list[str]:
     head = ['policy', 's a round', 'last quarter', f'all rounds against {section.reference}']
     head += ['last quarter', 'seeds']
     rows = []
@@ -188,14 +216,15 @@ def _game_table(section: Section, games: Games) -> list[str]:
     for policy in section.methods:
         by_seed = games.get(policy, {})
         if not by_seed:
-            rows.append(_not_run(policy, head, section))
+            rows.append(_without(policy, absent(policy), head, section))
             continue
         cells = [policy]
         for part in (1, 4):
             cells.append(_estimate([_mean_of_last(s, part) for s in by_seed.values()], 2))
         for part in (1, 4):
-            own = policy == section.reference or not by_seed.keys() & reference.keys()
-            cells.append('' if own else _percent(_change(by_seed, reference, part)))
+            both = len(by_seed.keys() & reference.keys())
+            change = _percent(_change(by_seed, reference, part)) + _few(both, len(by_seed))
+            cells.append('' if policy == section.reference or not both else change)
         rows.append([*cells, f'{len(by_seed)} of {len(section.seeds)}'])
     return table(head, rows)
 

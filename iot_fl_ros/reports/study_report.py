@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from iot_fl_ros.reports.figures import MARKERS, legend_below, panels, plt, save
-from iot_fl_ros.reports.markdown import GoalResult, failures, verdict, write_page
+from iot_fl_ros.reports.markdown import GoalResult, not_done, verdict, write_page
 from iot_fl_ros.reports.markdown import table as table_lines
 from iot_fl_ros.reports.tables import plus_minus
-from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, errors_of, table
+from iot_fl_ros.studies.results import Curve, Estimate, Row, curves_of, table
 from iot_fl_ros.studies.study import Case, Section, Study, StudyRun
 
 
 def write_report(study: Study, output: Path, report: Path) -> Path:
     """Write <report>/<name>.md, its figures as JSON and its plots; return the first."""
     curves = curves_of(study, output)
-    errors = errors_of(study, output)
+    failed = {path.parent for path in study.errors(output)}
     lines: list[str] = []
     results: dict[str, Any] = {}
     goals: list[GoalResult] = []
@@ -31,14 +31,16 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
         for case in section.cases:
             rows = table(section, case, curves)
             results[section.name][case.name] = [dataclasses.asdict(row) for row in rows]
-            lines += _case_lines(section, case, rows)
-            goals += _goals(section, case, rows)
+            lines += _case_lines(section, case, rows, failed)
+            goals += _goals(section, case, rows, failed)
         plot = _plot(study, section, curves, report)
         lines += [f'![{section.title}]({plot.name})', ''] if plot else []
-    return write_page(study, [*lines, *failures(errors)], results, goals, output, report)
+    return write_page(study, lines, results, goals, output, report)
 
 
-def _goals(section: Section, case: Case, rows: Sequence[Row]) -> list[GoalResult]:
+def _goals(
+    section: Section, case: Case, rows: Sequence[Row], failed: Collection[Path]
+) -> list[GoalResult]:
     """Return the bar of a case for every method but the reference, done or not."""
     if not case.goal:
         return []
@@ -49,18 +51,21 @@ def _goals(section: Section, case: Case, rows: Sequence[Row]) -> list[GoalResult
         if method == section.reference:
             continue
         row = known.get(method)
-        measured = (
-            f'{plus_minus(row.points.mean, row.points.half)} points at {_ratio(row.ratio)}, '
-            f'{row.seeds} seeds'
-            if row
-            else 'not run yet'
-        )
+        if row is None:
+            measured = not_done(Path(section.name) / case.name / method, failed)
+        elif not row.compared:
+            measured = f'no seed that {section.reference} has too'
+        else:
+            points = plus_minus(row.points.mean, row.points.half)
+            measured = f'{points} points at {_ratio(row.ratio)}, {row.compared} seeds'
         name = f'{section.title} / {case.name} / {method}'
         goals.append(GoalResult(name, bar, measured, row.goal if row else None))
     return goals
 
 
-def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
+def _case_lines(
+    section: Section, case: Case, rows: Sequence[Row], failed: Collection[Path]
+) -> list[str]:
     title = [] if len(section.cases) == 1 else [f'### {case.name}', '']
     head = ['method', 'best accuracy', 'at the end']
     # Where a run stops at a target, neither accuracy nor bytes a round can be compared.
@@ -77,11 +82,13 @@ def _case_lines(section: Section, case: Case, rows: Sequence[Row]) -> list[str]:
         head.append(f'>= -{case.goal.points:g} points at 1/{case.goal.ratio:g}')
     head.append('seeds')
     known = {row.method: row for row in rows}
-    cells = [
-        _cells(section, case, known[method]) if method in known
-        else [method, 'not run yet', *[''] * (len(head) - 3), f'0 of {len(section.seeds)}']
-        for method in section.methods
-    ]  # fmt: skip
+    cells = []
+    for method in section.methods:
+        if method in known:
+            cells.append(_cells(section, case, known[method]))
+            continue
+        reason = not_done(Path(section.name) / case.name / method, failed)
+        cells.append([method, reason, *[''] * (len(head) - 3), f'0 of {len(section.seeds)}'])
     return [*title, *table_lines(head, cells), '']
 
 
@@ -90,10 +97,13 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
     both = (row.accuracy, row.final)
     cells = [row.method, *(plus_minus(100 * e.mean, 100 * e.half) + ' %' for e in both)]
     if not section.targets:
-        cells.append('' if is_reference else plus_minus(row.points.mean, row.points.half))
-        cells += [_number(row.bytes_a_round), _ratio(row.ratio)]
+        points = plus_minus(row.points.mean, row.points.half)
+        few = f' ({row.compared} seeds)' if row.compared < row.seeds else ''
+        cells.append('' if is_reference or not row.compared else points + few)
+        cells += [_number(row.bytes_a_round), _ratio(row.ratio) if row.compared else '']
     if section.reach is not None:
-        cells += [_number(row.reach_bytes), _ratio(row.reach_ratio)]
+        reach = [_number(row.reach_bytes), _ratio(row.reach_ratio)]
+        cells += reach if row.compared else ['', '']
     for one in row.reached:
         missed = f' ({one.seeds} of {row.seeds} seeds)' if 0 < one.seeds < row.seeds else ''
         cells += [_number(one.updates) + missed]

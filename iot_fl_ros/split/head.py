@@ -6,6 +6,7 @@ States and transitions: `split.states`.
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, replace
 
 from iot_fl_ros.core.effects import (
@@ -57,6 +58,8 @@ _LOOK_PERIOD = 1.0
 _PAUSE = 5.0
 # Frames without an answer that are no chance.
 _SEVERAL = 3
+# Answered frames of which a second answer is known as one.
+_REMEMBERED = 100
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -94,6 +97,7 @@ class HeadMachine:
         self.frames_sent = self.frames_answered = 0
         self._unanswered, self._unanswered_frames = 0.0, 0  # since when, and how many
         self._last_sent = -math.inf
+        self._answers: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of frames
         self._missed = Missed('answers', 'is the tail running, and can it be reached?')
         self._edge = Waiting()
         self._failure = ''
@@ -121,9 +125,13 @@ class HeadMachine:
 
         0 if none goes out, or so few that it may be chance.
         """
-        if self._unanswered_frames < _SEVERAL or now - self._last_sent > _PAUSE:
+        if self._unanswered_frames < _SEVERAL or self._paused(now):
             return 0.0
         return max(0.0, now - self._unanswered)
+
+    def _paused(self, now: float) -> bool:
+        """Return whether no frame has gone out lately; also if the clock was set back."""
+        return not 0.0 <= now - self._last_sent <= _PAUSE
 
     def start(self, now: float) -> list[Effect]:
         """Listen for answers; nothing else happens before a bundle is asked for."""
@@ -189,8 +197,9 @@ class HeadMachine:
 
     def _answered(self, answer: Inference, now: float) -> list[Effect]:
         """An answer of the edge, to a frame of this session or of one before a restart."""
-        if answer.session != self.session:
-            return []
+        if answer.session != self.session or answer.frame in self._answers:
+            return []  # or one that another edge has answered too
+        self._answers.append(answer.frame)
         self._unanswered_frames = 0
         self.frames_answered += 1
         self.answer_seconds.add(now - answer.header.stamp * _NANO)
@@ -222,8 +231,8 @@ class HeadMachine:
         self.rate.note(now)
         self.encode_seconds.add(result.seconds)
         self.frames_sent += 1
-        if not self._unanswered_frames:
-            self._unanswered = now
+        if self._paused(now) or not self._unanswered_frames:
+            self._unanswered, self._unanswered_frames = now, 0
         self._unanswered_frames += 1
         self._last_sent = now
         return [PublishPackets(self._packets(result)), *self._start_waiting(now)]

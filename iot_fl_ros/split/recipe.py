@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from iot_fl_ros.core.config import setting
 from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.core.seeds import derive_seed
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.pictures import ImageInput
 from iot_fl_ros.data.registry import load_samples
@@ -141,7 +142,7 @@ class Recipe:
         store = FolderStore(self._work / 'base-training') if self._work else None
         for epoch in train(
             model, label_objective(model, labels), self._batch, len(labels), settings.base,
-            settings.seed, store, identity,
+            derive_seed(settings.seed, 'base model'), store, identity,
         ):  # fmt: skip
             self._progress('base model', epoch)
         spec = CodecSpec(
@@ -182,10 +183,10 @@ class Recipe:
         draw = LossDraw(bundle.codec, settings.loss, settings.link)
         objective = tuning_objective(split, draw, self._samples.labels, settings.loss)
         store = FolderStore(self._work / 'tuning') if self._work else None
-        phase = f'{bundle.tuning} {settings.codec} {settings.loss} {settings.link}'
+        identity = f'{bundle.tuning} {settings.codec} {settings.loss} {settings.link}'
         for epoch in train(
-            split, objective, self._batch, len(self._samples), settings.tune, settings.seed, store,
-            phase,
+            split, objective, self._batch, len(self._samples), settings.tune,
+            derive_seed(settings.seed, 'tuning'), store, identity,
         ):  # fmt: skip
             self._progress('COMtune', epoch)
         split.requires_grad_(False)

@@ -49,6 +49,7 @@ _LATE, _UNKNOWN = 'frame is over', 'unknown robot'
 _HINTS = {
     'stale': ' (older than the deadline on arrival: are the clocks synchronised, as by chrony?)',
     'other session': ' (do two robots have the same name?)',
+    'other epoch': ' (its head has not announced that epoch to this edge, or it is over)',
     'from the future': ' (are the clocks of robot and edge synchronised, as by chrony?)',
 }
 # A robot that sent nothing for so long gives up its place if another one needs it, s.
@@ -73,7 +74,8 @@ class _Robot:
     frames: dict[int, OpenFrame] = field(default_factory=dict)
     closed: dict[int, None] = field(default_factory=dict)  # in order
     waiting: ReceivedFrame | None = None
-    heard: float = 0.0
+    heard: float = 0.0  # anything of it
+    last_packet: float = 0.0
     missed: Missed | None = None  # while it is served
     statistics: TailStatistics = field(default_factory=TailStatistics)
 
@@ -159,8 +161,10 @@ class TailMachine:
         nobody = '' if self._robots else 'nobody'
         effects = self._waiting.look(nobody, 'robots: no head has announced itself', now)
         for robot in self._robots.values():
+            # The clock may be set back.
+            robot.heard, robot.last_packet = min(robot.heard, now), min(robot.last_packet, now)
             if robot.missed:
-                silence = now - robot.heard
+                silence = now - robot.last_packet
                 known = robot.missed
                 effects += known.look(silence) if silence > _LOOK_PERIOD else known.came()
         return effects
@@ -174,7 +178,7 @@ class TailMachine:
                 return self._refuse(info, f'{self._max_robots} robots are served already', now)
         if robot is None or robot.info.session != info.session:
             # A head that started anew counts from the beginning.
-            robot = self._robots[info.robot_id] = _Robot(info)
+            robot = self._robots[info.robot_id] = _Robot(info, last_packet=now)
         robot.info, robot.heard = info, now
         # A head that is back at an epoch has given up the later one: its next takes that place.
         robot.epochs = {e: p for e, p in robot.epochs.items() if e <= info.epoch}
@@ -206,7 +210,7 @@ class TailMachine:
         robot.epochs[info.epoch] = (info, prepared)
         self._note_seconds(prepared.seconds)
         robot.missed = robot.missed or Missed(
-            f'packets of {info.robot_id}', 'is its head running?', GIVEN_UP
+            f'packets of {info.robot_id}', 'do its head and its camera run?', GIVEN_UP
         )
         text = (
             f'{info.robot_id} is served: bundle {info.bundle!r}, {info.bits} bits, '
@@ -236,11 +240,11 @@ class TailMachine:
         robot = self._robots.get(packet.robot_id)
         if robot is None:
             return self._drop(packet.robot_id, _UNKNOWN)
-        if packet.session != robot.info.session:
-            return self._drop(packet.robot_id, 'other session')
-        epoch = robot.epochs.get(packet.epoch)
-        if epoch is None:
-            return self._drop(packet.robot_id, 'other epoch')
+        if packet.session != robot.info.session or packet.epoch not in robot.epochs:
+            robot.last_packet = now  # they come, and what is wrong with them is told
+            other = 'session' if packet.session != robot.info.session else 'epoch'
+            return self._drop(packet.robot_id, f'other {other}')
+        epoch = robot.epochs[packet.epoch]
         info, prepared = epoch
         due = packet.stamp * _NANO + info.deadline
         reason = ''
@@ -251,7 +255,7 @@ class TailMachine:
         elif packet.frame in robot.closed:
             reason = _LATE
         if reason:  # it arrived, but not in time
-            robot.heard = now
+            robot.heard = robot.last_packet = now
             robot.statistics.loss.note(packet.sequence)
             return self._drop(packet.robot_id, reason)
         try:
@@ -260,7 +264,7 @@ class TailMachine:
         except MessageError as error:
             return self._drop(packet.robot_id, error.reason)
         robot.statistics.loss.note(packet.sequence)
-        robot.heard = now
+        robot.heard = robot.last_packet = now
         if frame.complete:
             self._close(robot, packet.frame)
             return self._start_worker(now)

@@ -52,12 +52,12 @@ class Epoch:
 
 def train(
     model: nn.Module, objective: Objective, batches: Batches, count: int,
-    settings: TrainingSettings, seed: int, store: Store | None = None, phase: str = 'train',
+    settings: TrainingSettings, seed: int, store: Store | None = None, identity: str = '',
     freeze_statistics: bool = False,
 ) -> Iterator[Epoch]:  # fmt: skip
     """Train `model` on `count` samples; yields after each epoch, and goes on when asked.
 
-    With a store every epoch is kept, and a training of the same `phase`, seed and settings goes
+    With a store every epoch is kept, and a training of the same `identity`, seed and settings goes
     on behind the last kept one. Same seed, same result, interrupted or not. freeze_statistics:
     batch normalisation keeps its means and variances.
     """
@@ -70,8 +70,8 @@ def train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, settings.learning_rate, total_steps=steps * settings.epochs + 1, pct_start=0.3
     )
-    identity = {'phase': phase, 'seed': seed, 'count': count, 'settings': repr(settings)}
-    done = _restore(model, optimizer, parameters, identity, store)
+    kept = {'training': identity, 'seed': seed, 'count': count, 'settings': repr(settings)}
+    done = _restore(model, optimizer, parameters, kept, store)
     with warnings.catch_warnings():
         # Nothing was trained yet: the schedule goes to where the kept training was.
         warnings.filterwarnings('ignore', message='Detected call of `lr_scheduler.step')
@@ -82,8 +82,8 @@ def train(
         for module in model.modules() if freeze_statistics else ():
             if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
                 module.eval()
-        rng = generator(seed, phase, number)
-        torch.manual_seed(derive_seed(seed, phase, number))
+        rng = generator(seed, 'epoch', number)
+        torch.manual_seed(derive_seed(seed, 'epoch', number))
         order = rng.permutation(count)
         total = 0.0
         for step in range(steps):
@@ -104,7 +104,7 @@ def train(
                 momentum = optimizer.state[parameter].get('momentum_buffer')
                 if momentum is not None:  # it never had a gradient
                     tensors[f'momentum.{index}'] = momentum.contiguous().numpy()
-            store.write({**identity, 'epochs': number + 1}, tensors)
+            store.write({**kept, 'epochs': number + 1}, tensors)
         yield Epoch(number + 1, settings.epochs, total / steps)
     model.eval()
 

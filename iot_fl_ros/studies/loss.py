@@ -128,6 +128,10 @@ class LossTask:
         """Return whether it has been measured."""
         return self.rows(output) is not None
 
+    def error(self, output: Path) -> str:
+        """Return why it failed; empty if it did not."""
+        return str(read_kept(output / self.path / _ROWS, self.digest).get('error', ''))
+
     def do(self, output: Path, progress: Progress | None) -> list[Row]:
         """Train what is missing; return what was measured."""
         from iot_fl_ros.studies.loss_measures import measure, train_bundle
@@ -137,6 +141,8 @@ class LossTask:
         return measure(self, output)
 
     def keep(self, output: Path, result: list[Row] | None, error: str) -> None:
-        """Write the rows; the bundles are there already."""
-        if result is not None:
-            write_json(output / self.path / _ROWS, {'digest': self.digest, 'rows': result})
+        """Write the rows, or the error; the bundles are there already."""
+        path = output / self.path / _ROWS
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {'error': error} if result is None else {'rows': result}
+        write_json(path, {'digest': self.digest, **kept})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,10 +64,10 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Estimate:
-        """Estimate from one value a seed; the interval of a single seed is unknown (NaN)."""
+        """Estimate from one value a seed; what cannot be told, such as of one seed, is NaN."""
         from scipy.stats import t
 
-        mean = float(np.mean(values))
+        mean = float(np.mean(values)) if len(values) else math.nan
         if len(values) < 2:
             return cls(mean, math.nan)
         error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
@@ -87,12 +87,13 @@ class Reached:
 
 @dataclass(frozen=True)
 class Row:
-    """One method in one case. points: best accuracy minus that of the reference, in points.
+    """One method in one case. seeds: that it has run; compared: that the reference has run too.
 
-    ratio: bytes of a round of the reference over its own. reach_bytes: bytes to the reference's
-    best minus `reach` points; reach_ratio: those of the reference over them. NaN where a seed
-    never reached it. goal: whether it was met by the whole interval, None = that cannot be told.
-    reached: for each target of the section, what it took.
+    points: best accuracy minus that of the reference, in points. ratio: bytes of a round of the
+    reference over its own. reach_bytes: bytes to the reference's best minus `reach` points;
+    reach_ratio: those of the reference over them. NaN where a seed never reached it. goal: whether
+    it was met by the whole interval, None = that cannot be told. reached: for each target of the
+    section, what it took.
     """
 
     method: str
@@ -105,6 +106,7 @@ class Row:
     reach_ratio: float
     goal: bool | None
     seeds: int
+    compared: int
     reached: tuple[Reached, ...] = ()
 
 
@@ -133,12 +135,6 @@ def curves_of(study: Study, output: Path) -> dict[StudyRun, Curve]:
     return {run: read_curve(output / run.path) for run in study.runs if run.done(output)}
 
 
-def errors_of(study: Study, output: Path) -> dict[str, str]:
-    """Return the errors of the runs that failed, by their folders."""
-    marks = {run: run.mark(output) for run in study.runs}
-    return {str(run.path): mark['error'] for run, mark in marks.items() if 'error' in mark}
-
-
 def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[Row]:
     """Return one row a method, compared seed by seed with the reference."""
     by_method: dict[str, dict[int, Curve]] = {name: {} for name in section.methods}
@@ -147,32 +143,34 @@ def table(section: Section, case: Case, curves: dict[StudyRun, Curve]) -> list[R
             by_method[run.method][run.seed] = curve
     reference = by_method[section.reference]
     return [
-        _row(section, case, name, seeds, reference)
-        for name, seeds in by_method.items()
-        if seeds.keys() & reference.keys()
+        _row(section, case, name, seeds, reference) for name, seeds in by_method.items() if seeds
     ]
 
 
 def _row(
     section: Section, case: Case, method: str, own: dict[int, Curve], reference: dict[int, Curve]
 ) -> Row:
-    seeds = sorted(own.keys() & reference.keys())
-    points = Estimate.of([100 * (own[s].best - reference[s].best) for s in seeds])
-    bytes_a_round = float(np.mean([own[s].bytes_a_round for s in seeds]))
-    ratio = float(np.mean([reference[s].bytes_a_round for s in seeds])) / bytes_a_round
+    both = sorted(own.keys() & reference.keys())
+    points = Estimate.of([100 * (own[s].best - reference[s].best) for s in both])
+    ratio = _mean(reference[s].bytes_a_round for s in both)
+    ratio /= _mean(own[s].bytes_a_round for s in both)
     goal = None
     if case.goal and method != section.reference:
         goal = _met(points, ratio, case.goal)
-    targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in seeds}
-    reach = float(np.mean([own[s].until(targets[s]) for s in seeds]))
-    reach_reference = float(np.mean([reference[s].until(targets[s]) for s in seeds]))
-    accuracy = Estimate.of([own[s].best for s in seeds])
-    final = Estimate.of([own[s].final for s in seeds])
+    targets = {s: reference[s].best - (section.reach or 0.0) / 100 for s in both}
+    reach = _mean(own[s].until(targets[s]) for s in both)
+    reach_reference = _mean(reference[s].until(targets[s]) for s in both)
+    curves = list(own.values())
     return Row(
-        method, accuracy, final, points, bytes_a_round, ratio, reach, reach_reference / reach,
-        goal, len(seeds),
-        tuple(_reached(target, [own[s] for s in seeds]) for target in section.targets),
+        method, Estimate.of([c.best for c in curves]), Estimate.of([c.final for c in curves]),
+        points, _mean(c.bytes_a_round for c in curves), ratio, reach, reach_reference / reach,
+        goal, len(curves), len(both), tuple(_reached(one, curves) for one in section.targets),
     )  # fmt: skip
+
+
+def _mean(values: Iterable[float]) -> float:
+    found = list(values)
+    return float(np.mean(found)) if found else math.nan
 
 
 def at_least(estimate: Estimate, bar: float) -> bool | None:

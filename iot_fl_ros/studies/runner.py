@@ -34,6 +34,9 @@ class Task(Protocol):
     def done(self, output: Path) -> bool:
         """Return whether its results are there, for these very settings."""
 
+    def error(self, output: Path) -> str:
+        """Return why it failed, with these very settings; empty if it did not."""
+
     def do(self, output: Path, progress: Progress | None) -> Any:
         """Do it, in any process of any machine; return the results. IotFlError if it fails."""
 
@@ -52,6 +55,11 @@ class AnyStudy(ABC):
     @abstractmethod
     def tasks(self) -> Sequence[Task]:
         """All tasks, in the order in which they are done."""
+
+    def errors(self, output: Path) -> dict[Path, str]:
+        """Return why tasks failed, by the path of each that did."""
+        found = {task.path: task.error(output) for task in self.tasks}
+        return {path: error for path, error in found.items() if error}
 
 
 Ended = tuple[Task, Any, str]

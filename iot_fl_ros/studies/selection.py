@@ -31,6 +31,8 @@ from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
 from iot_fl_ros.studies.study import Section, Study, mapping, read_section, read_study, under
 
 TARGETS = (0.7, 0.8)
+# Folder of the games in that of the study.
+GAMES = Path('games')
 # Keys of the study's file that are not those of any study.
 _GAME_KEYS = ('games', 'game_settings')
 _LAST_ROUNDS = 10
@@ -83,8 +85,7 @@ def _records(
         if free <= end:
             observations[robot_id] = ResponseRecord(round, train, upload)
         else:
-            began = end - start if start < end else math.nan
-            observations[robot_id] = ResponseRecord(round, train, began, False, True)
+            observations[robot_id] = ResponseRecord(round, train, end - train, False, True)
     return observations
 
 
@@ -104,7 +105,7 @@ class GameRun:
     @property
     def path(self) -> Path:
         """The file of its result, relative to the study's folder."""
-        return Path('games') / self.section / self.case / self.policy / f'seed-{self.seed}.json'
+        return GAMES / self.section / self.case / self.policy / f'seed-{self.seed}.json'
 
     @property
     def parts(self) -> tuple[GameSettings, SelectSettings, ResourceSettings]:
@@ -122,6 +123,10 @@ class GameRun:
         """Return how long the rounds took, s; None if it was not played."""
         return read_kept(output / self.path, self.digest).get('seconds')
 
+    def error(self, output: Path) -> str:
+        """Return why it failed; empty if it did not."""
+        return str(read_kept(output / self.path, self.digest).get('error', ''))
+
     def done(self, output: Path) -> bool:
         """Return whether it has been played."""
         return self.seconds(output) is not None
@@ -131,11 +136,11 @@ class GameRun:
         return [round(value, 4) for value in play(*self.parts, self.seed)]
 
     def keep(self, output: Path, result: list[float] | None, error: str) -> None:
-        """Write how long its rounds took."""
-        if result is not None:
-            path = output / self.path
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_json(path, {'digest': self.digest, 'seconds': result})
+        """Write how long its rounds took, or the error."""
+        path = output / self.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = {'error': error} if result is None else {'seconds': result}
+        write_json(path, {'digest': self.digest, **kept})
 
 
 def read_games(tree: Any, settings: Any) -> tuple[Section, ...]:

@@ -187,6 +187,10 @@ class StudyRun:
         """Return whether it has ended well."""
         return 'seconds' in self.mark(output)
 
+    def error(self, output: Path) -> str:
+        """Return why it failed; empty if it did not."""
+        return str(self.mark(output).get('error', ''))
+
     def do(self, output: Path, progress: Progress | None) -> tuple[Rows, float]:
         """Run it in memory on one thread; return the rows of its events, and s of real time."""
         import torch

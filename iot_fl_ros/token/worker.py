@@ -16,7 +16,7 @@ from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.machine import Stateless
 from iot_fl_ros.core.names import agreed_run_id
 from iot_fl_ros.core.seeds import derive_seed, generator
-from iot_fl_ros.core.store import Store, refuse_other_run
+from iot_fl_ros.core.store import Store, read_of_run
 from iot_fl_ros.core.tensors import Tensors
 from iot_fl_ros.data.samples import Samples
 from iot_fl_ros.token import jobs
@@ -121,9 +121,7 @@ class TramWorker(Stateless):
 
     def _read(self, name: str, run_id: str) -> tuple[dict[str, Any], dict[str, Any]] | None:
         store = self._stores(name)
-        kept = store.read() if store else None
-        refuse_other_run(kept, run_id)
-        return kept
+        return read_of_run(store, run_id) if store else None
 
     def _keep_promises(self, promises: tuple[Promise, ...]) -> None:
         store = self._stores(_PROMISES)

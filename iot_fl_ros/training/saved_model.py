@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import save_model
+from safetensors.torch import save
 from torch import nn
 
 from iot_fl_ros.core.errors import DataError
@@ -34,30 +33,49 @@ def model_facts(
     }
 
 
-class _TensorsOf:
-    """The tensors of a model, as `save_model` asks for them: without what get_extra_state adds."""
-
-    def __init__(self, model: nn.Module) -> None:
-        self._state = model.state_dict()
-
-    def state_dict(self) -> dict[str, torch.Tensor]:
-        return {name: one for name, one in self._state.items() if isinstance(one, torch.Tensor)}
-
-
 def write_model(model: nn.Module, facts: dict[str, str], path: Path) -> None:
-    """Write all tensors of a model by name, those with several names once; never half of them.
+    """Write all tensors of a model by name; never half of them.
 
+    As load_model expects it, tensors in the same memory are there once, by the name of one that
+    fills it, and the header says so of the others.
     DataError for a type of numbers that the file cannot hold, OSError if writing fails.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + '.new')
-    tensors: Any = _TensorsOf(model)
     try:
-        save_model(tensors, str(temporary), dict(facts))
-        write_durably(path, temporary.read_bytes())
+        tensors, others = _tensors_of(model)
+        content = save(tensors, {**others, **facts})
     except KeyError as error:
         raise DataError(f'the model cannot be saved: safetensors does not know {error}') from error
-    except SafetensorError as error:
-        raise OSError(str(error)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    # Of sparse tensors, those without values, layers that are not built yet.
+    except (SafetensorError, RuntimeError, NotImplementedError, ValueError) as error:
+        raise DataError(f'the model cannot be saved: {error}') from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, content)
+
+
+def _tensors_of(model: nn.Module) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
+    """Return tensors by name, none in memory of another; and names of others, with whose it is."""
+    state = {n: t for n, t in model.state_dict().items() if isinstance(t, torch.Tensor)}
+    fills: dict[int, str] = {}
+    plain_first = sorted(state.items(), key=lambda item: not item[1].is_contiguous())
+    for name, tensor in plain_first:
+        if _fills_memory(tensor):
+            fills.setdefault(_memory(tensor), name)
+    keepers = {name: fills.get(_memory(tensor), name) for name, tensor in state.items()}
+    others = {name: keeper for name, keeper in keepers.items() if keeper != name}
+    # Where nothing fills the memory, such as of parts of a constant, each gets some of its own.
+    return {
+        name: tensor.contiguous() if name in fills.values() else tensor.contiguous().clone()
+        for name, tensor in state.items()
+        if name not in others
+    }, others
+
+
+def _fills_memory(tensor: torch.Tensor) -> bool:
+    repeated = any(s == 0 and n > 1 for s, n in zip(tensor.stride(), tensor.shape, strict=True))
+    return (
+        tensor.numel() > 0 and tensor.nbytes == tensor.untyped_storage().nbytes() and not repeated
+    )
+
+
+def _memory(tensor: torch.Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()

@@ -86,6 +86,6 @@ def samples_a_batch(wanted: int, samples: int) -> int:
 
 
 def check_batch_size(wanted: int) -> None:
-    """Raise ConfigError for batches of one sample, on which BatchNorm cannot train."""
-    if wanted == 1:
-        raise ConfigError('method.batch_size is 1: at least 2, or 0 for the usual')
+    """Raise ConfigError for batches of one sample, on which BatchNorm cannot train, or of less."""
+    if wanted < 0 or wanted == 1:
+        raise ConfigError(f'method.batch_size is {wanted}: at least 2, or 0 for the usual')

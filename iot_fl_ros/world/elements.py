@@ -10,9 +10,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.world.poses import Matrix
 
 Vector = tuple[float, ...]
+WORLD = 'world'  # parent of a joint whose other side does not move
+_BOARD = re.compile(r'board_(\d{1,9})_(\d{1,9})', re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,10 @@ class Shape:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """A visual or a collision of a link; colour RGBA 0..1, texture: file of the picture on it."""
+    """A visual or a collision of a link; colour RGBA 0..1, texture: file of the picture on it.
+
+    shadows: whether it casts some.
+    """
 
     name: str
     pose: Matrix
@@ -34,11 +40,15 @@ class Part:
     colour: Vector = (0.7, 0.7, 0.7, 1.0)
     texture: str = ''
     friction: float | None = None
+    shadows: bool = True
 
 
 @dataclass(frozen=True, eq=False)
 class Camera:
-    """A camera sensor; it looks along the +x axis of its pose, as SDFormat has it."""
+    """A camera sensor; it looks along the +x axis of its pose, as SDFormat has it.
+
+    near, far: from where to where it sees, m ahead.
+    """
 
     name: str
     pose: Matrix
@@ -48,6 +58,8 @@ class Camera:
     width: int
     height: int
     horizontal_fov: float
+    near: float
+    far: float
     rate: float
 
 
@@ -56,6 +68,7 @@ class Link:
     """A rigid body of a model; pose in the model's frame.
 
     inertia: ixx, iyy, izz, ixy, ixz, iyz about the centre of mass, along the link's axes.
+    self_collide: whether it collides with other links of its model.
     """
 
     name: str
@@ -65,11 +78,12 @@ class Link:
     inertia: Vector
     parts: tuple[Part, ...]
     cameras: tuple[Camera, ...]
+    self_collide: bool = False
 
 
 @dataclass(frozen=True)
 class Joint:
-    """A wheel's joint; axis in the child's frame."""
+    """A wheel's joint between two links, or WORLD and a link; axis in the child's frame."""
 
     name: str
     parent: str
@@ -153,16 +167,19 @@ class Board:
 
 
 def boards_of(world: World) -> tuple[Board, ...]:
-    """Return the boards of a world by name."""
-    found = []
-    for model in world.models:
-        match = re.fullmatch(r'board_(\d+)_(\d+)', model.name)
-        if match is None:
-            continue
-        link = model.links[0]
-        part = next(part for part in link.parts if part.visible)
-        kind, serial = (int(group) for group in match.groups())
-        pose = model.pose @ link.pose @ part.pose
-        thickness, side = part.shape.size[0], part.shape.size[1]
-        found.append(Board(model.name, kind, serial, pose, side, thickness, part.texture))
+    """Return the boards of a world by name; DataError names one that bears no picture."""
+    matches = ((model, _BOARD.fullmatch(model.name)) for model in world.models)
+    found = (_board(model, int(match[1]), int(match[2])) for model, match in matches if match)
     return tuple(sorted(found, key=lambda board: board.name))
+
+
+def _board(model: Model, kind: int, serial: int) -> Board:
+    for link in model.links[:1]:
+        for part in link.parts:
+            if part.visible and part.shape.kind == 'box' and part.texture:
+                pose = model.pose @ link.pose @ part.pose
+                thickness, side = part.shape.size[:2]
+                return Board(model.name, kind, serial, pose, side, thickness, part.texture)
+    raise DataError(
+        f'{model.name}: the first link of a board has a visual that is a box with an albedo_map'
+    )

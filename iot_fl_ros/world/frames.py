@@ -6,14 +6,16 @@ A pose is in the frame that `relative_to` names, else in that of what the elemen
 
 from __future__ import annotations
 
+import re
 from xml.etree.ElementTree import Element
 
 import numpy as np
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.world.poses import Matrix, element_pose
+from iot_fl_ros.world.sdf_text import own_name
 
-_ROOT = ('world', '__root__')
+_RESERVED = re.compile('world|__.*__', re.DOTALL)
 
 
 class Frames:
@@ -25,6 +27,7 @@ class Frames:
 
     def __init__(self, parent: Element, where: str) -> None:
         self._where = where
+        self._of_world = parent.tag == 'world'
         self._elements: dict[str, Element] = {}
         self._found: dict[str, Matrix] = {}
         self._add(parent, '')
@@ -33,7 +36,9 @@ class Frames:
         for one in parent:
             if one.tag not in ('link', 'frame', 'model', 'joint'):
                 continue
-            name = prefix + one.get('name', '')
+            name = prefix + own_name(one, self._where)
+            if _RESERVED.fullmatch(one.get('name', '')):
+                raise DataError(f'{self._where}: {name!r} is a name that SDFormat keeps to itself')
             if name in self._elements:
                 raise DataError(f'{self._where}: two elements are called {name!r}')
             self._elements[name] = one
@@ -46,8 +51,13 @@ class Frames:
         default: its frame if it names none; scope: `model::` of the nested model that it is in.
         """
         name, where = self._base(element, default, scope)
-        above: Matrix = self._frame(name, where) @ element_pose(element.find('pose'), where)
+        own = element_pose(element.find('pose'), where)
+        above: Matrix = self._frame(name, f'{where}: pose') @ own
         return above
+
+    def named(self, name: str, scope: str, what: str) -> Matrix:
+        """Return where the frame of this name is; what: is given relative to it, for errors."""
+        return self._frame(self._scoped(name, scope), what)
 
     def _base(self, element: Element, default: str, scope: str) -> tuple[str, str]:
         """Return the frame that the pose of an element is in, and its name for errors."""
@@ -56,35 +66,35 @@ class Frames:
         where = f'{self._where}/{scope}{element.get("name", element.tag)}'
         return (self._scoped(named, scope) if named else default), where
 
-    @staticmethod
-    def _scoped(name: str, scope: str) -> str:
-        if name in _ROOT:
-            return ''
-        return scope.removesuffix('::') if name == '__model__' else scope + name
+    def _scoped(self, name: str, scope: str) -> str:
+        """Return a name as the root knows it; its own is `world` or `__model__`, not both."""
+        own = 'world' if self._of_world and not scope else '__model__'
+        return scope.removesuffix('::') if name == own else scope + name
 
-    def _frame(self, name: str, where: str) -> Matrix:
-        """Return where a frame is; the root has no name."""
+    def _frame(self, name: str, what: str) -> Matrix:
+        """Return where a frame is; the root has no name. what: is relative to it, for errors."""
         chain: dict[str, tuple[Element, str]] = {}  # from this frame to one that is known
         while name and name not in self._found:
             element = self._elements.get(name)
             if element is None or name in chain:
                 reason = 'which is not there' if element is None else 'which is relative to it'
-                raise DataError(f'{where}: pose is relative to {name!r}, {reason}')
+                raise DataError(f'{what} is relative to {name!r}, {reason}')
             scope = name[: len(name) - len(element.get('name', ''))]
-            usual = self._scoped(_attached_to(element), scope)
+            attached = _attached_to(element)
+            usual = self._scoped(attached, scope) if attached else scope.removesuffix('::')
             base, where = self._base(element, usual, scope)
             chain[name] = element, where
-            name = base
+            name, what = base, f'{where}: pose'
         pose: Matrix = self._found[name] if name else np.eye(4)
-        for own, (element, said) in reversed(chain.items()):
-            pose = self._found[own] = pose @ element_pose(element.find('pose'), said)
+        for own, (element, where) in reversed(chain.items()):
+            pose = self._found[own] = pose @ element_pose(element.find('pose'), where)
         return pose
 
 
 def _attached_to(element: Element) -> str:
-    """Return what an element is placed at if it names no frame."""
+    """Return what an element is placed at if it names no frame; nothing: what it is part of."""
     attached = {
         'frame': element.get('attached_to', ''),
         'joint': (element.findtext('child') or '').strip(),
     }
-    return attached.get(element.tag, '') or '__model__'
+    return attached.get(element.tag, '')

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,13 +19,13 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.world.elements import Camera, Joint, Link, Model, Part, World
+from iot_fl_ros.world.elements import WORLD, Camera, Joint, Link, Model, Part, World
 from iot_fl_ros.world.poses import Matrix, quaternion
 
 # The default shadow map and multisampling take 14 times as long on a CPU.
 SHADOW_MAP, SAMPLES = 512, 0
 VISIBLE_GROUP, COLLISION_GROUP = 1, 3
-_NEAR, _FAR, _EXTENT = 0.05, 50.0, 10.0  # m
+_NEAR, _FAR, _EXTENT = 0.05, 50.0, 10.0  # m; cameras have their own near and far
 # Wheels follow their commanded speed closely, as Gazebo's do.
 _WHEEL_GAIN, _ROTOR = 1.0, 0.01  # N m s/rad, kg m2
 _ROUNDING = 1e-6
@@ -59,6 +60,7 @@ def convert(world: World, folder: Path, robots: Sequence[Model]) -> Mjcf:
     DataError if a texture is missing or something cannot be expressed.
     """
     models = (*world.models, *robots)
+    _check_models(models)
     mjcf = Mjcf(Element('mujoco', model=world.name))
     _write_options(mjcf.root, world)
     asset = SubElement(mjcf.root, 'asset')
@@ -66,6 +68,7 @@ def convert(world: World, folder: Path, robots: Sequence[Model]) -> Mjcf:
     SubElement(asset, 'texture', type='skybox', builtin='flat', rgb1=sky, width='8', height='48')
     parts = [part for model in models for link in model.links for part in link.parts]
     _write_textures(mjcf, asset, folder, (part for part in parts if part.visible))
+    _check_shadows(world, parts)
     body = SubElement(mjcf.root, 'worldbody')
     for light in world.lights:
         SubElement(
@@ -73,13 +76,48 @@ def convert(world: World, folder: Path, robots: Sequence[Model]) -> Mjcf:
             diffuse=_text(light.diffuse[:3]), specular='0 0 0', ambient='0 0 0',
             castshadow=str(light.shadows).lower(),
         )  # fmt: skip
-    actuators = SubElement(mjcf.root, 'actuator')
+    actuators, contact = (SubElement(mjcf.root, tag) for tag in ('actuator', 'contact'))
     for model in models:
         if model.static:
             _write_static(body, model)
         else:
             _write_moving(body, actuators, model)
+            _write_exclusions(contact, model)
+    _check_names(mjcf.root)
     return mjcf
+
+
+def _check_models(models: Iterable[Model]) -> None:
+    """Raise DataError for two models of one name: those of a world are unique, but for robots."""
+    names: set[str] = set()
+    for model in models:
+        if model.name in names:
+            raise DataError(
+                f'a robot and a model of the world are called {model.name!r}: rename it'
+            )
+        names.add(model.name)
+
+
+def _check_shadows(world: World, parts: Iterable[Part]) -> None:
+    """Raise DataError for a visual without a shadow where others have one: MuJoCo gives it one."""
+    for part in parts if any(light.shadows for light in world.lights) else ():
+        if not part.shadows:
+            raise DataError(
+                f'{part.name}: cast_shadows false is not read while a light casts shadows'
+            )
+
+
+def _check_names(root: Element) -> None:
+    """Raise DataError for two names that are one when joined."""
+    for tags in (('body',), ('joint', 'freejoint'), ('camera',), ('velocity',)):
+        names: set[str] = set()
+        for name in (one.attrib['name'] for tag in tags for one in root.iter(tag)):
+            if name in names:
+                raise DataError(
+                    f'two things are called {name!r}, which joins names of models, links, joints '
+                    'and cameras by "/": rename one'
+                )
+            names.add(name)
 
 
 def _write_options(root: Element, world: World) -> None:
@@ -98,7 +136,7 @@ def _write_options(root: Element, world: World) -> None:
 
 
 def _write_textures(mjcf: Mjcf, asset: Element, folder: Path, parts: Iterable[Part]) -> None:
-    meshes = set()
+    meshes, materials = set(), set()
     for part in parts:
         if not part.texture:
             continue
@@ -116,9 +154,11 @@ def _write_textures(mjcf: Mjcf, asset: Element, folder: Path, parts: Iterable[Pa
                     'iot_fl_ros.world.textures.prepare_world() returns'
                 ) from error
             SubElement(asset, 'texture', type='2d', name=part.texture, file=part.texture)
+        if (name := _material_name(part)) not in materials:
+            materials.add(name)
             SubElement(
-                asset, 'material', name=part.texture, texture=part.texture, specular='0',
-                shininess='0', rgba=_text(part.colour),
+                asset, 'material', name=name, texture=part.texture, specular='0', shininess='0',
+                rgba=_text(part.colour),
             )  # fmt: skip
 
 
@@ -158,10 +198,8 @@ def _write_moving(world: Element, actuators: Element, model: Model) -> None:
         if link.name in bodies:
             return bodies[link.name]
         joint = joints.get(link.name)
-        if joint is None:
+        if joint is None or joint.parent == WORLD:
             parent, pose = world, model.pose @ link.pose
-        elif joint.parent not in links:
-            raise DataError(f'{model.name}/{joint.name}: no link {joint.parent!r}')
         else:
             above = links[joint.parent]
             parent, pose = write(above), np.linalg.inv(above.pose) @ link.pose
@@ -174,6 +212,27 @@ def _write_moving(world: Element, actuators: Element, model: Model) -> None:
         for wheel in (model.drive.left, model.drive.right):
             name = f'{model.name}/{wheel}'
             SubElement(actuators, 'velocity', name=name, joint=name, kv=f'{_WHEEL_GAIN:g}')
+
+
+def _write_exclusions(contact: Element, model: Model) -> None:
+    """Keep links of one model from colliding, but for those that self_collide.
+
+    A joint makes links of a nested model those of its parent's. MuJoCo itself keeps apart the two
+    that a joint joins.
+    """
+    above = {joint.child: joint.parent for joint in model.joints if joint.parent != WORLD}
+
+    def scope(name: str) -> str:
+        while name in above:
+            name = above[name]
+        return name.rpartition('::')[0]
+
+    solid = [link for link in model.links if any(not part.visible for part in link.parts)]
+    for one, other in combinations(solid, 2):
+        if one.self_collide or other.self_collide or scope(one.name) != scope(other.name):
+            continue
+        first, second = (f'{model.name}/{link.name}' for link in (one, other))
+        SubElement(contact, 'exclude', body1=first, body2=second)
 
 
 def _write_body(
@@ -194,6 +253,10 @@ def _write_body(
     else:
         inertial.set('diaginertia', _text(link.inertia[:3]))
     for part in link.parts:
+        if part.shape.kind == 'plane':
+            raise DataError(
+                f'{part.name}: a plane in a model that moves: make it static, or a box'
+            )
         _write_geom(body, part.pose, part)
     for camera in link.cameras:
         _write_camera(body, np.eye(4), camera)
@@ -221,7 +284,8 @@ def _write_geom(parent: Element, pose: Matrix, part: Part) -> None:
     geom = SubElement(parent, 'geom', {'mass': '0', **_pose(pose)})
     kind, size = part.shape.kind, part.shape.size
     if part.texture and part.visible:
-        geom.attrib |= {'type': 'mesh', 'mesh': _mesh_name(part), 'material': part.texture}
+        geom.attrib |= {'type': 'mesh', 'mesh': _mesh_name(part)}
+        geom.set('material', _material_name(part))
     else:
         sizes = {
             'box': [side / 2 for side in size],
@@ -248,6 +312,10 @@ def _write_camera(parent: Element, link: Matrix, camera: Camera) -> None:
     fovy = f'{2 * math.atan(half) * 180 / math.pi:.9g}'
     pose = _pose(link @ camera.pose @ _CAMERA_TURN)
     SubElement(parent, 'camera', {'name': camera.name, 'fovy': fovy, **pose})
+
+
+def _material_name(part: Part) -> str:
+    return f'{part.texture} {_text(part.colour)}'
 
 
 def _mesh_name(part: Part) -> str:

@@ -19,7 +19,6 @@ from iot_fl_ros.world.poses import Matrix
 
 # A point in the optical frame (x right, y down, z ahead) of a sensor that looks along +x.
 _OPTICAL = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
-_NEAR = 0.05  # m
 _INSET = 0.9  # of a board's half side: where lines of sight end
 
 
@@ -110,7 +109,7 @@ def _corners(board: Board, share: float) -> NDArray[np.float64]:
 def _project(camera: Camera, pose: Matrix, points: Matrix) -> Matrix | None:
     """Return pixels of points [n, 3] of the world; None if one of them is not in the picture."""
     seen = (points - pose[:3, 3]) @ pose[:3, :3] @ _OPTICAL.T
-    if (seen[:, 2] < _NEAR).any():
+    if (seen[:, 2] < camera.near).any() or (seen[:, 2] > camera.far).any():
         return None
     focal = camera.width / 2 / math.tan(camera.horizontal_fov / 2)
     size = np.array([camera.width, camera.height])

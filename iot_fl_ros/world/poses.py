@@ -10,39 +10,54 @@ import numpy as np
 from numpy.typing import NDArray
 
 from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.world.sdf_values import boolean, numbers, unit
 
 Matrix = NDArray[np.float64]
-_SHORTEST = 1e-9
+_FARTHEST = 1e6  # m
 
 
 def element_pose(pose: Element | None, where: str) -> Matrix:
     """Return the matrix of a <pose>, of either rotation format; DataError names `where`."""
-    if pose is None or not (pose.text or '').strip():
+    if pose is None:
         return np.eye(4)
-    text, form = pose.text or '', pose.get('rotation_format', 'euler_rpy')
-    try:
-        values = [float(value) for value in text.split()]
-    except ValueError:
-        values = []
-    wanted = {'euler_rpy': 6, 'quat_xyzw': 7}.get(form)
-    if wanted != len(values) or not np.isfinite(values).all():
+    if pose.get('frame'):
         raise DataError(
-            f'{where}: pose {text.strip()!r} is not x y z roll pitch yaw, or x y z and a '
+            f'{where}: <pose frame={pose.get("frame")!r}> is of SDFormat up to 1.6: write '
+            'relative_to="...", which 1.7 has'
+        )
+    text, form = (pose.text or '').strip(), pose.get('rotation_format', 'euler_rpy')
+    degrees = _in_degrees(pose, form, where)
+    if not text:
+        return np.eye(4)
+    values = numbers(text)
+    if {'euler_rpy': 6, 'quat_xyzw': 7}.get(form) != len(values):
+        raise DataError(
+            f'{where}: pose {text!r} is not x y z roll pitch yaw, or x y z and a '
             'quaternion x y z w with rotation_format="quat_xyzw"'
         )
+    place, turn = values[:3], values[3:]
+    if max(map(abs, place)) > _FARTHEST:
+        raise DataError(f'{where}: pose {text!r} is more than {_FARTHEST:g} m away')
     if form == 'quat_xyzw':
-        return _of_quaternion(values[:3], values[3:], where)
-    angles = values[3:]
-    if pose.get('degrees', 'false').strip().lower() in ('true', '1'):
-        angles = [math.radians(angle) for angle in angles]
-    return pose_matrix(' '.join(repr(value) for value in (*values[:3], *angles)))
+        return _of_quaternion(place, turn, where)
+    return _of_angles(place, [math.radians(angle) for angle in turn] if degrees else turn)
+
+
+def _in_degrees(pose: Element, form: str, where: str) -> bool:
+    text = pose.get('degrees', 'false')
+    degrees = boolean(text)
+    if degrees is None:
+        raise DataError(f'{where}: <pose degrees={text!r}>: true or false is needed')
+    if degrees and form == 'quat_xyzw':
+        raise DataError(f'{where}: <pose degrees={text!r}> with a quaternion: leave it out')
+    return degrees
 
 
 def _of_quaternion(place: Sequence[float], xyzw: Sequence[float], where: str) -> Matrix:
-    length = math.sqrt(sum(value * value for value in xyzw))
-    if length < _SHORTEST:
+    turn = unit(xyzw)
+    if not turn:
         raise DataError(f'{where}: the quaternion of its pose is of length 0')
-    x, y, z, w = (value / length for value in xyzw)
+    x, y, z, w = turn
     pose = np.eye(4)
     pose[0] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y), place[0]
     pose[1] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x), place[1]
@@ -51,8 +66,8 @@ def _of_quaternion(place: Sequence[float], xyzw: Sequence[float], where: str) ->
 
 
 def upright_on(normal: Sequence[float]) -> Matrix:
-    """Return a rotation that turns +z to `normal`; the identity for +z itself."""
-    z = np.array(normal, float) / np.linalg.norm(normal)
+    """Return a rotation that turns +z to `normal`, of length 1; the identity for +z itself."""
+    z = np.array(normal, float)
     if np.allclose(z, (0, 0, 1)):
         return np.eye(4)
     away = (1.0, 0.0, 0.0) if abs(z[0]) < 0.9 else (0.0, 1.0, 0.0)
@@ -71,13 +86,15 @@ def pose_matrix(text: str | None) -> Matrix:
         x, y, z, roll, pitch, yaw = (float(value) for value in text.split())
     except ValueError as error:
         raise DataError(f'pose {text!r} is not six numbers: x y z roll pitch yaw') from error
-    cr, sr = math.cos(roll), math.sin(roll)
-    cp, sp = math.cos(pitch), math.sin(pitch)
-    cy, sy = math.cos(yaw), math.sin(yaw)
+    return _of_angles((x, y, z), (roll, pitch, yaw))
+
+
+def _of_angles(place: Sequence[float], angles: Sequence[float]) -> Matrix:
+    (cr, cp, cy), (sr, sp, sy) = map(math.cos, angles), map(math.sin, angles)
     pose = np.eye(4)
-    pose[0] = cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, x
-    pose[1] = sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, y
-    pose[2] = -sp, cp * sr, cp * cr, z
+    pose[0] = cy * cp, cy * sp * sr - sy * cr, cy * sp * cr + sy * sr, place[0]
+    pose[1] = sy * cp, sy * sp * sr + cy * cr, sy * sp * cr - cy * sr, place[1]
+    pose[2] = -sp, cp * sr, cp * cr, place[2]
     return pose
 
 

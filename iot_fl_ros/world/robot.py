@@ -46,7 +46,7 @@ def filled_file(template: Path, what: str, name: str) -> str:
     """Return a template file of `what`, filled; DataError if it cannot be read."""
     try:
         return filled(template.read_text(), name)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no text
         raise DataError(f'cannot read the template of {what}: {error}') from error
 
 
@@ -62,8 +62,25 @@ def robots(folder: Path, names: Sequence[str]) -> tuple[Model, ...]:
     for index, name in enumerate(names):
         x, y, yaw = start_pose(index)
         pose = pose_matrix(f'{x} {y} 0 0 0 {yaw}')
-        models.append(replace(read_model(robot_sdf(folder, name)), pose=pose))
+        model = read_model(robot_sdf(folder, name))
+        _check(model, name)
+        models.append(replace(model, pose=pose))
     return tuple(models)
+
+
+def _check(model: Model, name: str) -> None:
+    """Raise DataError unless a model can be driven, located and asked for pictures."""
+    needs = {
+        f'the name {name!r}: __ROBOT__ stands for it': model.name == name,
+        'a first link that moves freely': not model.static
+        and bool(model.links)
+        and all(joint.child != model.links[0].name for joint in model.joints),
+        'a DiffDrive plugin': model.drive is not None,
+        'a camera': any(link.cameras for link in model.links),
+    }
+    for what, there in needs.items():
+        if not there:
+            raise DataError(f'the template of robots, model {model.name!r}: it needs {what}')
 
 
 def patrol_route(choice: str, index: int) -> Sequence[int]:

@@ -1,7 +1,6 @@
-"""Reads the part of SDFormat 1.9 that worlds of mobile robots need, without a library.
+"""Reads the part of SDFormat 1.4 to 1.12 that worlds of mobile robots need, without a library.
 
-What is not understood is refused, not left out: a world must not look different in two
-simulators. Plugins of Gazebo itself (physics, sensors, ...) say nothing about the world.
+What is not understood is refused, not left out: a world must not look different in two simulators.
 """
 
 from __future__ import annotations
@@ -13,27 +12,21 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from iot_fl_ros.core.errors import DataError
-from iot_fl_ros.world.elements import (
-    Camera,
-    Drive,
-    Joint,
-    Light,
-    Link,
-    Model,
-    Part,
-    Shape,
-    Truth,
-    Vector,
-    World,
-)
+from iot_fl_ros.world.elements import Light, Link, Model, Vector, World
 from iot_fl_ros.world.frames import Frames
-from iot_fl_ros.world.poses import Matrix, element_pose, upright_on
+from iot_fl_ros.world.poses import Matrix
+from iot_fl_ros.world.sdf_joints import check_tree, read_joint
+from iot_fl_ros.world.sdf_parts import read_camera, read_part
+from iot_fl_ros.world.sdf_plugins import plugins_of, read_drive, read_truth, refuse_plugins
 from iot_fl_ros.world.sdf_text import (
     child,
     colour,
+    direction,
     flag,
-    name_of,
+    flag_attribute,
     number,
+    only_child,
+    own_name,
     parse,
     positive,
     refuse_others,
@@ -41,119 +34,155 @@ from iot_fl_ros.world.sdf_text import (
     vector,
 )
 
-_SIZES = {'box': 3, 'cylinder': 2, 'sphere': 1, 'plane': 2}
-_UNLIMITED = 1e9  # m/s or rad/s
-_FREE = 1e15  # rad: a wheel's limits are further away than this
-_GREY = '0.7 0.7 0.7 1'
+_SHORTEST_STEP = 1e-6  # s
 # What Gazebo does by itself, or what nobody sees here.
-_OF_GAZEBO = (
-    'physics', 'plugin', 'gui', 'audio', 'wind', 'atmosphere', 'magnetic_field',
-    'spherical_coordinates',
+_OF_GAZEBO = ('gui', 'audio', 'wind', 'atmosphere', 'magnetic_field', 'spherical_coordinates')
+
+
+# How fast, by what engine and with what solver Gazebo simulates.
+_OF_ENGINES = (
+    'real_time_factor', 'real_time_update_rate', 'max_contacts', 'magnetic_field', 'ode', 'dart',
+    'bullet', 'simbody',
 )  # fmt: skip
+# Directional lights do not become weaker with distance; nothing shines here.
+_OF_OTHER_LIGHTS = ('specular', 'attenuation', 'spot', 'visualize')
 
 
 def read_world(path: Path) -> World:
     """Read the world of an .sdf file; DataError names what is missing or not understood."""
-    world = _world(path)
-    name = world.get('name', 'world')
-    read = ('scene', 'gravity', 'light', 'model', 'frame')
-    refuse_others(world, f'world {name!r}', read, _OF_GAZEBO)
+    world = only_child(_root(path), 'world', str(path))
+    name = own_name(world, str(path))
+    where = f'world {name!r}'
+    read = ('scene', 'gravity', 'light', 'model', 'frame', 'physics', 'plugin')
+    refuse_others(world, where, read, _OF_GAZEBO)
+    refuse_plugins(world, where)
+    scene = world.find('scene')
+    refuse_others(scene, where, ('ambient', 'background', 'shadows'), ('grid', 'origin_visual'))
     frames = Frames(world, name)
     lights = world.findall('light')
-    unique(lights, f'world {name!r}')
+    unique(lights, where)
+    shadows = flag(world, 'scene/shadows', True)
     return World(
         name=name,
-        step=positive(world, 'physics/max_step_size', 0.004),
-        gravity=vector(world, 'gravity', '0 0 -9.81', 3),
+        step=_step(world, where),
+        gravity=vector(world, 'gravity', '0 0 -9.8', 3),
         ambient=colour(world, 'scene/ambient', '0.4 0.4 0.4 1'),
-        background=colour(world, 'scene/background', _GREY),
-        lights=tuple(_light(light, frames) for light in lights if flag(light, 'light_on', True)),
+        background=colour(world, 'scene/background', '0.7 0.7 0.7 1'),
+        lights=tuple(
+            _light(light, frames, shadows) for light in lights if flag(light, 'light_on', True)
+        ),
         models=tuple(_model(one, frames.pose(one)) for one in world.findall('model')),
     )
 
 
 def world_name(path: Path) -> str:
     """Return the name of the world of an .sdf file, whatever else is in it."""
-    return _world(path).get('name', 'world')
+    return own_name(child(_root(path), 'world', str(path)), str(path))
 
 
 def read_model(text: str) -> Model:
     """Read the only model of an SDFormat text."""
-    model = child(parse(text, 'the text'), 'model', 'the text')
-    return _model(model, Frames(model, model.get('name', '')).pose(model))
+    model = only_child(parse(text, 'the text'), 'model', 'the text')
+    return _model(model, Frames(model, own_name(model, 'the text')).pose(model))
 
 
-def _world(path: Path) -> Element:
+def _root(path: Path) -> Element:
     try:
         text = path.read_text(errors='replace')
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: no path at all
         raise DataError(f'cannot read {path}: {error}') from error
-    return child(parse(text, str(path)), 'world', str(path))
+    return parse(text, str(path))
 
 
-def _light(light: Element, frames: Frames) -> Light:
+def _step(world: Element, where: str) -> float:
+    """Return the step of the <physics> that is the default, else of the first, s."""
+    every = world.findall('physics')
+    for physics in every:
+        refuse_others(physics, f'{where}, physics', ('max_step_size',), _OF_ENGINES)
+    chosen = [one for one in every if flag_attribute(one, 'default')] or every
+    step = positive(chosen[0], 'max_step_size', 0.001) if chosen else 0.001
+    if step < _SHORTEST_STEP:
+        raise DataError(f'{where}: max_step_size is {step:g}: at least {_SHORTEST_STEP:g} is read')
+    return step
+
+
+def _light(light: Element, frames: Frames, shadows: bool) -> Light:
+    where = f'light {light.get("name")!r}'
     if light.get('type') != 'directional':
-        raise DataError(f'light {light.get("name")!r} is not directional: nothing else is read')
+        raise DataError(f'{where} is not directional: nothing else is read')
+    read = ('pose', 'direction', 'diffuse', 'intensity', 'cast_shadows', 'light_on')
+    refuse_others(light, where, read, _OF_OTHER_LIGHTS)
+    intensity = number(light, 'intensity', 1.0)
+    if intensity < 0:
+        raise DataError(f'{where}: intensity is {intensity:g}: at least 0 is needed')
     turn = frames.pose(light)[:3, :3]
-    direction = turn @ np.array(vector(light, 'direction', '0 0 -1', 3))
+    ahead = turn @ np.array(direction(light, 'direction', '0 0 -1', where))
     return Light(
-        direction=tuple(map(float, direction)),
-        diffuse=colour(light, 'diffuse', '1 1 1 1'),
-        shadows=flag(light, 'cast_shadows'),
+        direction=tuple(map(float, ahead)),
+        diffuse=tuple(intensity * one for one in colour(light, 'diffuse', '1 1 1 1')),
+        shadows=shadows and flag(light, 'cast_shadows'),
     )
 
 
 def _model(model: Element, pose: Matrix) -> Model:
     name = model.get('name', '')
-    plugins = {p.get('name', '').rpartition('::')[2]: p for p in model.findall('plugin')}
-    unknown = set(plugins) - {'DiffDrive', 'OdometryPublisher'}
-    if unknown:
-        raise DataError(f'model {name!r}: plugin {unknown.pop()} is not known')
-    if model.get('placement_frame'):
-        raise DataError(f'model {name!r}: placement_frame is not read')
+    plugins = plugins_of(model, f'model {name!r}')
     drive, truth = plugins.get('DiffDrive'), plugins.get('OdometryPublisher')
     frames = Frames(model, name)
     parts = list(_with_nested(model, ''))
+    links = tuple(
+        _link(name, scope, link, frames, flag(part, 'self_collide'))
+        for scope, part in parts
+        for link in part.findall('link')
+    )
+    names = [link.name for link in links]
+    joints = tuple(
+        read_joint(name, scope, joint, frames, names)
+        for scope, part in parts
+        for joint in part.findall('joint')
+    )
+    check_tree(name, joints, links)
+    wheels = [joint.name for joint in joints]
     return Model(
         name=name,
         static=flag(model, 'static'),
         pose=pose,
-        links=tuple(
-            _link(name, scope, link, frames)
-            for scope, part in parts
-            for link in part.findall('link')
-        ),
-        joints=tuple(
-            _joint(name, scope, joint, frames)
-            for scope, part in parts
-            for joint in part.findall('joint')
-        ),
-        drive=None if drive is None else _drive(name, drive),
-        truth=None if truth is None else _truth(name, truth),
+        links=links,
+        joints=joints,
+        drive=None if drive is None else read_drive(name, drive, wheels),
+        truth=None if truth is None else read_truth(name, truth),
     )
 
 
 def _with_nested(model: Element, scope: str) -> Iterator[tuple[str, Element]]:
     """Yield (scope, model) of a model and of those inside of it, which become parts of it."""
-    where = f'model {scope}{name_of(model)}'
-    read = ('static', 'pose', 'link', 'joint', 'frame', 'model', 'plugin')
-    refuse_others(model, where, read, ('self_collide', 'allow_auto_disable', 'enable_wind'))
+    where = f'model {scope}{model.get("name")}'
+    read = ('static', 'pose', 'link', 'joint', 'frame', 'model', 'plugin', 'self_collide')
+    refuse_others(model, where, (*read, 'enable_wind'), ('allow_auto_disable',))
+    if flag(model, 'enable_wind'):
+        raise DataError(f'{where}: enable_wind is not read: there is no wind here')
+    if model.get('placement_frame'):
+        raise DataError(f'{where}: placement_frame is not read')
     yield scope, model
     for nested in model.findall('model'):
-        if nested.find('plugin') is not None or nested.get('placement_frame'):
-            inner = nested.get('name')
-            raise DataError(f'{where}: plugins, placement_frame of model {inner!r} are not read')
-        yield from _with_nested(nested, f'{scope}{nested.get("name", "")}::')
+        inner = nested.get('name', '')
+        refuse_plugins(nested, f'{where}, model {inner!r} inside of it')
+        if flag(nested, 'static') and not flag(model, 'static'):
+            raise DataError(f'{where}: static of model {inner!r} in one that moves is not read')
+        yield from _with_nested(nested, f'{scope}{inner}::')
 
 
-def _link(model: str, scope: str, link: Element, frames: Frames) -> Link:
+def _link(model: str, scope: str, link: Element, frames: Frames, self_collide: bool) -> Link:
     name = scope + link.get('name', '')
     where = f'{model}/{name}'
-    read = ('pose', 'inertial', 'visual', 'collision', 'sensor', 'gravity', 'kinematic')
-    ignored = ('self_collide', 'enable_wind', 'must_be_base_link', 'velocity_decay', 'battery')
-    refuse_others(link, where, read, (*ignored, 'audio_sink', 'audio_source'))
-    if not flag(link, 'gravity', True) or flag(link, 'kinematic'):
-        raise DataError(f'{where}: gravity and kinematic of a link are not read')
+    read = (
+        'pose', 'inertial', 'visual', 'collision', 'sensor', 'gravity', 'kinematic',
+        'self_collide', 'enable_wind',
+    )  # fmt: skip
+    ignored = ('must_be_base_link', 'velocity_decay', 'battery', 'audio_sink', 'audio_source')
+    refuse_others(link, where, read, ignored)
+    if not flag(link, 'gravity', True) or flag(link, 'kinematic') or flag(link, 'enable_wind'):
+        raise DataError(f'{where}: gravity, kinematic and enable_wind of a link are not read')
     for tag in ('visual', 'collision', 'sensor'):
         unique(link.findall(tag), f'{where}, {tag}')
     # In the frame of the link: most parts name no other one.
@@ -163,7 +192,7 @@ def _link(model: str, scope: str, link: Element, frames: Frames) -> Link:
         pose: Matrix = to_link @ frames.pose(element, name, scope)
         return pose
 
-    centre, inertia = _inertia(link, inside)
+    centre, inertia = _inertia(where, link, inside)
     return Link(
         name=name,
         pose=np.linalg.inv(to_link),
@@ -171,17 +200,28 @@ def _link(model: str, scope: str, link: Element, frames: Frames) -> Link:
         centre=centre,
         inertia=inertia,
         parts=tuple(
-            _part(where, one, inside(one)) for one in link if one.tag in ('visual', 'collision')
+            read_part(where, one, inside(one))
+            for one in link
+            if one.tag in ('visual', 'collision')
         ),
-        cameras=tuple(_camera(where, one, inside(one)) for one in link.findall('sensor')),
+        cameras=tuple(read_camera(where, one, inside(one)) for one in link.findall('sensor')),
+        self_collide=flag(link, 'self_collide', self_collide),
     )
 
 
-def _inertia(link: Element, inside: Callable[[Element], Matrix]) -> tuple[Vector, Vector]:
+def _inertia(
+    where: str, link: Element, inside: Callable[[Element], Matrix]
+) -> tuple[Vector, Vector]:
     """Return the centre of mass, and the moments about it along the link's axes."""
     inertial = link.find('inertial')
     if inertial is None:
         return (0.0, 0.0, 0.0), (1.0, 1.0, 1.0, 0.0, 0.0, 0.0)
+    # Density is for Gazebo to make moments of, if it is told to.
+    refuse_others(inertial, where, ('mass', 'pose', 'inertia'), ('density', 'auto_inertia_params'))
+    if flag_attribute(inertial, 'auto'):
+        raise DataError(f'{where}: <inertial auto="true"> is not read: write mass and moments')
+    if any(one.get('relative_to') for one in inertial.findall('pose')):
+        raise DataError(f'{where}: the pose of <inertial> is that in its link: no relative_to')
     pose = inside(inertial)
     path = 'inertia/'
     xx, yy, zz = (number(inertial, path + one, 1.0) for one in ('ixx', 'iyy', 'izz'))
@@ -190,131 +230,3 @@ def _inertia(link: Element, inside: Callable[[Element], Matrix]) -> tuple[Vector
     turned = pose[:3, :3] @ own @ pose[:3, :3].T
     places = ((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))
     return tuple(map(float, pose[:3, 3])), tuple(float(turned[place]) for place in places)
-
-
-def _part(where: str, part: Element, pose: Matrix) -> Part:
-    name = f'{where}/{part.get("name")}'
-    visible = part.tag == 'visual'
-    if visible:
-        ignored = ('cast_shadows', 'visibility_flags', 'laser_retro', 'meta')
-        refuse_others(part, name, ('pose', 'geometry', 'material', 'transparency'), ignored)
-    else:
-        ignored = ('laser_retro', 'max_contacts', 'density', 'auto_inertia_params')
-        refuse_others(part, name, ('pose', 'geometry', 'surface'), ignored)
-    material = part.find('material')
-    if material is not None and material.find('script') is not None:
-        raise DataError(f'{name}: a material <script> is not read: give <diffuse>')
-    friction = 'surface/friction/ode/mu'
-    red, green, blue, alpha = colour(part, 'material/diffuse', _GREY)
-    shape, turn = _shape(name, part)
-    return Part(
-        name=name,
-        pose=pose @ turn,
-        shape=shape,
-        visible=visible,
-        colour=(red, green, blue, alpha * (1.0 - number(part, 'transparency', 0.0))),
-        texture=(part.findtext('material/pbr/metal/albedo_map') or '').strip(),
-        friction=None if part.find(friction) is None else number(part, friction, -1.0),
-    )
-
-
-def _shape(where: str, part: Element) -> tuple[Shape, Matrix]:
-    """Return a shape and how it is turned: only planes are, by their normal."""
-    kinds = list(child(part, 'geometry', where))
-    if len(kinds) != 1 or kinds[0].tag not in _SIZES:
-        said = ', '.join(kind.tag for kind in kinds) or 'nothing'
-        raise DataError(f'{where}: geometry is {said}: one of {", ".join(_SIZES)} is needed')
-    shape, count = kinds[0], _SIZES[kinds[0].tag]
-    if shape.tag == 'plane':
-        normal = vector(shape, 'normal', '0 0 1', 3)
-        if not any(normal):
-            raise DataError(f'{where}: the normal of a plane is of length 0')
-        return Shape('plane', vector(shape, 'size', '1 1', 2)), upright_on(normal)
-    if shape.tag == 'box':
-        return Shape('box', vector(shape, 'size', '1 1 1', 3)), np.eye(4)
-    names = ('radius', 'length')[:count]
-    return Shape(shape.tag, tuple(number(shape, name, 1.0) for name in names)), np.eye(4)
-
-
-def _camera(where: str, sensor: Element, pose: Matrix) -> Camera:
-    name = f'{where}/{sensor.get("name")}'
-    if sensor.get('type') != 'camera':
-        raise DataError(f'{name} is a sensor of type {sensor.get("type")!r}: only camera is read')
-    camera = child(sensor, 'camera', name)
-    read = ('pose', 'image', 'camera_info_topic', 'optical_frame_id', 'horizontal_fov')
-    refuse_others(camera, name, read, ('clip', 'save', 'visibility_mask'))
-    form = (camera.findtext('image/format') or 'R8G8B8').strip()
-    if form not in ('R8G8B8', 'RGB_INT8'):
-        raise DataError(f'{name}: image/format is {form!r}: only R8G8B8 is read')
-    topic = (sensor.findtext('topic') or name).strip()
-    info = topic.rpartition('/')[0] + '/camera_info'
-    return Camera(
-        name=name,
-        pose=pose @ element_pose(camera.find('pose'), name),
-        topic=topic,
-        info_topic=(camera.findtext('camera_info_topic') or info).strip(),
-        frame_id=(camera.findtext('optical_frame_id') or name).strip(),
-        width=int(positive(camera, 'image/width', 320)),
-        height=int(positive(camera, 'image/height', 240)),
-        horizontal_fov=positive(camera, 'horizontal_fov', 1.047),
-        rate=positive(sensor, 'update_rate', 30.0),
-    )
-
-
-def _joint(model: str, scope: str, joint: Element, frames: Frames) -> Joint:
-    name = scope + joint.get('name', '')
-    where = f'{model}/{name}'
-    if joint.get('type') not in ('revolute', 'continuous'):
-        raise DataError(f'{where}: joint is {joint.get("type")!r}: only revolute is read')
-    refuse_others(joint, where, ('pose', 'parent', 'child', 'axis'), ('physics',))
-    for limit, sign in (('lower', -1), ('upper', 1)):
-        text = (joint.findtext(f'axis/limit/{limit}') or '').strip()
-        if (
-            text not in ('', 'inf', '-inf', '+inf')
-            and sign * number(joint, f'axis/limit/{limit}', sign * _FREE) < _FREE
-        ):
-            raise DataError(f'{where}: axis/limit/{limit} is not read: wheels turn without end')
-    below = scope + (joint.findtext('child') or '').strip()
-    pose = joint.find('pose')
-    if pose is not None and not np.allclose(element_pose(pose, where), np.eye(4)):
-        raise DataError(f'{where}: the pose of a joint is not read: place the link at its hinge')
-    axis = joint.find('axis/xyz')
-    expressed = '' if axis is None else axis.get('expressed_in', '')
-    if expressed and scope + expressed != below:
-        raise DataError(f'{where}: an axis expressed in {expressed!r} is not read')
-    return Joint(
-        name=name,
-        parent=scope + (joint.findtext('parent') or '').strip(),
-        child=below,
-        axis=vector(joint, 'axis/xyz', '0 0 1', 3),
-    )
-
-
-def _drive(model: str, plugin: Element) -> Drive:
-    return Drive(
-        left=plugin.findtext('left_joint') or '',
-        right=plugin.findtext('right_joint') or '',
-        separation=positive(plugin, 'wheel_separation', 1.0),
-        radius=positive(plugin, 'wheel_radius', 0.2),
-        linear=_limits(plugin, 'linear'),
-        angular=_limits(plugin, 'angular'),
-        topic=plugin.findtext('topic') or f'/model/{model}/cmd_vel',
-        odom_topic=plugin.findtext('odom_topic') or f'/model/{model}/odometry',
-        odom_rate=positive(plugin, 'odom_publish_frequency', 50.0),
-        frame_id=plugin.findtext('frame_id') or f'{model}/odom',
-        child_frame_id=plugin.findtext('child_frame_id') or f'{model}/base_link',
-    )
-
-
-def _limits(plugin: Element, kind: str) -> tuple[float, float]:
-    low = number(plugin, f'min_{kind}_velocity', -_UNLIMITED)
-    return low, number(plugin, f'max_{kind}_velocity', _UNLIMITED)
-
-
-def _truth(model: str, plugin: Element) -> Truth:
-    return Truth(
-        topic=plugin.findtext('odom_topic') or f'/model/{model}/odometry',
-        rate=positive(plugin, 'odom_publish_frequency', 50.0),
-        frame_id=plugin.findtext('odom_frame') or f'{model}/odom',
-        child_frame_id=plugin.findtext('robot_base_frame') or f'{model}/base_footprint',
-    )

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.errors import ConfigError, SimulatorError
+from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError
 from iot_fl_ros.world.elements import Camera, Model
 from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert, free_joint
 from iot_fl_ros.world.motion import Motion, WheelOdometry, motion_of
@@ -110,7 +110,10 @@ class Simulation:
         read = read_world(world)
         self.robots: dict[str, Model] = {r.name: r for r in robots(world.parent, names)}
         mjcf = convert(read, world.parent, tuple(self.robots.values()))
-        self._model = self._mujoco.MjModel.from_xml_string(mjcf.xml, mjcf.assets)
+        try:
+            self._model = self._mujoco.MjModel.from_xml_string(mjcf.xml, mjcf.assets)
+        except (ValueError, self._mujoco.FatalError) as error:
+            raise DataError(f'{world}: MuJoCo cannot build it: {error}') from error
         self._data = self._mujoco.MjData(self._model)
         self._steps = 0
         self.step_ns = round(read.step * 1e9)
@@ -122,6 +125,8 @@ class Simulation:
         self._option = self._mujoco.MjvOption()
         self._option.geomgroup[:] = 0
         self._option.geomgroup[VISIBLE_GROUP] = 1
+        clip = self._model.vis.map
+        self._all = clip.znear * self._model.stat.extent, clip.zfar * self._model.stat.extent
         self._mujoco.mj_forward(self._model, self._data)
 
     @classmethod
@@ -180,6 +185,7 @@ class Simulation:
         """Return what a robot's camera sees now, uint8 [height, width, 3]."""
         camera = self.camera(robot)
         renderer = self._renderer(camera.height, camera.width)
+        self._clip(camera.near, camera.far)
         renderer.update_scene(self._data, camera=camera.name, scene_option=self._option)
         return np.asarray(renderer.render(), np.uint8)
 
@@ -189,6 +195,7 @@ class Simulation:
         TopView(width, height).pixel(x, y) says where a point of the floor is in it.
         """
         renderer = self._renderer(height, width)
+        self._clip(*self._all)
         renderer.update_scene(self._data, scene_option=self._option)
         TopView(width, height).aim(renderer.scene.camera)
         return np.asarray(renderer.render(), np.uint8)
@@ -198,6 +205,11 @@ class Simulation:
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
+
+    def _clip(self, near: float, far: float) -> None:
+        """Draw the next picture from `near` to `far`, m ahead: MuJoCo has one pair for all."""
+        clip, extent = self._model.vis.map, self._model.stat.extent
+        clip.znear, clip.zfar = near / extent, far / extent
 
     def _renderer(self, height: int, width: int) -> Any:
         if (height, width) not in self._renderers:

@@ -286,12 +286,17 @@ def test_messages_come_by_the_time_of_receiving(tmp_path):
     assert read(tmp_path / 'a.mcap')[0] == [payload(1), payload(2), payload(0)]
 
 
-def test_metadata_that_are_deep_or_huge_cost_one_line(tmp_path):
+@pytest.mark.parametrize(
+    ('text', 'said'),
+    [('[' * 3_000, 'makes no sense'), ('#' * (1 << 20) + '\n', 'more than any bag needs')],
+    ids=['deep', 'huge'],
+)
+def test_metadata_that_are_deep_or_huge_cost_one_line(tmp_path, text, said):
     write_mcap(tmp_path / 'bag_0.mcap')
-    (tmp_path / 'metadata.yaml').write_text('[' * 3_000)
+    (tmp_path / 'metadata.yaml').write_text(text)
     messages, notes = read(tmp_path)
     assert messages == WHOLE
-    assert 'makes no sense' in notes[0]
+    assert said in notes[0]
 
 
 def test_rows_of_a_database_that_are_no_messages_are_left_out(tmp_path):

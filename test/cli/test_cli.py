@@ -9,6 +9,7 @@ import pytest
 
 from iot_fl_ros.cli.main import VERBS, HelpWithDefaults, main
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data import pictures, weights
 
 
@@ -40,6 +41,19 @@ def test_simulate_resumes_after_its_checkpoint(arguments, tmp_path):
     longer = [r for r in read_events(tmp_path / 'sim') if r['kind'] == 'round']
     assert [row['round'] for row in longer] == [1, 2, 3, 4, 5]
     assert [row['accuracy'] for row in longer[:3]] == [row['accuracy'] for row in whole]
+
+
+def test_a_run_that_begins_anew_forgets_the_checkpoint_of_the_former_one(
+    arguments, tmp_path, monkeypatch
+):
+    assert main(arguments) == 0
+    store = FolderStore(tmp_path / 'sim/checkpoints')
+    anew = [*arguments, '--set=run.resume=false', '--set=run.rounds=1']
+    assert main([*anew, '--set=data.test=gone.npz']) == 2
+    assert store.read()[0]['round'] == 3, 'it has not begun'
+    monkeypatch.setattr(FolderStore, 'write', lambda store, manifest, tensors: None)
+    assert main(anew) == 0
+    assert store.read() is None
 
 
 def test_events_are_strict_json(arguments, tmp_path):

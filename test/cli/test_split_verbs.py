@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 
 import pytest
 import torch
@@ -12,9 +13,10 @@ from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.config import read_settings
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.packages import cache_folder
+from iot_fl_ros.reports.loss_report import write_loss_report
 from iot_fl_ros.split.bundle import load_bundle
 from iot_fl_ros.split.pretrained import PRETRAINED
-from iot_fl_ros.split.recipe import RecipeSettings
+from iot_fl_ros.split.recipe import Recipe, RecipeSettings
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.loss_measures import make_bundle
 
@@ -73,6 +75,19 @@ def test_tuning_does_not_change_the_base_model_it_is_compared_with(toy_pixels, t
     assert not torch.equal(weights[0], weights[2])
 
 
+def test_where_the_data_lie_changes_no_weight(toy_pixels, tmp_path):
+    models = []
+    for place in ('a', 'longer/name'):
+        path = tmp_path / place / 'toy.npz'
+        path.parent.mkdir(parents=True)
+        shutil.copy(toy_pixels, path)
+        flat = {**SMALL, 'split.data': str(path), 'split.train_size': 0}
+        recipe = Recipe(read_settings(RecipeSettings, flat))
+        models.append(recipe.tuned(recipe.base()).cut.head.state_dict())
+    one, other = models
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
 def test_comtune_names_the_nearest_setting(tmp_path, capsys):
     assert main(['comtune', 'toy', '--set', 'codec.bit=4', '--work', str(tmp_path)]) == 2
     assert "did you mean 'codec.bits'" in capsys.readouterr().err
@@ -105,6 +120,21 @@ def test_a_loss_study_reports_every_method_and_is_not_done_twice(toy_pixels, tmp
     written = rows.stat().st_mtime_ns
     assert main([*arguments, '--jobs', '1']) == 0
     assert rows.stat().st_mtime_ns == written
+
+
+def test_a_loss_study_names_what_failed_and_what_did_not_run(tmp_path):
+    tree = {
+        'seeds': [0], 'rates': [0.0, 0.6], 'data_sets': {'one': {}, 'other': {}},
+        'variants': {'tuned': {'codec': {'bits': 2}}},
+    }  # fmt: skip
+    study = read_loss_study('x', tree)
+    study.tasks[0].keep(tmp_path, None, 'out of memory')
+    report = write_loss_report(study, tmp_path, tmp_path).read_text()
+    assert '- `one/seed0`: out of memory' in report
+    assert '## other\n\nNot run yet.' in report
+    goals = json.loads((tmp_path / 'x.json').read_text())['goals']
+    assert [goal['measured'] for goal in goals] == ['failed', 'not run yet']
+    assert not any(goal['met'] for goal in goals), 'of rates that are tried'
 
 
 def test_a_study_with_an_unknown_setting_is_refused():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.errors import ConfigError, DataError
-from iot_fl_ros.core.store import FolderStore, refuse_other_run
+from iot_fl_ros.core.store import FolderStore, read_of_run
 
 
 def test_what_is_written_is_read(tmp_path):
@@ -30,11 +30,21 @@ def test_damage_is_noticed(tmp_path):
         store.read()
 
 
-@pytest.mark.parametrize('text', ['', '{"file":', '[]'])
+@pytest.mark.parametrize('text', ['', '{"file":', '[]', '{"file": "x.bin"}', '{"file": 3}'])
 def test_a_damaged_manifest_is_noticed(tmp_path, text):
     (tmp_path / 'checkpoint.json').write_text(text)
     with pytest.raises(DataError, match='damaged'):
         FolderStore(tmp_path).read()
+    with pytest.raises(DataError, match='damaged'):
+        FolderStore(tmp_path).write({}, {})
+
+
+def test_a_manifest_without_a_digest_is_damaged(tmp_path):
+    store = FolderStore(tmp_path)
+    store.write({}, {})
+    (tmp_path / 'checkpoint.json').write_text('{"file": "state_0.safetensors"}')
+    with pytest.raises(DataError, match='damaged'):
+        store.read()
 
 
 WRITER = """
@@ -65,10 +75,10 @@ def test_a_kill_at_any_moment_leaves_a_whole_checkpoint(tmp_path):
 
 def test_a_checkpoint_of_another_run_is_refused_by_name(tmp_path):
     store = FolderStore(tmp_path)
-    refuse_other_run(store.read(), 'a-1')
+    assert read_of_run(store, 'a-1') is None
     store.write({'run_id': 'a-1'}, {})
-    refuse_other_run(store.read(), 'a-1')
-    with pytest.raises(ConfigError, match='one of a-1, this run is a-2'):
-        refuse_other_run(store.read(), 'a-2')
+    assert read_of_run(store, 'a-1') == ({'run_id': 'a-1'}, {})
+    with pytest.raises(ConfigError, match=f'in {tmp_path} is one of a-1, this run is a-2'):
+        read_of_run(store, 'a-2')
     store.clear()
     assert store.read() is None

@@ -38,9 +38,27 @@ def test_what_stays_away_is_told_within_five_seconds_then_every_ten_and_when_it_
         (14, Warn, 'no answers for 14 s: is the tail running?'),
         (24, Warn, 'no answers for 24 s: is the tail running?'),
     ]
-    assert missed.came() == [Say('answers come again, after 24 s and more')]
+    assert missed.came() == [Say('answers come again, after 29 s')]
     assert missed.came() == []
     assert missed.look(4.0), 'it begins anew'
+
+
+def test_what_comes_every_five_seconds_is_slow_and_not_away():
+    missed = Missed('packets')
+    said = []
+    for _ in range(100):
+        said += [one for silence in range(6) for one in missed.look(float(silence))]
+        said += missed.came()
+    assert [one.text for one in said] == [
+        'no packets for 4 s', 'packets come again, after 5 s'
+    ]  # fmt: skip
+    assert [silence for silence in range(15) if missed.look(float(silence))] == [10]
+
+
+def test_a_silence_that_begins_anew_is_told_as_soon():
+    missed = Missed('answers')
+    for _ in range(3):
+        assert [silence for silence in range(13) if missed.look(float(silence))] == [4]
 
 
 def test_whoever_is_away_for_long_is_given_up_and_may_come_back():

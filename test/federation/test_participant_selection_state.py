@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from iot_fl_ros.core.messages.federation import RobotState, RobotStatus
 from iot_fl_ros.core.tensors import TensorSpec
 from iot_fl_ros.exchange.chunking import Parcel
 from iot_fl_ros.exchange.open_round import OpenRound
-from iot_fl_ros.federation.selection.history import ResponseRecord, records_of
+from iot_fl_ros.federation.selection.history import ResponseRecord, TimeEstimate, records_of
 from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import POLICY_NAMES, SelectSettings
 
@@ -134,6 +135,15 @@ def test_filters_by_battery_and_tags():
     assert eligible(tags=['indoor'], min_battery=0.2, avoid_tags=['noisy']) == ['full']
 
 
+def whole(opened, robot_id, at):
+    """Let the update of a robot be whole."""
+    (chunk,) = PARCEL.chunks(
+        TensorChunk, run_id='r', sender_id=robot_id, stamp=0.0, first_sequence=0
+    )
+    opened.add_chunk(chunk, FakeMethod())
+    assert opened.settle(robot_id, FakeMethod(), at)
+
+
 def closed_round():
     """Return a round of 5 robots, opened at 100 s.
 
@@ -144,12 +154,8 @@ def closed_round():
     for robot_id, train, at in (('a', 9.0, 110.0), ('b', 50.0, 112.0), ('c', 13, 113.0),
                                 ('d', 20.0, 120.0)):  # fmt: skip
         opened.add_status(status(robot_id, float(train)), at)
-    for robot_id, at in (('a', 115.0), ('b', 121.0)):
-        (chunk,) = PARCEL.chunks(
-            TensorChunk, run_id='r', sender_id=robot_id, stamp=0.0, first_sequence=0
-        )
-        opened.add_chunk(chunk, FakeMethod())
-        assert opened.settle(robot_id, FakeMethod(), at)
+    whole(opened, 'a', 115.0)
+    whole(opened, 'b', 121.0)
     return opened
 
 
@@ -167,11 +173,49 @@ def test_what_a_round_with_serial_uploads_shows():
     observations = records_of(closed_round(), 'serial', 130.0)
     assert observations['a'] == ResponseRecord(1, 10.0, 5.0)
     assert observations['b'] == ResponseRecord(1, 12.0, 6.0), 'it waited for a until 115 s'
-    assert observations['c'] == ResponseRecord(1, 13.0, 9.0, False, True), (
-        'the radio is its own since 121 s'
-    )
-    assert math.isnan(observations['d'].upload), 'it still waits for c'
+    assert observations['c'] == ResponseRecord(1, 13.0, 17.0, False, True)
+    assert observations['d'] == ResponseRecord(1, 20.0, 10.0, False, True)
     assert observations['e'].train_at_least
+
+
+@pytest.mark.parametrize('timing', ['serial', 'parallel'])
+def test_who_announces_what_it_does_not_have_yet_is_not_taken_for_quick(timing):
+    opened = OpenRound(1, 0, ['honest', 'liar'], 100.0)
+    opened.add_status(status('liar', 0.0), 100.0)
+    opened.add_status(status('honest', 10.0), 110.0)
+    whole(opened, 'honest', 129.0)
+    whole(opened, 'liar', 130.0)
+    records = records_of(opened, timing, 130.0)
+    assert records['honest'] == ResponseRecord(1, 10.0, 19.0)
+    assert math.isnan(records['liar'].train)
+    assert records['liar'].upload == 30.0
+    known = TimeEstimate().plus(records['liar'])
+    assert known.rate == pytest.approx(1 / 30), 'and its rate is a number'
+
+
+@pytest.mark.parametrize('policy', ['fedcs', 'naive_ucb', 'elementwise_ucb', 'bsfl'])
+@pytest.mark.parametrize('delay', [0.0, 0.001])
+@pytest.mark.parametrize('timing', ['serial', 'parallel'])
+def test_who_announces_and_never_delivers_is_hardly_asked(timing, delay, policy):
+    settings = SelectSettings(policy=policy, count=4, timing=timing, exploration=0.02)
+    selector = ParticipantSelector(settings, 0, 0)
+    robots = [f'honest_{n}' for n in range(10)] + ['liar_0', 'liar_1']
+    asked = Counter()
+    for number in range(1, 61):
+        start = 1_000.0 * number
+        chosen = selector.ask(robots, number)
+        asked.update(chosen)
+        opened = OpenRound(number, 0, chosen, start)
+        honest = [robot_id for robot_id in chosen if robot_id.startswith('honest')]
+        for robot_id in set(chosen) - set(honest):
+            opened.add_status(status(robot_id, 0.0, round=number), start)
+            opened.add_status(status(robot_id, 0.0, round=number), start + delay)
+        for place, robot_id in enumerate(honest):
+            opened.add_status(status(robot_id, 10.0, round=number), start + 10.0)
+            opened.arrived[robot_id] = start + 15.0 + 5.0 * place
+        # The quorum closes the round when the last of the others is there.
+        selector.observe(records_of(opened, timing, max(opened.arrived.values())))
+    assert asked['liar_0'] + asked['liar_1'] < 12
 
 
 def test_absurd_times_do_no_harm():

@@ -107,7 +107,7 @@ def test_a_robot_that_had_finished_goes_on_when_the_run_does(info_first):
     more = dataclasses.replace(INFO, epoch=INFO.epoch + 1, rounds=INFO.rounds + 5)
     new = plan(more.epoch, 4, PlanState.COLLECTING)
     effects = []
-    for message in (more, new) if info_first else (more, new, more):
+    for message in (more, new) if info_first else (new, more, new):
         effects += machine.handle(MessageArrived(message, 100), 3.0)
     jobs = [e.job for e in effects if isinstance(e, StartJob)]
     assert [type(job) for job in jobs] == [TrainRound], 'it keeps its model'

@@ -102,7 +102,7 @@ def test_what_is_kept_of_another_run_is_refused_and_what_is_not_wanted_left_alon
     run_id = one.run(PreparePeer()).info.run_id
     one.save(SaveCheckpoint(1, {'run_id': run_id, 'round': 1}, {}))
     assert worker(store=store, run__resume=False).run(PreparePeer()).manifest is None
-    with pytest.raises(ConfigError, match=f'the checkpoint is one of {run_id}'):
+    with pytest.raises(ConfigError, match=f'the checkpoint in memory is one of {run_id}'):
         worker(store=store, run__seed=5).run(PreparePeer())
 
 

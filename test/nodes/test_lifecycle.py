@@ -14,6 +14,7 @@ from std_msgs.msg import String
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.core.errors import ConfigError, IotFlError, SimulatorError
+from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.nodes.aggregator import AggregatorNode
 from iot_fl_ros.nodes.application import Threads
@@ -98,6 +99,16 @@ def test_a_node_waits_for_its_manager_and_comes_and_goes(name, make, process):
         assert entities(node) == idle, 'nothing that was begun goes on'
     trigger(node, 'activate', 'shutdown')
     assert entities(node) == idle
+
+
+def test_an_aggregator_that_begins_anew_forgets_the_former_checkpoint(make, tmp_path):
+    store = FolderStore(tmp_path / 'run/checkpoints')
+    store.write({'run_id': 'former', 'round': 3}, {})
+    node = make('aggregator', **{'run.output': str(tmp_path / 'run'), 'run.resume': False})
+    trigger(node, 'configure')
+    assert store.read() is not None, 'it has not begun'
+    trigger(node, 'activate')
+    assert store.read() is None
 
 
 @pytest.mark.parametrize('name', [*PARTICIPANTS, *OTHERS])

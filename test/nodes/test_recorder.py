@@ -1,5 +1,6 @@
 """The recorder says what it leaves out, and records what others call unusual."""
 
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -135,6 +136,7 @@ def test_types_that_are_not_installed_are_named(ros_type):
 def test_names_of_strangers_that_are_no_types_are_refused(name):
     with pytest.raises(DataError):
         message_class(name)
+    assert 'this' not in sys.modules, 'whatever is imported runs'
 
 
 def test_a_topic_is_recorded_by_the_type_that_is_published(process, record):

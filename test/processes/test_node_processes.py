@@ -5,6 +5,7 @@ import yaml
 from domains import BLOCKS, SIZE
 from rich.console import Console
 
+from iot_fl_ros.core import run_files
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, RunWriter
@@ -184,6 +185,21 @@ def test_rows_of_an_earlier_start_say_nothing_of_this_one(tmp_path):
     assert 'no such folder' in federation._lines('a', new.read(), 3, 2)[0]
     with pytest.raises(IotFlError, match='no such folder'):
         federation._check_somebody_takes_part(new.read(), 1)
+
+
+def test_rows_of_a_file_that_has_the_place_of_an_earlier_one_are_new_all_the_same(
+    tmp_path, monkeypatch
+):
+    def write(place):
+        monkeypatch.setattr(run_files, '_identity', lambda folder: (0, place))
+        RunWriter(tmp_path, {}, 0).record({'kind': 'update', 'round': place})
+
+    write(1)
+    new = NewRows(tmp_path, 0)
+    assert new.with_kept() == []
+    for place in (2, 1):  # a file system gives the place of a removed file to a later one
+        write(place)
+        assert new.read() == new.with_kept() == [{'kind': 'update', 'round': place}]
 
 
 def test_a_failed_start_leaves_the_files_of_the_run_as_they_were(tmp_path):

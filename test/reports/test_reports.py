@@ -5,6 +5,7 @@ import math
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -45,15 +46,16 @@ def test_numbers_as_text(text, expected):
     assert text == expected
 
 
-def test_a_page_has_a_head_tables_failures_and_its_figures(tmp_path):
+def test_a_page_has_a_head_tables_failures_and_its_figures(tmp_path, monkeypatch):
     lines = markdown.table(['a', 'b'], [['x', '1'], ['y', '2']])
-    lines += ['', *markdown.failures({'s/a': 'gone'}), *markdown.failures({})]
     goal = markdown.GoalResult('x', 'at least 2', '1', False)
+    monkeypatch.setattr(Study, 'errors', lambda study, output: {Path('s/a'): 'gone\n## x'})
     study = Study('toy', 'Toy', 'About.\n', ())
     path = markdown.write_page(study, lines, {'x': math.nan}, [goal], tmp_path, tmp_path)
     assert path.read_text() == (
         '# Toy\n\nMade by `iot-fl study toy`; do not edit.\n\nAbout.\n\n0 of 0 runs are done.\n\n'
-        '| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n\n## Runs that failed\n\n- `s/a`: gone\n'
+        '| a | b |\n| --- | ---: |\n| x | 1 |\n| y | 2 |\n'
+        '## Runs that failed\n\n- `s/a`: gone ## x\n'
     )
     assert json.loads((tmp_path / 'toy.json').read_text()) == {
         'study': 'toy', 'runs': {'done': 0, 'wanted': 0}, 'results': {'x': None},

@@ -137,7 +137,7 @@ def test_frames_without_answers_are_told_and_when_answers_come_again(head):
         head.advance(0.5)
     assert head.warnings == ['no answers for 4 s: is the tail running, and can it be reached?']
     head.hear(answer(head))
-    assert head.said[-1] == 'answers come again, after 4 s and more'
+    assert head.said[-1] == 'answers come again, after 6 s'
     head.advance(60.0)
     assert len(head.warnings) == 1, 'no pictures, no answers'
 
@@ -165,6 +165,28 @@ def test_a_camera_that_stops_is_not_blamed_on_the_tail(head):
     head.advance(60.0)
     assert head.machine.unanswered(head.now) == 0.0
     assert not head.warnings
+
+
+def test_after_a_pause_of_the_camera_the_silence_begins_anew(head):
+    head.ready()
+    for pause in (3_600.0, -500.0):  # the last one: the clock is set back
+        for _ in range(4):
+            head.picture()
+            head.work()
+            head.now += 0.1
+        assert head.machine.unanswered(head.now) == pytest.approx(0.4)
+        head.now += pause
+    assert head.machine.unanswered(head.now) == 0.0
+
+
+def test_a_second_answer_to_a_frame_is_one_of_another_edge(head):
+    head.ready()
+    head.picture()
+    head.work()
+    head.hear(given := answer(head))
+    head.hear(answer(head))
+    assert head.answers == [given]
+    assert (head.machine.frames_sent, head.machine.frames_answered) == (1, 1)
 
 
 def test_a_dead_tail_is_told_for_as_long_as_it_is_dead_and_not_taken_for_answers(head):

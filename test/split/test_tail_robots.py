@@ -207,12 +207,13 @@ def test_it_says_for_whom_it_waits_whom_it_serves_and_who_falls_silent(tail, sen
     driver.advance(5.0)
     driver.advance(10.0)
     assert driver.warnings == [
-        f'no packets of robot_1 for {seconds} s: is its head running?' for seconds in (4, 14)
+        f'no packets of robot_1 for {seconds} s: do its head and its camera run?'
+        for seconds in (4, 14)
     ]
     driver.hear(*sender.frame(0, driver.now))
     driver.work()
     driver.advance(1.0)
-    assert driver.said[2:] == ['packets of robot_1 come again, after 14 s and more']
+    assert driver.said[2:] == ['packets of robot_1 come again, after 15 s']
     driver.tell(Leave())
     assert driver.said[3:] == ['leaves: 1 frames of robot_1 answered']
 
@@ -226,6 +227,43 @@ def test_who_is_away_for_a_minute_is_missed_no_more(tail, sender):
     driver.work()
     driver.advance(1.0)
     assert 'come again' in driver.said[-1]
+
+
+def test_announcements_are_no_packets(tail, sender):
+    driver = tail(sender)
+    for _ in range(20):
+        announce(driver, sender)
+        driver.advance(1.0)
+    assert len(driver.warnings) == 2
+    assert not any('come again' in text for text in driver.said)
+
+
+@pytest.mark.parametrize('back', [0.0, 500.0])
+def test_silence_is_told_if_the_clock_is_set_back_too(tail, sender, back):
+    driver = tail(sender)
+    driver.advance(2.0)
+    driver.now -= back
+    driver.timers = {name: due - back for name, due in driver.timers.items()}  # they are steady
+    driver.advance(7.0)
+    assert [text[:25] for text in driver.warnings] == ['no packets of robot_1 for']
+
+
+def test_a_clock_that_is_set_back_keeps_no_place_for_who_has_gone(tail, sender):
+    driver = tail(sender, max_robots=1)
+    driver.now -= 3_600.0
+    driver.timers = {name: due - 3_600.0 for name, due in driver.timers.items()}
+    driver.advance(100.0)
+    assert announce(driver, sender.other(robot_id='robot_2'))[-1] is TailState.READY
+
+
+@pytest.mark.parametrize('wrong', [{'session': 9}, {'epoch': 5}])
+def test_packets_that_are_dropped_are_not_said_to_stay_away(tail, sender, wrong):
+    driver = tail(sender)
+    for _ in range(20):
+        driver.hear(*sender.other(**wrong).frame(0, driver.now)[:1])
+        driver.advance(1.0)
+    assert driver.warnings
+    assert not any('no packets of' in text for text in driver.warnings)
 
 
 def test_packets_with_a_wrong_clock_are_a_sign_of_life(tail, sender):

@@ -6,7 +6,8 @@ import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
-from iot_fl_ros.studies.selection import Course, games_of, read_games
+from iot_fl_ros.reports.selection_report import write_selection_report
+from iot_fl_ros.studies.selection import Course, games_of, read_games, read_selection_study
 from iot_fl_ros.studies.study import read_study
 
 SEEDS = [0, 1]
@@ -62,6 +63,31 @@ def test_runs_and_games_are_done_once_and_reported(command, tmp_path, monkeypatc
     monkeypatch.setattr('iot_fl_ros.studies.selection.GameRun.do', None)
     assert main(command) == 0
     assert (tmp_path / 'out/toy.md').read_text() == report
+
+
+def test_games_that_failed_or_did_not_run_are_named(tree, tmp_path):
+    policies = {
+        name: {'select.policy': 'fedcs'} for name in ('quick', 'two', 'other', 'bad', 'no')
+    }
+    tree['games']['game'] |= {'methods': policies}
+    study = read_selection_study('toy', tree)
+    played = {('quick', 0), ('two', 0), ('two', 1), ('other', 1)}
+    for run in games_of(study.games):
+        if (run.policy, run.seed) in played:
+            run.keep(tmp_path, [1.0, 2.0, 3.0, 4.0], '')
+        elif run.policy == 'bad':
+            run.keep(tmp_path, None, 'out of memory')
+    report = write_selection_report(study, tmp_path, tmp_path).read_text()
+    assert '| two | 2.50 ± 0.00 | 4.00 ± 0.00 | +0.0 % (1 of 2) |' in report
+    assert '| bad | failed |' in report
+    assert '| no | not run yet |' in report
+    assert '- `games/game/one/bad/seed-1.json`: out of memory' in report
+    goals = json.loads((tmp_path / 'toy.json').read_text())['goals']
+    assert {goal['name'].split(' / ')[-1]: goal['measured'] for goal in goals} == {
+        'two': '+0.0 %, 1 of 2 seeds', 'other': 'no seed that quick has too', 'bad': 'failed',
+        'no': 'not run yet',
+    }  # fmt: skip
+    assert not any(goal['met'] for goal in goals)
 
 
 def test_what_a_run_can_do_is_part_of_it(tree):

@@ -8,6 +8,7 @@ import yaml
 
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.reports import kinds
+from iot_fl_ros.reports.study_report import write_report
 from iot_fl_ros.studies import results
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.results import Curve, Estimate, curves_of, table
@@ -131,10 +132,48 @@ def test_a_run_that_fails_does_not_take_the_others_with_it(tree, tmp_path, capsy
     assert '1 of 2 runs failed' in capsys.readouterr().out
     report = (tmp_path / 'out/toy.md').read_text()
     assert '| good |' in report
-    assert '| bad | not run yet |' in report
+    assert '| bad | failed |' in report
     assert '1 of 2 runs are done. The other 1 are missing below.' in report
     assert '## Runs that failed' in report
     assert 'gone.npz' in report
+
+
+def ended(accuracy):
+    """Return what a run of one round leaves: its rows and seconds."""
+    rows = [
+        {'kind': 'round', 'round': 1, 'time': 1.0, 'seconds': 1.0, 'accuracy': accuracy,
+         'robot_accuracy': math.nan, 'bytes_total': 100, 'late': [], 'silent': [], 'refused': [],
+         'participants': []},
+        {'kind': 'end', 'robots': 2, 'bytes_up': 60, 'bytes_down': 60},
+    ]  # fmt: skip
+    return rows, 1.0
+
+
+@pytest.mark.parametrize('reference', [None, ended(0.8)])
+def test_what_has_run_is_there_whatever_became_of_the_reference(tree, tmp_path, reference):
+    methods = {name: {'method.name': 'fedavg'} for name in ('fedavg', 'two', 'one', 'none')}
+    tree['sections'] = {'s': {
+        'seeds': [0, 1], 'methods': methods, 'goal': {'points': 2.0, 'ratio': 1.0}
+    }}  # fmt: skip
+    study = read_study('toy', tree)
+    for run in study.runs:
+        if run.method == 'fedavg' and run.seed == 0:
+            run.keep(tmp_path, reference, '' if reference else 'out of memory')
+        elif run.method == 'two' or (run.method == 'one' and run.seed == 1):
+            run.keep(tmp_path, ended(0.7), '')
+    report = write_report(study, tmp_path, tmp_path).read_text()
+    points = '-10.0 (1 seeds)' if reference else ''
+    assert f'| two | 70.0 ± 0.0 % | 70.0 ± 0.0 % | {points} | 60 |' in report
+    assert '| one | 70.0 % | 70.0 % |  | 60 |  | open | 1 of 2 |' in report
+    assert '| none | not run yet |' in report
+    assert ('| fedavg | failed |' in report) == (reference is None)
+    goals = json.loads((tmp_path / 'toy.json').read_text())['goals']
+    assert [goal['measured'] for goal in goals] == [
+        '-10.0 points at 1.00, 1 seeds' if reference else 'no seed that fedavg has too',
+        'no seed that fedavg has too',
+        'not run yet',
+    ]
+    assert [goal['met'] for goal in goals] == [None] * 3
 
 
 def test_a_report_leaves_out_runs_of_other_settings(arguments, tree, tmp_path):
@@ -165,6 +204,12 @@ def test_the_interval_of_three_seeds_by_hand():
     estimate = Estimate.of([1.0, 2.0, 3.0])
     assert estimate.mean == 2.0
     assert estimate.half == pytest.approx(4.3027 / 3**0.5, rel=1e-4)
+
+
+def test_of_no_seeds_nothing_is_told():
+    estimate = Estimate.of([])
+    assert math.isnan(estimate.mean)
+    assert math.isnan(estimate.half)
 
 
 def test_a_table_by_hand(tree):

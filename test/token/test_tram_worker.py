@@ -118,7 +118,7 @@ def test_what_is_kept_of_another_run_is_refused(worker):
     ready = one.run(Prepare())
     one.run(KeepPromise((Promise(3, 'robot_1', 2, 1, 'robot_2'),), claim()))
     one.run(KeepToken(one.run(Visit(ready.tokens[0], 2, 2, False)).token))
-    with pytest.raises(ConfigError, match='the checkpoint is one of '):
+    with pytest.raises(ConfigError, match='the checkpoint in memory is one of '):
         worker(stores=stores, run__seed=1).run(Prepare())
 
 

@@ -6,7 +6,7 @@ import os
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_model
+from safetensors.torch import load_file, load_model
 from torch import nn
 
 from iot_fl_ros.core.errors import DataError
@@ -37,6 +37,45 @@ def test_what_is_loaded_is_what_was_saved(tmp_path):
         said = file.metadata()
     assert json.loads(said['class_names']) == ['shoe', 'hat']
     assert (said['model'], json.loads(said['input_shape'])) == ('odd', [3, 8, 8])
+
+
+def views():
+    """Return a model whose buffers are parts of what it does not have, or of one another."""
+    model = nn.Module()
+    model.linear = nn.Linear(3, 2)
+    both, many_of = torch.arange(20.0), torch.arange(4.0)
+    many = {
+        'part': torch.arange(10.0)[:5], 'wide': torch.ones(1).expand(4),
+        'low': both[:10], 'high': both[10:], 'turned': model.linear.weight.detach().t(),
+        'some': many_of[:1].expand(4), 'all': many_of, 'none': torch.zeros(0),
+        'nothing': torch.zeros(0), 'one': torch.tensor(3),
+    }  # fmt: skip
+    for name, tensor in many.items():
+        model.register_buffer(name, tensor)
+    return model
+
+
+def test_parts_of_other_memory_are_saved_too(tmp_path):
+    model = views()
+    write_model(model, {}, tmp_path / 'model.safetensors')
+    saved = load_file(tmp_path / 'model.safetensors')
+    state = model.state_dict()
+    assert state.keys() - saved.keys() == {'some', 'turned'}, 'in the memory of others'
+    for name, tensor in saved.items():
+        assert torch.equal(state[name], tensor), name
+    with safe_open(tmp_path / 'model.safetensors', 'pt') as file:
+        assert file.metadata()['turned'] == 'linear.weight'
+
+
+@pytest.mark.parametrize('odd', ['sparse', 'meta', 'lazy'])
+def test_what_no_file_holds_is_told(odd, tmp_path):
+    model = nn.LazyLinear(2) if odd == 'lazy' else nn.Module()
+    if odd != 'lazy':
+        values = torch.eye(2).to_sparse() if odd == 'sparse' else torch.zeros(2, device='meta')
+        model.register_buffer('values', values)
+    with pytest.raises(DataError, match='cannot be saved'):
+        write_model(model, {}, tmp_path / 'model.safetensors')
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_write_that_fails_leaves_the_former_file(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ from torch import nn
 
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.samples import Samples
+from iot_fl_ros.training.settings import samples_a_batch
 from iot_fl_ros.training.trainer import Schedule, Trainer, log_prior, resolve_device
 
 NAMES = ('a', 'b', 'c')
@@ -119,3 +120,10 @@ def test_a_gpu_that_is_not_there_is_said(monkeypatch):
     assert resolve_device('auto') == 'cpu'
     with pytest.raises(ConfigError, match='use cpu or auto'):
         resolve_device('cuda')
+
+
+@pytest.mark.parametrize('wanted', [1, -3])
+def test_batches_of_one_sample_or_less_are_refused(wanted):
+    with pytest.raises(ConfigError, match=f'batch_size is {wanted}: at least 2'):
+        samples_a_batch(wanted, 100)
+    assert samples_a_batch(0, 100) == samples_a_batch(0, 101)

@@ -27,6 +27,18 @@ def world_file(worlds, tmp_path_factory):
 
 
 @pytest.fixture
+def sdf_world(tmp_path):
+    """Return a reader of worlds with this content."""
+
+    def read(content, version='1.9'):
+        text = f'<sdf version="{version}"><world name="w">{content}</world></sdf>'
+        (tmp_path / 'w.sdf').write_text(text)
+        return read_world(tmp_path / 'w.sdf')
+
+    return read
+
+
+@pytest.fixture
 def simulation(world_file):
     """Return a maker of simulations; they are closed after the test."""
     try:

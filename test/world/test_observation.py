@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -56,6 +57,16 @@ def test_a_board_ahead_has_the_size_that_its_distance_gives(world, scene, robot)
     top_left, top_right, bottom_right, _ = observation.corners
     assert top_left[0] < top_right[0]
     assert top_left[1] < bottom_right[1]
+
+
+@pytest.mark.parametrize(('near', 'far', 'seen'), [(1, 3, True), (2, 3, False), (0.1, 1, False)])
+def test_a_board_nearer_or_farther_than_a_camera_sees_is_not_seen(
+    world, scene, robot, near, far, seen
+):
+    board = on_outer_wall(world)
+    camera, pose = camera_pose(robot, before(board, 1.5))
+    found = scene.seen(replace(camera, near=near, far=far), pose)
+    assert (board.name in {one.board.name for one in found}) == seen
 
 
 def pose_offset(robot):

@@ -8,6 +8,7 @@ from PIL import Image
 
 from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError
 from iot_fl_ros.world.elements import boards_of
+from iot_fl_ros.world.installed import worlds_folder
 from iot_fl_ros.world.plan import TopView
 from iot_fl_ros.world.robot import start_pose
 from iot_fl_ros.world.sdf import read_world
@@ -204,3 +205,82 @@ def test_moments_that_no_body_has_are_named(tmp_path, moment):
     (tmp_path / 'w.sdf').write_text(LOOSE.format(inertial=INERTIAL.format(moment)))
     with pytest.raises(DataError, match=f'two/a: mass 1 with .* inertia .*{moment}'):
         Simulation(tmp_path / 'w.sdf', ['robot_0'])
+
+
+def _two_boxes(tmp_path, clip):
+    """Return a world with a robot before two boxes: a red one at 1 m, a larger blue one at 4 m."""
+    box = (
+        '<model name="{0}"><static>1</static><pose relative_to="start">{1} 0 0.35 0 0 0</pose>'
+        '<link name="l"><visual name="v"><geometry><box><size>0.1 {2} {2}</size></box></geometry>'
+        '<material><diffuse>{3}</diffuse><pbr><metal><albedo_map>t.png</albedo_map></metal></pbr>'
+        '</material></visual></link></model>'
+    )
+    x, y, yaw = start_pose(0)
+    start = f'<frame name="start"><pose>{x} {y} 0 0 0 {yaw}</pose></frame>'
+    boxes = box.format('a', 1, 0.1, '1 0 0') + box.format('b', 4, 2, '0 0 1')
+    text = f'<scene><ambient>1 1 1</ambient><background>0 1 0</background></scene>{start}{boxes}'
+    (tmp_path / 'w.sdf').write_text(f'<sdf version="1.9"><world name="w">{text}</world></sdf>')
+    Image.new('RGB', (4, 4), 'white').save(tmp_path / 't.png')
+    template = (worlds_folder() / 'camera_robot.sdf').read_text()
+    old = '<near>0.05</near><far>30</far>'
+    assert old in template
+    (tmp_path / 'camera_robot.sdf').write_text(template.replace(old, clip))
+    return tmp_path / 'w.sdf'
+
+
+@pytest.mark.parametrize(
+    ('clip', 'middle', 'edge'),
+    [
+        ('<near>0.05</near><far>60</far>', 'red', 'blue'),
+        ('<near>2</near><far>60</far>', 'blue', 'blue'),
+        ('<near>0.001</near><far>1e6</far>', 'red', 'blue'),
+        ('<near>0.05</near><far>2</far>', 'red', 'green'),
+        ('<near>0.05</near><far>0.5</far>', 'green', 'green'),
+    ],
+)
+def test_a_camera_sees_from_near_to_far_and_parts_have_their_own_two_boxes(
+    simulation, tmp_path, clip, middle, edge
+):
+    world = simulation(1, _two_boxes(tmp_path, clip))
+    whole = world.top_view(100, 100).tobytes()
+    picture = world.image('robot_0')
+    colours = ('red', 'green', 'blue')
+    assert colours[picture[120, 160].argmax()] == middle
+    assert colours[picture[120, 190].argmax()] == edge
+    assert world.top_view(100, 100).tobytes() == whole
+
+
+SELF = """<sdf version="1.9"><world name="w"><model name="m"><pose>0 0 5 0 0 0</pose>{model}
+  <link name="a">{ball}{a}</link><link name="b">{ball}{b}</link>{more}</model></world></sdf>"""
+BALL = '<collision name="c"><geometry><sphere/></geometry></collision>'
+YES, NO = '<self_collide>true</self_collide>', '<self_collide>false</self_collide>'
+NESTED = f'<model name="n"><link name="c">{BALL}</link></model>'
+JOINT = '<joint name="j" type="revolute"><parent>a</parent><child>b</child></joint>'
+THREE = f'<link name="c">{BALL}</link>'
+TWO = '<joint name="k" type="revolute"><parent>a</parent><child>c</child></joint>'
+
+
+@pytest.mark.parametrize(
+    ('parts', 'touching'),
+    [
+        ({}, set()),
+        ({'model': YES}, {'ab'}),
+        ({'a': YES}, {'ab'}),
+        ({'model': YES, 'a': NO}, {'ab'}),
+        ({'model': YES, 'a': NO, 'b': NO}, set()),
+        ({'model': YES, 'more': JOINT}, set()),
+        ({'more': JOINT + THREE + TWO}, set()),
+        ({'model': YES, 'more': JOINT + THREE + TWO}, {'bc'}),
+        ({'more': NESTED}, {'ac', 'bc'}),
+    ],
+)
+def test_links_of_a_model_collide_if_it_says_so(tmp_path, parts, touching):
+    parts = {'model': '', 'a': '', 'b': '', 'more': '', **parts}
+    (tmp_path / 'w.sdf').write_text(SELF.format(ball=BALL, **parts))
+    world = Simulation(tmp_path / 'w.sdf', ['robot_0'])
+    world.step()
+    bodies = [world._model.body(world._model.geom(one).bodyid[0]).name[-1]
+              for pair in world._data.contact.geom for one in pair
+              if world._model.geom_bodyid[list(pair)].min() > 0]  # fmt: skip
+    found = {''.join(sorted(pair)) for pair in zip(bodies[::2], bodies[1::2], strict=True)}
+    assert {pair for pair in found if set(pair) <= set('abc')} == touching

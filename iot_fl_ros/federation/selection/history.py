@@ -8,7 +8,6 @@ of a censored exponential (Epstein and Sobel, 1953), and the plain mean if nothi
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import astuple, dataclass, field, replace
 from typing import Any
 
@@ -174,12 +173,13 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
     Training: from the opening of the round until the update was announced, the way of the plan
     included; what a robot states could be a lie. Upload: from the announcement until the update
     was whole. With serial uploads an update waits for those before it, so its own time began when
-    the last of them was whole (departures of a queue). An update that was announced before the
-    round opened has been trained before: its upload alone is seen, from the opening on. Who did
-    not deliver was at least as slow as what passed until the round closed.
+    the last of them was whole (departures of a queue). Of an update that was announced before the
+    round opened the upload alone is seen, from the opening on, whoever was whole meanwhile. Who
+    did not deliver was at least as slow as what passed until the round closed, whoever it may
+    have waited for: who announces what it does not have would else seem to send in no time.
     """
     announced = {i: closed.announced.get(i, closed.opened) for i in closed.statuses}
-    began = _began(closed, announced) if timing == 'serial' else announced
+    began = announced | (_turns(closed) if timing == 'serial' else {})
     records = {}
     for robot_id in closed.participants:
         if robot_id not in closed.statuses:
@@ -189,21 +189,17 @@ def records_of(closed: OpenRound, timing: str, now: float) -> dict[str, Response
         early = robot_id not in closed.announced
         train = math.nan if early else announced[robot_id] - closed.opened
         arrived = closed.arrived.get(robot_id)
-        upload = (now if arrived is None else arrived) - began.get(robot_id, math.nan)
+        upload = (now if arrived is None else arrived) - began[robot_id]
         records[robot_id] = ResponseRecord(closed.number, train, upload, False, arrived is None)
     return records
 
 
-def _began(closed: OpenRound, announced: Mapping[str, float]) -> dict[str, float]:
-    """Return when each upload had the radio for itself; nothing for those that still wait."""
+def _turns(closed: OpenRound) -> dict[str, float]:
+    """Return when uploads that were announced in the round, and ended, had the radio alone."""
     began = {}
     free = closed.opened
     for robot_id, arrived in sorted(closed.arrived.items(), key=lambda item: item[1]):
-        if robot_id in announced:
-            began[robot_id] = min(arrived, max(announced[robot_id], free))
+        if robot_id in closed.announced:
+            began[robot_id] = min(arrived, max(closed.announced[robot_id], free))
         free = arrived
-    waiting = {i: t for i, t in announced.items() if i not in closed.arrived}
-    if waiting:
-        first = min(waiting, key=lambda robot_id: (waiting[robot_id], robot_id))
-        began[first] = max(waiting[first], free)
     return began
