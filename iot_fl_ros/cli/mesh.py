@@ -22,7 +22,7 @@ from iot_fl_ros.cli.options import (
 )
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
-from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings, peer_of
+from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings
 from iot_fl_ros.processes.serverless import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
 from iot_fl_ros.ros.network_profile import VARIABLE
@@ -54,7 +54,10 @@ def run(arguments: argparse.Namespace) -> int:
     graph = build_graph(mesh, settings.peer.run.seed)
     name, output = settings.method_name, arguments.output.absolute()
     given = own_settings_of(arguments, sorted(graph))
-    own = {robot_id: peer_of(flat, more) for robot_id, more in given.items()}
+    own = {
+        robot_id: MeshRunSettings.from_flat({**flat, **more}).peer
+        for robot_id, more in given.items()
+    }
     if arguments.memory:
         rows = _simulate(settings, output, console, arguments, own)
         summary = summarize_mesh(rows, output)

@@ -99,7 +99,10 @@ def _for_method(flat: Mapping[str, Any], name: str, file: str) -> dict[str, Any]
 def own_settings_of(
     arguments: argparse.Namespace, ids: Sequence[str]
 ) -> dict[str, dict[str, Any]]:
-    """Return the settings of single robots in --params; ConfigError for strange robots."""
+    """Return the settings of single robots in --params; ConfigError for strange robots.
+
+    Private samples of a robot's own are not shared out, unless it says how.
+    """
     own = read_parameters(params_file(arguments.params)).own if arguments.params else {}
     strange = sorted(set(own) - set(ids))
     if strange:
@@ -107,7 +110,8 @@ def own_settings_of(
             f'{arguments.params} has settings of {", ".join(strange)}: the robots are '
             f'{", ".join(ids)}'
         )
-    return own
+    whole = {'data.partition': 'none'}
+    return {i: {**whole, **one} if 'data.private' in one else one for i, one in own.items()}
 
 
 def check_quorum(settings: FleetSettings, robots: int) -> None:

@@ -23,7 +23,7 @@ from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import RunWriter, accuracy_of, read_summary
 from iot_fl_ros.core.run_folder import check_same_run, own
 from iot_fl_ros.core.store import FolderStore
-from iot_fl_ros.federation.settings import FleetSettings, default_config, learner_of, resolved
+from iot_fl_ros.federation.settings import FleetSettings, default_config, resolved
 from iot_fl_ros.reports.progress import bars
 from iot_fl_ros.reports.run_tables import summary_table
 
@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
             store=store, threads=arguments.threads, crashes=False,
             models=arguments.robot_models, restored=restored,
             own={
-                robot_id: learner_of(flat, given)
+                robot_id: FleetSettings.from_flat({**flat, **given}).learner
                 for robot_id, given in own_settings_of(arguments, ids).items()
             },
         )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
@@ -85,17 +85,6 @@ class FleetSettings:
     def trusted(self) -> list[str]:
         """Dotted paths that this file itself names, so that its robots may load them."""
         return dotted_paths(self.method_name, self.aggregator.model.name)
-
-
-def learner_of(flat: Mapping[str, Any], own: Mapping[str, Any]) -> LearnerSettings:
-    """Return the settings of a robot that has some of its own.
-
-    Private samples of its own are not shared out.
-    """
-    learner = FleetSettings.from_flat({**flat, **own}).learner
-    if 'data.private' not in own or 'data.partition' in own:
-        return learner
-    return replace(learner, data=replace(learner.data, partition='none'))
 
 
 def dotted_paths(*names: str) -> list[str]:

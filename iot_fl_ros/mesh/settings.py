@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
@@ -94,17 +94,6 @@ class MeshRunSettings:
         """Return every setting as a nested mapping, for config.yaml."""
         method = {'name': self.method_name, **asdict(self.method)}
         return {**asdict(self.peer), 'method': method}
-
-
-def peer_of(flat: Mapping[str, Any], own: Mapping[str, Any]) -> PeerSettings:
-    """Return the settings of a peer that has some of its own.
-
-    Private samples of its own are not shared out.
-    """
-    peer = MeshRunSettings.from_flat({**flat, **own}).peer
-    if 'data.private' not in own or 'data.partition' in own:
-        return peer
-    return replace(peer, data=replace(peer.data, partition='none'))
 
 
 def peer_setting_names() -> set[str]:

@@ -220,8 +220,7 @@ class RobotProcesses(NodeProcesses):
         first, alone = ids[0], len(ids) == 1
         given = self._own.get(first, {})
         part, parts = self.ids.index(first), len(self.ids)
-        if 'data.private' in given:  # they are not shared out
-            given = {'data.partition': 'none', **given}
+        if 'data.private' in given:  # of its own
             part, parts = 0, 1
         own = {
             'robot.ids': '' if alone else f'[{",".join(ids)}]',

@@ -1,16 +1,17 @@
 """Fleets of processes: arguments, groups, waiting, domains; no process is started."""
 
+import argparse
+
 import pytest
 import yaml
 from domains import BLOCKS, SIZE
 from rich.console import Console
 
+from iot_fl_ros.cli.options import own_settings_of
 from iot_fl_ros.core import run_files
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, RunWriter
-from iot_fl_ros.federation.settings import learner_of
-from iot_fl_ros.mesh.settings import peer_of
 from iot_fl_ros.processes import federation, nodes, serverless
 from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.processes.nodes import (
@@ -69,7 +70,7 @@ def test_a_mesh_starts_one_process_a_robot(started, tmp_path):
         ('peer', 'robot_0', f'{common} -r __ns:=/robot_0 -p data.partition_index:=0 '
          '-p data.partition_count:=2'),
         ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=0 '
-         '-p data.partition_count:=1 -p data.partition:=none -p data.private:=/photos'),
+         '-p data.partition_count:=1 -p data.private:=/photos'),
     ]  # fmt: skip
     tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
     assert tree == {'/**': {'ros__parameters': settings}}
@@ -157,14 +158,25 @@ def test_lines_are_printed_once(capsys):
 
 
 def test_data_of_a_robots_own_are_not_shared_out(started, tmp_path):
-    own = {'robot_1': {'data.private': '/photos'}}
-    fleet = FleetProcesses({}, 2, tmp_path, own=own)
-    fleet.start_robots('robot_0')
-    fleet.start_robots('robot_1')
-    (_, _, shared), (_, _, mine) = started
-    assert 'data.partition_count:=2' in shared
-    assert 'data.partition:=none' not in shared
-    assert 'data.partition:=none' in mine
+    (tmp_path / 'own.yaml').write_text(
+        '/**:\n  ros__parameters:\n    data.partition: shards\n'
+        '/robot_1/**:\n  ros__parameters:\n    data.private: /photos\n'
+        '/robot_2/**:\n  ros__parameters: {data.private: /photos, data.partition: iid}\n'
+        '/robot_3/**:\n  ros__parameters: {model.name: mlp}\n'
+    )
+    ids = [f'robot_{n}' for n in range(4)]
+    own = own_settings_of(argparse.Namespace(params=tmp_path / 'own.yaml'), ids)
+    fleet = FleetProcesses({}, len(ids), tmp_path, own=own)
+    for robot_id in ids:
+        fleet.start_robots(robot_id)
+    shared, whole, iid, other = (arguments for _, _, arguments in started)
+    for given in (shared, other):
+        assert 'data.partition_count:=4' in given
+        assert 'data.partition:=' not in given
+    assert 'data.partition_count:=1 -p data.partition:=none' in whole
+    assert 'data.partition_count:=1' in iid
+    assert 'data.partition:=iid' in iid
+    assert 'data.partition:=none' not in iid
 
 
 def test_rows_of_an_earlier_start_say_nothing_of_this_one(tmp_path):
@@ -210,17 +222,6 @@ def test_a_failed_start_leaves_the_files_of_the_run_as_they_were(tmp_path):
     files = {path: path.read_bytes() for path in tmp_path.glob('[a-z]*')}
     assert federation._kept_round(tmp_path, settings) == 0
     assert {path: path.read_bytes() for path in tmp_path.glob('[a-z]*')} == files
-
-
-def test_a_partition_of_a_robots_own_counts_over_dds_and_in_memory(started, tmp_path):
-    flat = {'data.partition': 'shards', 'data.test': 'x'}
-    own = {'data.private': '/photos', 'data.partition': 'iid'}
-    assert learner_of(flat, own).data.partition == 'iid'
-    assert peer_of(flat, own).data.partition == 'iid'
-    assert learner_of(flat, {'data.private': '/photos'}).data.partition == 'none'
-    fleet = FleetProcesses({}, 2, tmp_path, own={'robot_1': own})
-    fleet.start_robots('robot_1')
-    assert 'data.partition:=iid' in started[0][2]
 
 
 def test_lines_of_a_mesh_are_those_of_this_start(tmp_path):
