@@ -1,8 +1,8 @@
 """A study of participant selection: runs that learn, and games that only choose.
 
 Its file has the sections of any study, whose settings may hold `resources.*`, and beside them
-`games`: sections of the same form, with settings `game.*`, `select.*` and `resources.*`. See
-docs/studies.md.
+`games`: sections of the same form, with settings `game.*`, `select.*` and `resources.*`, and with
+policies as goals. See docs/studies.md.
 """
 
 from __future__ import annotations
@@ -35,7 +35,10 @@ TARGETS = (0.7, 0.8)
 GAMES = Path('games')
 # Keys of the study's file that are not those of any study.
 _GAME_KEYS = ('games', 'game_settings')
+# Keys of a section that say nothing of games.
+_NOT_OF_GAMES = ('robots', 'reach', 'targets', 'paper')
 _LAST_ROUNDS = 10
+Goals = Mapping[tuple[str, str], tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -146,13 +149,53 @@ class GameRun:
 def read_games(tree: Any, settings: Any) -> tuple[Section, ...]:
     """Check the games of a study; ConfigError names what is wrong."""
     base = flatten(mapping('game_settings', settings))
-    games = tuple(read_section(name, own, base) for name, own in mapping('games', tree).items())
+    games = tuple(
+        read_section(name, _of_any_study(name, own), base)
+        for name, own in mapping('games', tree).items()
+    )
     for run in games_of(games):
         try:
             _ = run.parts
         except ConfigError as error:
             raise ConfigError(f'{run.path}: {error}') from error
     return games
+
+
+def _of_any_study(name: str, tree: Any) -> dict[str, Any]:
+    """Return what a section of games shares with those of any study."""
+    section = mapping(f'section {name!r}', tree)
+    strange = [key for key in _NOT_OF_GAMES if key in section]
+    if strange:
+        raise ConfigError(f'games {name!r} have {strange[0]!r}, which is for runs that learn')
+    cases = {key: _without_goal(case) for key, case in _cases(name, section).items()}
+    return _without_goal(section) | ({'cases': cases} if cases else {})
+
+
+def _cases(name: str, section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    cases = mapping(f'cases of {name!r}', section.get('cases'))
+    return {key: mapping(f'case {key!r}', value) for key, value in cases.items()}
+
+
+def _without_goal(tree: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key != 'goal'}
+
+
+def _read_goals(tree: Any, games: Sequence[Section]) -> Goals:
+    """Return the policies whose rounds should be shorter than the reference's."""
+    goals = {}
+    for section in games:
+        own = tree[section.name]
+        by_case = _cases(section.name, own)
+        for case in section.cases:
+            wanted = by_case.get(case.name, {}).get('goal', own.get('goal')) or []
+            others = [name for name in section.methods if name != section.reference]
+            if not isinstance(wanted, list) or not all(name in others for name in wanted):
+                raise ConfigError(
+                    f'goal of {section.name!r} / {case.name!r} is {wanted!r}: a list of its '
+                    f'methods other than {section.reference!r}, the reference'
+                )
+            goals[section.name, case.name] = tuple(wanted)
+    return goals
 
 
 def games_of(games: Sequence[Section]) -> list[GameRun]:
@@ -167,9 +210,10 @@ def games_of(games: Sequence[Section]) -> list[GameRun]:
 
 @dataclass(frozen=True)
 class SelectionStudy(Study):
-    """Runs as in any study, and games."""
+    """Runs as in any study, and games. goals: policies, by section and case of the games."""
 
     games: tuple[Section, ...] = ()
+    goals: Goals = field(default_factory=dict)
 
     @property
     def tasks(self) -> Sequence[Task]:
@@ -181,7 +225,7 @@ def read_selection_study(name: str, tree: Mapping[str, Any]) -> SelectionStudy:
     """Check a study; ConfigError names what is wrong."""
     games = read_games(tree.get('games'), tree.get('game_settings'))
     study = read_study(name, {k: v for k, v in tree.items() if k not in _GAME_KEYS})
-    return SelectionStudy(**vars(study), games=games)
+    return SelectionStudy(**vars(study), games=games, goals=_read_goals(tree.get('games'), games))
 
 
 @dataclass(frozen=True)

@@ -163,10 +163,18 @@ def test_bsfl_maximises_the_least_rate_and_fairness():
 
 def test_bsfl_is_optimistic_about_the_seldom_asked():
     known = {'a': seen(*[(1, 1)] * 9), 'b': seen((4, 4))}
-    # sqrt((1 + 1) ln 10 / n): 0.7153 and 2.1460. Rates 1 and 1/4: equal at c = 0.5242.
-    weights = {'fairness': 0.0}
-    assert ask('bsfl', known, 1, exploration=0.52, **weights) == ['a']
-    assert ask('bsfl', known, 1, exploration=0.53, **weights) == ['b']
+    # sqrt(ln 10 / 2 n): 0.3577 and 1.0730. Rates 1 and 1/4: equal at c = 1.0485.
+    weights = {'fairness': 0.0, 'normaliser': 'percentile'}
+    assert ask('bsfl', known, 1, exploration=1.04, **weights) == ['a']
+    assert ask('bsfl', known, 1, exploration=1.06, **weights) == ['b']
+
+
+def test_bsfl_is_less_optimistic_where_times_of_a_robot_vary_little():
+    for spread, seldom in ((0.01, False), (0.9, True)):
+        times = [(4 * (1 + spread), 0), (4 * (1 - spread), 0)]
+        known = {'often': seen(*times * 9), 'seldom': seen(*times, (8, 0))}
+        chosen = ask('bsfl', known, 1, exploration=1.0, fairness=0.0)
+        assert chosen == ['seldom' if seldom else 'often'], spread
 
 
 def test_one_robot_that_takes_no_time_hides_nobodys_speed_from_bsfl():

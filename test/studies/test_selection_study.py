@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.reports.selection_report import write_selection_report
 from iot_fl_ros.studies.selection import Course, games_of, read_games, read_selection_study
 from iot_fl_ros.studies.study import read_study
@@ -69,7 +70,7 @@ def test_games_that_failed_or_did_not_run_are_named(tree, tmp_path):
     policies = {
         name: {'select.policy': 'fedcs'} for name in ('quick', 'two', 'other', 'bad', 'no')
     }
-    tree['games']['game'] |= {'methods': policies}
+    tree['games']['game'] |= {'methods': policies, 'goal': ['two', 'other', 'bad', 'no']}
     study = read_selection_study('toy', tree)
     played = {('quick', 0), ('two', 0), ('two', 1), ('other', 1)}
     for run in games_of(study.games):
@@ -88,6 +89,22 @@ def test_games_that_failed_or_did_not_run_are_named(tree, tmp_path):
         'no': 'not run yet',
     }  # fmt: skip
     assert not any(goal['met'] for goal in goals)
+
+
+def test_goals_of_games_are_those_of_the_file(tree):
+    game = tree['games']['game']
+    game['cases']['two'] = {'resources.spread': 0.1, 'goal': []}
+    assert set(read_selection_study('toy', tree).goals.values()) == {()}
+    game['goal'] = ['any']
+    goals = read_selection_study('toy', tree).goals
+    assert goals == {('game', 'one'): ('any',), ('game', 'two'): ()}
+    for wrong in (['quick'], ['none'], 'any', {'points': 2}, [{'points': 2}]):
+        game['goal'] = wrong
+        with pytest.raises(ConfigError, match=r"goal of 'game' / 'one' is .* other than 'quick'"):
+            read_selection_study('toy', tree)
+    game.update(goal=[], reach=3)
+    with pytest.raises(ConfigError, match="games 'game' have 'reach'"):
+        read_selection_study('toy', tree)
 
 
 def test_what_a_run_can_do_is_part_of_it(tree):

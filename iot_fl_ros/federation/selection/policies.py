@@ -21,6 +21,7 @@ from iot_fl_ros.federation.selection.settings import SelectSettings
 
 _PERCENTILE = 95
 _FAIRNESS_POWER = 5
+_KINDS = ('train', 'upload')
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ def fedcs(given: SelectionInput) -> list[str]:
 
 def naive_ucb(given: SelectionInput) -> list[str]:
     """As fedcs, but each robot's share of the time is cut by c unit sqrt(ln N / (2 n_k))."""
-    unit = _unit(given, ('train', 'upload'))
+    unit = _unit(given, _KINDS)
     candidates = {}
     for robot_id, known in given.known.items():
         seconds = Seconds(_time(given, known.train), _time(given, known.upload))
@@ -82,7 +83,7 @@ def naive_ucb(given: SelectionInput) -> list[str]:
 
 def elementwise_ucb(given: SelectionInput) -> list[str]:
     """As fedcs, but training and upload are each cut by c unit sqrt(ln N / (2 n_k))."""
-    units = {kind: _unit(given, (kind,)) for kind in ('train', 'upload')}
+    units = {kind: _unit(given, (kind,)) for kind in _KINDS}
     candidates = {}
     for robot_id, known in given.known.items():
         low = [
@@ -98,23 +99,26 @@ def elementwise_ucb(given: SelectionInput) -> list[str]:
 def bsfl(given: SelectionInput) -> list[str]:
     """Ask the set S with the largest min UCB_k + alpha mean g_k, k in S.
 
-    UCB_k = min(1, mean(tau_m / tau)) + c sqrt((m + 1) ln n / n_k); g_k = sign(d) |d|^5 with
+    UCB_k = min(1, mean(tau_m / tau)) + c v sqrt(ln N / (2 n_k)); g_k = sign(d) |d|^5 with
     d = m / K - n_k / n; n rounds, K robots, m of them asked. Found exactly: for every possible
     minimum, the fairest robots of those above it. tau is the time that was measured here, and
     tau_m that of the m-th quickest robot, by means. The paper takes the shortest time that anybody
-    ever reported: a robot that reports 0 s then makes all others look alike.
+    ever reported: a robot that reports 0 s then makes all others look alike. v: how much times of
+    one robot differ, or 1 (`normaliser: percentile`) as in the paper, whose width is
+    sqrt((m + 1) ln n / n_k).
     """
     chosen, count = _unseen(given)
     if count <= 0:
         return chosen
-    share, spread = count / len(given.robots), (count + 1) * math.log(max(1.0, given.rounds))
+    share = count / len(given.robots)
     scores, fairness = {}, {}
     best = sorted((given.known[robot_id].rate for robot_id in _seen(given)), reverse=True)
-    unit = best[: given.count][-1] if best else 0.0
+    quick = best[: given.count][-1] if best else 0.0
+    unit = 1.0 if given.settings.normaliser == 'percentile' else _variation(given, _KINDS)
     for robot_id in _seen(given):
         known = given.known[robot_id]
-        width = given.settings.exploration * math.sqrt(spread / known.asked)
-        scores[robot_id] = (min(1.0, known.rate / unit) if unit else 0.0) + width
+        rate = min(1.0, known.rate / quick) if quick else 0.0
+        scores[robot_id] = rate + unit * _width(given, known.asked)
         d = share - known.asked / max(1.0, given.rounds)
         fairness[robot_id] = given.settings.fairness * math.copysign(abs(d) ** _FAIRNESS_POWER, d)
     return chosen + _max_min(scores, fairness, count)

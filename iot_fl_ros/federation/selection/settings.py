@@ -34,14 +34,12 @@ class SelectSettings:
         minimum=0.0,
     )
     exploration: float = setting(
-        0.25,
-        'Weight c of the optimism about robots that were seldom asked; bsfl needs less, 0.02.',
-        minimum=0.0,
+        0.25, 'Weight c of the optimism about robots that were seldom asked.', minimum=0.0
     )
     normaliser: str = setting(
         'relative',
-        'Unit of the optimism of naive_ucb and elementwise_ucb: relative = how much times of one '
-        'robot differ, as a share of its mean; percentile = 95th percentile of the means.',
+        'Unit of the optimism: relative = how much times of one robot differ, as a share of its '
+        'mean; percentile = 95th percentile of the means, of shares (bsfl) 1.',
         choices=('relative', 'percentile'),
     )
     estimate: str = setting(
