@@ -257,11 +257,11 @@ def _labels(
         assert isinstance(label, Inference)
         if not label.class_ids:
             continue
-        number, name = label.class_ids[0], label.class_names[0]
-        if name in class_names:
-            number = class_names.index(name)
-        elif name != str(number) or number >= len(class_names):
-            strange[name] += 1
+        number, kind = label.class_ids[0], label.class_names[0]
+        if kind in class_names:
+            number = class_names.index(kind)
+        elif kind != str(number) or number >= len(class_names):
+            strange[kind] += 1
             continue
         found[label.header.stamp] = number
     return found, strange

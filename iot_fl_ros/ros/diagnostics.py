@@ -166,10 +166,10 @@ def describe_head(machine: HeadMachine, now: float, silence: float) -> Diagnosti
     """Return the status of a robot's head. silence: for how long no picture has come, s."""
     info = machine.info
     values: dict[str, object] = {
-        'frames sent': machine.frames_sent,
-        'frames answered': machine.frames_answered,
+        'frames sent': machine.answers.sent,
+        'frames answered': machine.answers.answered,
         'rate, 1/s': f'{machine.rate.per_second(now):.1f}',
-        'answer p50, ms': f'{1e3 * machine.answer_seconds.quantile(0.5):.1f}',
+        'answer p50, ms': f'{1e3 * machine.answers.seconds.quantile(0.5):.1f}',
         'head p50, ms': f'{1e3 * machine.encode_seconds.quantile(0.5):.1f}',
         'head p99, ms': f'{1e3 * machine.encode_seconds.quantile(0.99):.1f}',
     }
@@ -182,7 +182,7 @@ def describe_head(machine: HeadMachine, now: float, silence: float) -> Diagnosti
     if machine.refused:
         return status(name, DiagnosticStatus.ERROR, f'not served: {machine.refused}', values)
     pictures = staleness(silence, 'pictures')
-    answers = staleness(machine.unanswered(now), 'answers')
+    answers = staleness(machine.answers.silence(now), 'answers')
     level, late = max(pictures, answers)
     return status(name, level, f'epoch {info.epoch}{late}', values)
 

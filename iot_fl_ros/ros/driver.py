@@ -50,10 +50,9 @@ class MachineDriver:
     """Connects one machine to one node. `start` begins, `stop` undoes everything `start` made.
 
     record: takes the rows of events.jsonl. ended: called at RunEnded with its problem. answered:
-    takes answers of the edge. sent: told
-    the size of each message that goes out. background: for jobs that others must not wait for;
-    none = they do. The other arguments are those of `Connections`. faults: exceptions that came
-    out of machine or effects, which is never right.
+    takes answers of the edge. sent: told the size of each message that goes out. background: for
+    jobs that others must not wait for; none = they do. The other arguments are those of
+    `Connections`. faults: exceptions that came out of machine or effects, which is never right.
     """
 
     def __init__(
@@ -150,7 +149,6 @@ class MachineDriver:
 
     def save_model(self, path: Path, done: Callable[[bool, str], None]) -> None:
         """Write the worker's model between two jobs; tell `done` where it is, or why it is not."""
-
         if self._saving:
             done(False, 'a model is being saved already')
             return

@@ -5,12 +5,9 @@ States and transitions: `split.states`.
 
 from __future__ import annotations
 
-import math
-from collections import deque
 from dataclasses import dataclass, replace
 
 from iot_fl_ros.core.effects import (
-    Answered,
     CancelTimer,
     Effect,
     Publish,
@@ -43,7 +40,8 @@ from iot_fl_ros.core.messages.split import (
     check_bundle_name,
 )
 from iot_fl_ros.exchange.endpoint import Endpoint
-from iot_fl_ros.exchange.waiting import Missed, Waiting
+from iot_fl_ros.exchange.waiting import Waiting
+from iot_fl_ros.split.awaited_answers import AwaitedAnswers
 from iot_fl_ros.split.bundle import Bundle
 from iot_fl_ros.split.jobs import Encoded, EncodeFrame, LoadBundle
 from iot_fl_ros.split.states import HEAD_TABLE, LOADING, SWITCHING, HeadState
@@ -54,12 +52,6 @@ _SWITCH, _ANNOUNCE, _LOOK = 'switch', 'announce', 'look'
 _ANNOUNCE_PERIOD = 5.0
 # How often it looks for what it waits for, s.
 _LOOK_PERIOD = 1.0
-# Without a frame for so long none goes out, s: then it is the camera that is missed.
-_PAUSE = 5.0
-# Frames without an answer that are no chance.
-_SEVERAL = 3
-# Answered frames of which a second answer is known as one.
-_REMEMBERED = 100
 _NANO = 1e-9
 _WRAP = 1 << 32
 
@@ -94,16 +86,11 @@ class HeadMachine:
         self._frame = 0
         self._sequence = 0
         self.refused = ''
-        self.frames_sent = self.frames_answered = 0
-        self._unanswered, self._unanswered_frames = 0.0, 0  # since when, and how many
-        self._last_sent = -math.inf
-        self._answers: deque[int] = deque(maxlen=_REMEMBERED)  # numbers of frames
-        self._missed = Missed('answers', 'is the tail running, and can it be reached?')
+        self.answers = AwaitedAnswers(session)
         self._edge = Waiting()
         self._failure = ''
         self.rate = Rate()
         self.encode_seconds = Recent()
-        self.answer_seconds = Recent()
 
     @property
     def robot_id(self) -> str:
@@ -119,19 +106,6 @@ class HeadMachine:
     def info(self) -> SplitInfo | None:
         """The announcement in use; None before the first switch."""
         return self._active.info if self._active else None
-
-    def unanswered(self, now: float) -> float:
-        """Return for how long frames have gone out without an answer, s.
-
-        0 if none goes out, or so few that it may be chance.
-        """
-        if self._unanswered_frames < _SEVERAL or self._paused(now):
-            return 0.0
-        return max(0.0, now - self._unanswered)
-
-    def _paused(self, now: float) -> bool:
-        """Return whether no frame has gone out lately; also if the clock was set back."""
-        return not 0.0 <= now - self._last_sent <= _PAUSE
 
     def start(self, now: float) -> list[Effect]:
         """Listen for answers; nothing else happens before a bundle is asked for."""
@@ -156,7 +130,7 @@ class HeadMachine:
                 return self._not_loaded(error)
             case MessageArrived(Inference() as answer, wire_bytes):
                 self.endpoint.bytes_received += wire_bytes
-                return self._answered(answer, now)
+                return self.answers.take(answer, now)
             case MessageArrived():
                 return self.endpoint.take(event, self._status)
             case TimerFired(name) if name == _LOOK:
@@ -176,34 +150,22 @@ class HeadMachine:
 
     def _leave(self) -> list[Effect]:
         effects = self._switch_over(False, 'the head leaves') if self._request else []
-        text = f'leaves: {self.frames_sent} frames sent, {self.frames_answered} answered'
+        text = f'leaves: {self.answers.sent} frames sent, {self.answers.answered} answered'
         return [*effects, Say(text)]
 
     def _look(self, now: float) -> list[Effect]:
         """Say what is waited for: an edge, or answers to frames that were sent."""
         waits, text = '', ''
         if self._offered and not self._active:
-            waits, text = (
-                'edge',
-                (
-                    f'an edge that takes bundle {self._offered.info.bundle!r}: is the tail '
-                    'running, with the same fleet_namespace and the same bundle?'
-                ),
+            waits = 'edge'
+            text = (
+                f'an edge that takes bundle {self._offered.info.bundle!r}: is the tail '
+                'running, with the same fleet_namespace and the same bundle?'
             )
         elif self.state is HeadState.IDLE and self._failure:
             waits, text = 'bundle', f'another bundle by ~/switch_split, as {self._failure}'
-        silence = 0.0 if self.refused else self.unanswered(now)
-        return [*self._edge.look(waits, text, now), *self._missed.look(silence)]
-
-    def _answered(self, answer: Inference, now: float) -> list[Effect]:
-        """An answer of the edge, to a frame of this session or of one before a restart."""
-        if answer.session != self.session or answer.frame in self._answers:
-            return []  # or one that another edge has answered too
-        self._answers.append(answer.frame)
-        self._unanswered_frames = 0
-        self.frames_answered += 1
-        self.answer_seconds.add(now - answer.header.stamp * _NANO)
-        return [Answered(answer), *self._missed.came()]
+        silence = 0.0 if self.refused else self.answers.silence(now)
+        return [*self._edge.look(waits, text, now), *self.answers.look(silence)]
 
     def _picture(self, event: PictureArrived, now: float) -> list[Effect]:
         if self._active is None:
@@ -230,11 +192,7 @@ class HeadMachine:
         # A frame that was begun before a switch still has its old epoch: the tail knows both.
         self.rate.note(now)
         self.encode_seconds.add(result.seconds)
-        self.frames_sent += 1
-        if self._paused(now) or not self._unanswered_frames:
-            self._unanswered, self._unanswered_frames = now, 0
-        self._unanswered_frames += 1
-        self._last_sent = now
+        self.answers.frame_sent(now)
         return [PublishPackets(self._packets(result)), *self._start_waiting(now)]
 
     def _start_waiting(self, now: float) -> list[Effect]:

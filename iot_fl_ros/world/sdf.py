@@ -37,8 +37,6 @@ from iot_fl_ros.world.sdf_text import (
 _SHORTEST_STEP = 1e-6  # s
 # What Gazebo does by itself, or what nobody sees here.
 _OF_GAZEBO = ('gui', 'audio', 'wind', 'atmosphere', 'magnetic_field', 'spherical_coordinates')
-
-
 # How fast, by what engine and with what solver Gazebo simulates.
 _OF_ENGINES = (
     'real_time_factor', 'real_time_update_rate', 'max_contacts', 'magnetic_field', 'ode', 'dart',

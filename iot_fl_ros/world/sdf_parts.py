@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -25,6 +26,8 @@ from iot_fl_ros.world.sdf_text import (
     whole,
 )
 
+# What is read, and what is passed over, by the path of its parent.
+Children = Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
 _SHAPES = ('box', 'cylinder', 'sphere', 'plane')
 _GREY = (0.7, 0.7, 0.7, 1.0)  # without any <material>
 _BLACK = '0 0 0 1'  # of a <material> that does not say
@@ -33,7 +36,7 @@ _UNSEEN = ('ambient', 'specular', 'shininess', 'render_order', 'double_sided')
 _UNSEEN_METAL = ('metalness', 'roughness', 'metalness_map', 'roughness_map', 'environment_map')
 # Children of <surface> that are read, and those of other engines, of no effect, or about how hard
 # contacts are, which is MuJoCo's own.
-_SURFACE: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+_SURFACE: Children = {
     '.': (('friction', 'bounce', 'contact'), ()),
     'friction': (('ode',), ('bullet', 'torsional')),
     'friction/ode': (('mu', 'mu2', 'slip1', 'slip2'), ('fdir1',)),
@@ -55,7 +58,7 @@ _MOST_PIXELS = 16384  # a side; no graphics library draws more
 _NEAREST, _FARTHEST = 1e-3, 1e6  # m; where graphics libraries can draw
 # Children of elements of <camera> that are read; those of <lens> that are passed over say what
 # only a wide angle does.
-_CAMERA: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+_CAMERA: Children = {
     '.': (
         ('pose', 'image', 'camera_info_topic', 'optical_frame_id', 'horizontal_fov', 'clip',
          'visibility_mask', 'lens', 'distortion', 'noise', 'triggered'),
@@ -119,16 +122,21 @@ def _friction(where: str, surface: Element | None) -> float | None:
     if surface is None:
         return None
     said = f'{where}, surface'
-    for path, (read, ignored) in _SURFACE.items():
-        refuse_others(surface.find(path), said, read, ignored)
-    for path, usual in _USUAL_SURFACE.items():
-        refuse_unusual(surface, said, path, usual)
+    _check(said, surface, _SURFACE, _USUAL_SURFACE)
     if flag(surface, 'contact/collide_without_contact'):
         raise DataError(f'{said}: collide_without_contact is not read')
     mu, mu2 = (number(surface, f'friction/ode/{tag}', 1.0) for tag in ('mu', 'mu2'))
     if mu != mu2 or mu < 0:
         raise DataError(f'{said}: mu is {mu:g} and mu2 {mu2:g}: the same is needed, at least 0')
     return None if surface.find('friction/ode/mu') is None else mu
+
+
+def _check(where: str, element: Element, known: Children, usual: Mapping[str, float]) -> None:
+    """Raise DataError for what is not known below an element, and for unusual numbers."""
+    for path, (read, ignored) in known.items():
+        refuse_others(element.find(path), where, read, ignored)
+    for path, value in usual.items():
+        refuse_unusual(element, where, path, value)
 
 
 def _shape(where: str, part: Element) -> tuple[Shape, Matrix]:
@@ -184,10 +192,7 @@ def read_camera(where: str, sensor: Element, pose: Matrix) -> Camera:
 
 def _check_camera(where: str, camera: Element) -> None:
     """Raise DataError for what is not read of a camera."""
-    for path, (read, ignored) in _CAMERA.items():
-        refuse_others(camera.find(path), where, read, ignored)
-    for path, usual in _USUAL_CAMERA.items():
-        refuse_unusual(camera, where, path, usual)
+    _check(where, camera, _CAMERA, _USUAL_CAMERA)
     if flag(camera, 'triggered'):
         raise DataError(f'{where}: triggered is not read: pictures are taken by update_rate')
     lens = text_of(camera, 'lens/type', 'stereographic')

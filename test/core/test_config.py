@@ -119,9 +119,13 @@ def test_a_file_may_have_sections_of_single_robots(tmp_path):
         ('/**: 3\n', 'needs one entry'),
         ('a: [\n', 'cannot read'),
         ('- 1\n', 'holds a list'),
+        ('/**:\n  ros__parameters: 5\n', 'holds 5'),
+        ('/**:\n  ros__parameters: [1]\n', r'holds \[1\]'),
+        ('/**/learner:\n  ros__parameters: {a: 1}\n', r"section '/\*\*/learner'"),
+        ('robot_0:\n  learner:\n    ros__parameters: {a: 1}\n', 'robot_0 needs one entry'),
     ],
 )
-def test_other_sections_are_named(tmp_path, text, said):
+def test_sections_that_nobody_would_take_are_refused_by_name(tmp_path, text, said):
     path = tmp_path / 'p.yaml'
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
@@ -135,19 +139,3 @@ def test_a_field_that_is_no_setting_says_how_to_declare_it():
 
     with pytest.raises(ConfigError, match=r'Plain\.epochs is no setting: .*`epochs: int'):
         read_settings(Plain, {})
-
-
-@pytest.mark.parametrize(
-    ('text', 'said'),
-    [
-        ('/**:\n  ros__parameters: 5\n', 'holds 5'),
-        ('/**:\n  ros__parameters: [1]\n', r'holds \[1\]'),
-        ('/**/learner:\n  ros__parameters: {a: 1}\n', r"section '/\*\*/learner'"),
-        ('robot_0:\n  learner:\n    ros__parameters: {a: 1}\n', 'robot_0 needs one entry'),
-    ],
-)
-def test_sections_that_nobody_would_take_are_refused_by_name(tmp_path, text, said):
-    path = tmp_path / 'p.yaml'
-    path.write_text(text)
-    with pytest.raises(ConfigError, match=said):
-        read_parameters(path)

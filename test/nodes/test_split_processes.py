@@ -28,11 +28,12 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize('loss', [0.0, 0.5])
 def test_every_picture_is_answered_by_its_deadline(folder, loss):
-    # Other tests run beside this one, so the deadline is not short.
+    # Other tests run beside this one: the deadline is not short, and few pictures come while all
+    # stands still, of which a head sends the newest alone.
     result = evaluate_over_dds(
         folder / 'bundles', 'tiny', folder / 'run',
-        {'source': str(folder / 'pictures'), 'count': 40, 'rate': 20.0, 'record': True},
-        {'deployment': 'simulation', 'link.loss': loss}, {'deadline': 1.0},
+        {'source': str(folder / 'pictures'), 'count': 40, 'rate': 10.0, 'record': True},
+        {'deployment': 'simulation', 'link.loss': loss}, {'deadline': 2.0},
         env={**private_dds_env(), **ENV},
     )  # fmt: skip
     assert result['pictures'] == 40

@@ -233,4 +233,4 @@ def test_answers_come_out_of_the_head_and_into_the_picture(split):
     shown = camera.shown[source_header(drawn[-1].header).stamp]
     changed = (to_rgb(drawn[-1]) != shown).any(axis=2)
     assert 0 < changed.mean() < 0.9
-    assert nodes.heads['robot_0'].machine.frames_answered >= 3
+    assert nodes.heads['robot_0'].machine.answers.answered >= 3

@@ -119,14 +119,14 @@ def test_the_answers_of_this_session_are_given_to_the_robot(head):
         head.picture()
         head.work()
         head.advance(0.5)
-    assert head.machine.unanswered(head.now) == pytest.approx(1.5)
+    assert head.machine.answers.silence(head.now) == pytest.approx(1.5)
     head.hear(answer(head, session=6))
     assert not head.answers
     head.hear(given := answer(head))
     assert head.answers == [given]
-    assert head.machine.unanswered(head.now) == 0.0
-    assert (head.machine.frames_sent, head.machine.frames_answered) == (3, 1)
-    assert head.machine.answer_seconds.mean == pytest.approx(0.05, abs=1e-6)
+    assert head.machine.answers.silence(head.now) == 0.0
+    assert (head.machine.answers.sent, head.machine.answers.answered) == (3, 1)
+    assert head.machine.answers.seconds.mean == pytest.approx(0.05, abs=1e-6)
 
 
 def test_frames_without_answers_are_told_and_when_answers_come_again(head):
@@ -163,7 +163,7 @@ def test_a_camera_that_stops_is_not_blamed_on_the_tail(head):
         head.picture()
         head.work()
     head.advance(60.0)
-    assert head.machine.unanswered(head.now) == 0.0
+    assert head.machine.answers.silence(head.now) == 0.0
     assert not head.warnings
 
 
@@ -174,9 +174,9 @@ def test_after_a_pause_of_the_camera_the_silence_begins_anew(head):
             head.picture()
             head.work()
             head.now += 0.1
-        assert head.machine.unanswered(head.now) == pytest.approx(0.4)
+        assert head.machine.answers.silence(head.now) == pytest.approx(0.4)
         head.now += pause
-    assert head.machine.unanswered(head.now) == 0.0
+    assert head.machine.answers.silence(head.now) == 0.0
 
 
 def test_a_second_answer_to_a_frame_is_one_of_another_edge(head):
@@ -186,7 +186,7 @@ def test_a_second_answer_to_a_frame_is_one_of_another_edge(head):
     head.hear(given := answer(head))
     head.hear(answer(head))
     assert head.answers == [given]
-    assert (head.machine.frames_sent, head.machine.frames_answered) == (1, 1)
+    assert (head.machine.answers.sent, head.machine.answers.answered) == (1, 1)
 
 
 def test_a_dead_tail_is_told_for_as_long_as_it_is_dead_and_not_taken_for_answers(head):
