@@ -101,7 +101,7 @@ def own_settings_of(
 ) -> dict[str, dict[str, Any]]:
     """Return the settings of single robots in --params; ConfigError for strange robots.
 
-    Private samples of a robot's own are not shared out, unless it says how.
+    Private samples of a robot's own are not shared out.
     """
     own = read_parameters(params_file(arguments.params)).own if arguments.params else {}
     strange = sorted(set(own) - set(ids))
@@ -110,8 +110,19 @@ def own_settings_of(
             f'{arguments.params} has settings of {", ".join(strange)}: the robots are '
             f'{", ".join(ids)}'
         )
-    whole = {'data.partition': 'none'}
-    return {i: {**whole, **one} if 'data.private' in one else one for i, one in own.items()}
+    return {robot_id: _not_shared_out(robot_id, one) for robot_id, one in own.items()}
+
+
+def _not_shared_out(robot_id: str, own: dict[str, Any]) -> dict[str, Any]:
+    if 'data.private' not in own:
+        return own
+    partition = own.get('data.partition', 'none')
+    if partition != 'none':
+        raise ConfigError(
+            f'{robot_id} has data.private of its own and data.partition {partition!r}: what one '
+            'robot has is not shared out, leave data.partition out'
+        )
+    return {**own, 'data.partition': 'none'}
 
 
 def check_quorum(settings: FleetSettings, robots: int) -> None:

@@ -218,15 +218,11 @@ class RobotProcesses(NodeProcesses):
     def start_robots(self, *ids: str) -> None:
         """Start (again) the process of these robots; it is called like the first of them."""
         first, alone = ids[0], len(ids) == 1
-        given = self._own.get(first, {})
-        part, parts = self.ids.index(first), len(self.ids)
-        if 'data.private' in given:  # of its own
-            part, parts = 0, 1
         own = {
             'robot.ids': '' if alone else f'[{",".join(ids)}]',
-            'data.partition_index': part,
-            'data.partition_count': parts,
-            **given,
+            'data.partition_index': self.ids.index(first),
+            'data.partition_count': len(self.ids),
+            **self._own.get(first, {}),
         }
         arguments = ros_arguments(own, first if alone else '')
         self.start(self._node, [*self._common, *arguments], first)

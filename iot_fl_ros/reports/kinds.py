@@ -18,7 +18,7 @@ from iot_fl_ros.ros.share import share_folder
 from iot_fl_ros.studies.loss import read_loss_study
 from iot_fl_ros.studies.runner import AnyStudy
 from iot_fl_ros.studies.selection import read_selection_study
-from iot_fl_ros.studies.study import read_study
+from iot_fl_ros.studies.study import mapping, read_study
 
 METHODS = 'methods'
 
@@ -61,6 +61,6 @@ def read_file(name: str) -> tuple[str, Mapping[str, Any]]:
         tree = load_yaml(path.read_text())
     except (OSError, yaml.YAMLError) as error:
         raise ConfigError(f'cannot read study {path}: {error}') from error
-    if not isinstance(tree, Mapping):
-        raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
-    return path.stem, tree
+    if tree is None:
+        raise ConfigError(f'{path} is empty')
+    return path.stem, mapping(str(path), tree)

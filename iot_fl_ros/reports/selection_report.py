@@ -87,7 +87,7 @@ def _goals(study: SelectionStudy, output: Path, failed: Collection[Path]) -> lis
         for case in section.cases:
             games = _games(section, case, output)
             reference = games.get(section.reference, {})
-            for policy in study.goals[section.name, case.name]:
+            for policy in study.goals.get((section.name, case.name), ()):
                 by_seed = games.get(policy, {})
                 both = len(by_seed.keys() & reference.keys())
                 change = _change(by_seed, reference, 1)

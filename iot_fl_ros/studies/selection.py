@@ -28,15 +28,24 @@ from iot_fl_ros.federation.selection.selector import ParticipantSelector
 from iot_fl_ros.federation.selection.settings import SelectSettings
 from iot_fl_ros.memory.resources import Resources, ResourceSettings
 from iot_fl_ros.studies.runner import Progress, Task, digest_of, read_kept
-from iot_fl_ros.studies.study import Section, Study, mapping, read_section, read_study, under
+from iot_fl_ros.studies.study import (
+    Case,
+    Section,
+    Study,
+    mapping,
+    read_section,
+    read_study,
+    under,
+)
 
 TARGETS = (0.7, 0.8)
 # Folder of the games in that of the study.
 GAMES = Path('games')
 # Keys of the study's file that are not those of any study.
 _GAME_KEYS = ('games', 'game_settings')
-# Keys of a section that say nothing of games.
+# Keys of sections that say nothing of games, and of those that do nothing in this study.
 _NOT_OF_GAMES = ('robots', 'reach', 'targets', 'paper')
+_NOT_OF_RUNS = ('goal', 'reach', 'targets', 'paper')
 _LAST_ROUNDS = 10
 Goals = Mapping[tuple[str, str], tuple[str, ...]]
 
@@ -164,11 +173,15 @@ def read_games(tree: Any, settings: Any) -> tuple[Section, ...]:
 def _of_any_study(name: str, tree: Any) -> dict[str, Any]:
     """Return what a section of games shares with those of any study."""
     section = mapping(f'section {name!r}', tree)
-    strange = [key for key in _NOT_OF_GAMES if key in section]
-    if strange:
-        raise ConfigError(f'games {name!r} have {strange[0]!r}, which is for runs that learn')
+    _refuse(f'games {name!r}', section, _NOT_OF_GAMES, 'which is for runs that learn')
     cases = {key: _without_goal(case) for key, case in _cases(name, section).items()}
     return _without_goal(section) | ({'cases': cases} if cases else {})
+
+
+def _refuse(what: str, tree: Mapping[str, Any], keys: Sequence[str], why: str) -> None:
+    for key in keys:
+        if key in tree:
+            raise ConfigError(f'{what} has {key!r}, {why}')
 
 
 def _cases(name: str, section: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
@@ -187,15 +200,21 @@ def _read_goals(tree: Any, games: Sequence[Section]) -> Goals:
         own = tree[section.name]
         by_case = _cases(section.name, own)
         for case in section.cases:
-            wanted = by_case.get(case.name, {}).get('goal', own.get('goal')) or []
-            others = [name for name in section.methods if name != section.reference]
-            if not isinstance(wanted, list) or not all(name in others for name in wanted):
-                raise ConfigError(
-                    f'goal of {section.name!r} / {case.name!r} is {wanted!r}: a list of its '
-                    f'methods other than {section.reference!r}, the reference'
-                )
-            goals[section.name, case.name] = tuple(wanted)
+            wanted = by_case.get(case.name, {}).get('goal', own.get('goal'))
+            goals[section.name, case.name] = _goal(section, case, wanted)
     return goals
+
+
+def _goal(section: Section, case: Case, wanted: Any) -> tuple[str, ...]:
+    if wanted is None:
+        return ()
+    where = f'goal of {section.name!r} / {case.name!r}'
+    names = isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)
+    if not names or len(set(wanted)) < len(wanted):
+        raise ConfigError(f'{where} is {wanted!r}: a list of different policies is needed')
+    others = [name for name in section.methods if name != section.reference]
+    refuse_unknown(wanted, others, f'policy in the {where}, beside the reference,')
+    return tuple(wanted)
 
 
 def games_of(games: Sequence[Section]) -> list[GameRun]:
@@ -224,6 +243,11 @@ class SelectionStudy(Study):
 def read_selection_study(name: str, tree: Mapping[str, Any]) -> SelectionStudy:
     """Check a study; ConfigError names what is wrong."""
     games = read_games(tree.get('games'), tree.get('game_settings'))
+    for key, section in mapping('sections', tree.get('sections')).items():
+        own, why = mapping(f'section {key!r}', section), 'which this kind of study does not report'
+        _refuse(f'section {key!r}', own, _NOT_OF_RUNS, why)
+        for case, value in _cases(key, own).items():
+            _refuse(f'case {case!r}', value, ('goal',), why)
     study = read_study(name, {k: v for k, v in tree.items() if k not in _GAME_KEYS})
     return SelectionStudy(**vars(study), games=games, goals=_read_goals(tree.get('games'), games))
 

@@ -147,6 +147,9 @@ def mapping(what: str, value: Any) -> Mapping[str, Any]:
         return {}
     if not isinstance(value, Mapping):
         raise ConfigError(f'{what} is a {type(value).__name__}: a mapping is needed')
+    for name in value:
+        if not isinstance(name, str):
+            raise ConfigError(f'{what} has the name {name!r}, which is no text: quote it')
     return value
 
 

@@ -34,6 +34,17 @@ def test_simulate_writes_the_files_of_a_run(arguments, tmp_path, capsys):
     assert 'dsfl' in capsys.readouterr().out
 
 
+def test_a_robot_of_a_simulated_fleet_has_settings_of_its_own(arguments, tmp_path):
+    (tmp_path / 'own.yaml').write_text(
+        '/**:\n  ros__parameters: {run.rounds: 1}\n'
+        '/robot_1/**:\n  ros__parameters: {data.private: /nowhere/at/all}\n'
+    )
+    assert main([*arguments, '--params', str(tmp_path / 'own.yaml')]) == 0
+    refused = [row for row in read_events(tmp_path / 'sim') if row['kind'] == 'refused']
+    assert [row['robot'] for row in refused] == ['robot_1']
+    assert '/nowhere' in refused[0]['reason']
+
+
 def test_simulate_resumes_after_its_checkpoint(arguments, tmp_path):
     assert main(arguments) == 0
     whole = [r for r in read_events(tmp_path / 'sim') if r['kind'] == 'round']

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from iot_fl_ros.federation.selection.history import (
@@ -169,12 +170,41 @@ def test_bsfl_is_optimistic_about_the_seldom_asked():
     assert ask('bsfl', known, 1, exploration=1.06, **weights) == ['b']
 
 
-def test_bsfl_is_less_optimistic_where_times_of_a_robot_vary_little():
-    for spread, seldom in ((0.01, False), (0.9, True)):
-        times = [(4 * (1 + spread), 0), (4 * (1 - spread), 0)]
-        known = {'often': seen(*times * 9), 'seldom': seen(*times, (8, 0))}
-        chosen = ask('bsfl', known, 1, exploration=1.0, fairness=0.0)
-        assert chosen == ['seldom' if seldom else 'often'], spread
+def test_the_optimism_of_bsfl_is_as_large_as_times_vary():
+    # Whole times of 4 s, of which training varies by 1 s and uploads by 0.5 s, independently:
+    # variance 2 (1 + 0.25) for each pair, v = sqrt(2.5) / 4.
+    often = [(2, 1.5), (4, 0.5), (2, 1.5), (4, 0.5)] * 2
+    known = {'often': seen(*often), 'seldom': seen((7, 3.5), (9, 2.5))}
+    v = math.sqrt((7 * (8 / 7 * 1.25) / 16 + 2 * 1.25 / 121) / 8)
+    rates = [
+        sum(1 / (a + b) for a, b in times) / len(times) for times in (often, [(7, 3.5), (9, 2.5)])
+    ]
+    gain = math.sqrt(math.log(10) / 2) * (1 / math.sqrt(2) - 1 / math.sqrt(8))
+    even = (1 - rates[1] / rates[0]) / (v * gain)
+    assert ask('bsfl', known, 1, exploration=0.99 * even, fairness=0.0) == ['often']
+    assert ask('bsfl', known, 1, exploration=1.01 * even, fairness=0.0) == ['seldom']
+
+
+def test_where_nothing_is_known_of_how_times_vary_they_vary_by_their_size():
+    known = {'a': seen((3, 1)), 'b': seen((8, 0)).faded(0.5)}
+    # n is 1 and 1/2, N = 1.5. Rates 1 and 1/2: equal at c = 0.5 / (w_b - w_a).
+    widths = [math.sqrt(math.log(1.5) / (2 * n)) for n in (1, 0.5)]
+    even = 0.5 / (widths[1] - widths[0])
+    assert ask('bsfl', known, 1, exploration=0.99 * even, fairness=0.0) == ['a']
+    assert ask('bsfl', known, 1, exploration=1.01 * even, fairness=0.0) == ['b']
+
+
+@pytest.mark.parametrize('discount', [1.0, 0.9, 0.5, 0.1])
+def test_times_that_lose_weight_vary_no_more_for_that(discount):
+    rng = np.random.default_rng(0)
+    shares = []
+    for _ in range(400):
+        history = ResponseHistory()
+        for round, time in enumerate(rng.normal(10.0, 1.0, 8), start=1):
+            history.see(ResponseRecord(round, time, 0.0), discount, 0)
+        sums = history.at(9, discount, 0).train
+        shares.append(sums.deviations / sums.degrees)
+    assert np.mean(shares) == pytest.approx(1.0, abs=0.15)
 
 
 def test_one_robot_that_takes_no_time_hides_nobodys_speed_from_bsfl():

@@ -28,8 +28,8 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize('loss', [0.0, 0.5])
 def test_every_picture_is_answered_by_its_deadline(folder, loss):
-    # Other tests run beside this one: the deadline is not short, and few pictures come while all
-    # stands still, of which a head sends the newest alone.
+    # Other tests run beside this one and may hold it up: of pictures that come meanwhile a head
+    # sends the newest alone, so few come, and the deadline is not short.
     result = evaluate_over_dds(
         folder / 'bundles', 'tiny', folder / 'run',
         {'source': str(folder / 'pictures'), 'count': 40, 'rate': 10.0, 'record': True},

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from iot_fl_ros.cli.options import own_settings_of
 from iot_fl_ros.core import run_files
-from iot_fl_ros.core.errors import IotFlError
+from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, RunWriter
 from iot_fl_ros.processes import federation, nodes, serverless
@@ -69,8 +69,8 @@ def test_a_mesh_starts_one_process_a_robot(started, tmp_path):
     assert started == [
         ('peer', 'robot_0', f'{common} -r __ns:=/robot_0 -p data.partition_index:=0 '
          '-p data.partition_count:=2'),
-        ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=0 '
-         '-p data.partition_count:=1 -p data.private:=/photos'),
+        ('peer', 'robot_1', f'{common} -r __ns:=/robot_1 -p data.partition_index:=1 '
+         '-p data.partition_count:=2 -p data.private:=/photos'),
     ]  # fmt: skip
     tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
     assert tree == {'/**': {'ros__parameters': settings}}
@@ -157,26 +157,32 @@ def test_lines_are_printed_once(capsys):
     assert capsys.readouterr().out == 'one\ntwo\nthree\n'
 
 
+def own_of(tmp_path, text, robots=4):
+    (tmp_path / 'own.yaml').write_text(text)
+    arguments = argparse.Namespace(params=tmp_path / 'own.yaml')
+    return own_settings_of(arguments, robot_ids(robots))
+
+
 def test_data_of_a_robots_own_are_not_shared_out(started, tmp_path):
-    (tmp_path / 'own.yaml').write_text(
-        '/**:\n  ros__parameters:\n    data.partition: shards\n'
-        '/robot_1/**:\n  ros__parameters:\n    data.private: /photos\n'
-        '/robot_2/**:\n  ros__parameters: {data.private: /photos, data.partition: iid}\n'
-        '/robot_3/**:\n  ros__parameters: {model.name: mlp}\n'
+    own = own_of(
+        tmp_path,
+        '/**:\n  ros__parameters: {data.partition: shards}\n'
+        '/robot_1/**:\n  ros__parameters: {data.private: /photos}\n'
+        '/robot_2/**:\n  ros__parameters: {model.name: mlp}\n',
     )
-    ids = [f'robot_{n}' for n in range(4)]
-    own = own_settings_of(argparse.Namespace(params=tmp_path / 'own.yaml'), ids)
-    fleet = FleetProcesses({}, len(ids), tmp_path, own=own)
-    for robot_id in ids:
+    fleet = FleetProcesses({}, 4, tmp_path, own=own)
+    for robot_id in robot_ids(4):
         fleet.start_robots(robot_id)
-    shared, whole, iid, other = (arguments for _, _, arguments in started)
-    for given in (shared, other):
-        assert 'data.partition_count:=4' in given
-        assert 'data.partition:=' not in given
-    assert 'data.partition_count:=1 -p data.partition:=none' in whole
-    assert 'data.partition_count:=1' in iid
-    assert 'data.partition:=iid' in iid
-    assert 'data.partition:=none' not in iid
+    whole = ['data.partition:=none' in arguments for _, _, arguments in started]
+    assert whole == [False, True, False, False]
+    for number, (_, _, arguments) in enumerate(started):
+        assert f'data.partition_index:={number} -p data.partition_count:=4' in arguments
+
+
+def test_what_one_robot_has_cannot_be_shared_out(tmp_path):
+    text = '/robot_1/**:\n  ros__parameters: {data.private: /photos, data.partition: iid}\n'
+    with pytest.raises(ConfigError, match=r"robot_1 has data.private of its own and .* 'iid'"):
+        own_of(tmp_path, text)
 
 
 def test_rows_of_an_earlier_start_say_nothing_of_this_one(tmp_path):

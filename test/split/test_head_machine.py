@@ -7,7 +7,7 @@ from head_driver import DEADLINE
 from iot_fl_ros.core.events import Leave, PictureArrived
 from iot_fl_ros.core.messages.feature_packet import FramePackets, read_packet
 from iot_fl_ros.core.messages.fields import SourceHeader
-from iot_fl_ros.core.messages.split import Inference
+from iot_fl_ros.core.messages.split import Inference, TailState
 from iot_fl_ros.split.jobs import EncodeFrame, LoadBundle
 
 
@@ -165,6 +165,17 @@ def test_a_camera_that_stops_is_not_blamed_on_the_tail(head):
     head.advance(60.0)
     assert head.machine.answers.silence(head.now) == 0.0
     assert not head.warnings
+
+
+def test_who_is_not_served_any_more_misses_no_answers_besides(head):
+    head.ready()
+    head.edge(1, TailState.REFUSED, 'the place is needed')
+    for _ in range(20):
+        head.picture()
+        head.work()
+        head.advance(0.5)
+    assert head.machine.answers.silence(head.now) > 4.0
+    assert [text for text in head.warnings if 'no answers' in text] == []
 
 
 def test_after_a_pause_of_the_camera_the_silence_begins_anew(head):

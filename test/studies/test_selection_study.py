@@ -98,13 +98,46 @@ def test_goals_of_games_are_those_of_the_file(tree):
     game['goal'] = ['any']
     goals = read_selection_study('toy', tree).goals
     assert goals == {('game', 'one'): ('any',), ('game', 'two'): ()}
-    for wrong in (['quick'], ['none'], 'any', {'points': 2}, [{'points': 2}]):
+    for wrong in ('any', '', 0, False, {'points': 2}, {}, [{'points': 2}], ['any', 'any']):
         game['goal'] = wrong
-        with pytest.raises(ConfigError, match=r"goal of 'game' / 'one' is .* other than 'quick'"):
+        with pytest.raises(ConfigError, match=r"goal of 'game' / 'one' is .* different policies"):
             read_selection_study('toy', tree)
-    game.update(goal=[], reach=3)
-    with pytest.raises(ConfigError, match="games 'game' have 'reach'"):
+    for wrong, said in (('quick', 'known: any'), ('anny', "did you mean 'any'")):
+        game['goal'] = [wrong]
+        with pytest.raises(ConfigError, match=f'unknown policy in .*{wrong}.*{said}'):
+            read_selection_study('toy', tree)
+
+
+@pytest.mark.parametrize('key', ['robots', 'reach', 'targets', 'paper'])
+def test_games_have_nothing_that_only_runs_have(key, tree):
+    tree['games']['game'][key] = 3
+    with pytest.raises(ConfigError, match=f"games 'game' has '{key}', which is for runs"):
         read_selection_study('toy', tree)
+
+
+@pytest.mark.parametrize('key', ['goal', 'reach', 'targets', 'paper'])
+def test_runs_have_nothing_that_is_not_reported(key, tree):
+    tree['sections']['main'][key] = {}
+    with pytest.raises(ConfigError, match=f"section 'main' has '{key}', which this kind"):
+        read_selection_study('toy', tree)
+    del tree['sections']['main'][key]
+    tree['sections']['main']['cases']['still']['goal'] = {}
+    with pytest.raises(ConfigError, match="case 'still' has 'goal', which this kind"):
+        read_selection_study('toy', tree)
+
+
+def test_goals_are_met_by_the_whole_interval_alone(tree, tmp_path):
+    times = {'quick': (4.0, 4.0), 'short': (2.0, 2.2), 'long': (6.0, 6.2), 'open': (2.0, 6.0)}
+    game = tree['games']['game']
+    game['methods'] = {name: {'select.policy': 'fedcs'} for name in times}
+    game['goal'] = ['short', 'long', 'open']
+    study = read_selection_study('toy', tree)
+    for run in games_of(study.games):
+        run.keep(tmp_path, [times[run.policy][run.seed]] * 4, '')
+    write_selection_report(study, tmp_path, tmp_path)
+    goals = json.loads((tmp_path / 'toy.json').read_text())['goals']
+    assert [goal['met'] for goal in goals] == [True, False, None]
+    assert goals[0]['measured'].startswith('-47.5 ±')
 
 
 def test_what_a_run_can_do_is_part_of_it(tree):
@@ -128,6 +161,8 @@ def test_what_a_run_can_do_is_part_of_it(tree):
         ('settings', {'select.normaliser': 'best'}, "choose 'relative'"),
         ('game_settings', {'game.round': 3}, "did you mean 'rounds'"),
         ('game_settings', {'run.rounds': 3}, 'run.rounds'),
+        ('games', {1: {}}, 'games has the name 1, which is no text: quote it'),
+        ('sections', {2: {}}, 'sections has the name 2, which is no text'),
     ],
 )
 def test_mistakes_are_found_before_anything_runs(place, value, message, tree, tmp_path, capsys):

@@ -42,6 +42,7 @@ class CensoredSums:
     squares: float = 0.0
     waited: float = 0.0
     rates: float = 0.0
+    ended_squares: float = 0.0  # of the weights
 
     def plus(self, seconds: float, at_least: bool) -> CensoredSums:
         """Return the sums with another time; NaN adds nothing."""
@@ -56,11 +57,13 @@ class CensoredSums:
             seconds=self.seconds + seconds,
             squares=self.squares + seconds * seconds,
             rates=self.rates + 1 / max(seconds, _SHORTEST),
+            ended_squares=self.ended_squares + 1,
         )
 
     def faded(self, factor: float) -> CensoredSums:
         """Return the sums with less weight."""
-        return CensoredSums(*(factor * value for value in astuple(self)))
+        faded = CensoredSums(*(factor * value for value in astuple(self)))
+        return replace(faded, ended_squares=factor * faded.ended_squares)
 
     @property
     def mean(self) -> float:
@@ -81,11 +84,16 @@ class CensoredSums:
         return ended + self.waited / max(1.0, self.ended)
 
     @property
-    def variance(self) -> float:
+    def deviations(self) -> float:
         """Sum of the squared differences from the mean of the times that ended, s^2."""
         if not self.ended:
             return 0.0
         return max(0.0, self.squares - self.seconds * self.seconds / self.ended)
+
+    @property
+    def degrees(self) -> float:
+        """Degrees of freedom of `deviations`; weights of any size, not only counts."""
+        return self.ended - self.ended_squares / self.ended if self.ended else 0.0
 
 
 @dataclass(frozen=True)

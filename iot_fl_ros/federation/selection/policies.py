@@ -22,6 +22,7 @@ from iot_fl_ros.federation.selection.settings import SelectSettings
 _PERCENTILE = 95
 _FAIRNESS_POWER = 5
 _KINDS = ('train', 'upload')
+_NO_DEGREES = 1e-9  # what rounding leaves of none
 
 
 @dataclass(frozen=True)
@@ -100,12 +101,12 @@ def bsfl(given: SelectionInput) -> list[str]:
     """Ask the set S with the largest min UCB_k + alpha mean g_k, k in S.
 
     UCB_k = min(1, mean(tau_m / tau)) + c v sqrt(ln N / (2 n_k)); g_k = sign(d) |d|^5 with
-    d = m / K - n_k / n; n rounds, K robots, m of them asked. Found exactly: for every possible
-    minimum, the fairest robots of those above it. tau is the time that was measured here, and
-    tau_m that of the m-th quickest robot, by means. The paper takes the shortest time that anybody
-    ever reported: a robot that reports 0 s then makes all others look alike. v: how much times of
-    one robot differ, or 1 (`normaliser: percentile`) as in the paper, whose width is
-    sqrt((m + 1) ln n / n_k).
+    d = m / K - n_k / n; n rounds, K robots, m of them asked, N = sum of n_k. Found exactly: for
+    every possible minimum, the fairest robots of those above it. tau is the time that was measured
+    here, and tau_m that of the m-th quickest robot, by means. The paper takes the shortest time
+    that anybody ever reported: a robot that reports 0 s then makes all others look alike. The
+    width is ours too, with v the coefficient of variation of tau, or 1 (`normaliser: percentile`);
+    that of the paper, c sqrt((m + 1) ln n / n_k), is of one scale whatever times do.
     """
     chosen, count = _unseen(given)
     if count <= 0:
@@ -197,18 +198,20 @@ def _unit(given: SelectionInput, kinds: tuple[str, ...]) -> Callable[[TimeEstima
 
 
 def _variation(given: SelectionInput, kinds: tuple[str, ...]) -> float:
-    """Return the coefficient of variation of times of one robot, pooled over robots; 1 = unknown.
+    """Return the coefficient of variation of one robot's time, pooled over robots; 1 = unknown.
 
     A rate that varies by some share makes times that vary by a share, so it is pooled relative to
-    each robot's mean.
+    each robot's mean. kinds: that the time consists of; they vary independently.
     """
     total, degrees = 0.0, 0.0
     for known in given.known.values():
-        for kind in kinds:
-            sums: CensoredSums = getattr(known, kind)
-            if sums.ended > 1 and sums.seconds:
-                total += sums.variance / (sums.seconds / sums.ended) ** 2
-                degrees += sums.ended - 1
+        sums: list[CensoredSums] = [getattr(known, kind) for kind in kinds]
+        seconds = sum(one.seconds / one.ended for one in sums if one.ended)
+        fewest = min(one.degrees for one in sums)
+        if fewest > _NO_DEGREES and seconds:
+            variance = sum(one.deviations / one.degrees for one in sums)
+            total += fewest * variance / seconds**2
+            degrees += fewest
     return math.sqrt(total / degrees) if degrees else 1.0
 
 

@@ -38,8 +38,9 @@ class SelectSettings:
     )
     normaliser: str = setting(
         'relative',
-        'Unit of the optimism: relative = how much times of one robot differ, as a share of its '
-        'mean; percentile = 95th percentile of the means, of shares (bsfl) 1.',
+        'Unit of the optimism: relative = coefficient of variation of the times of one robot '
+        '(naive_ucb, elementwise_ucb: times its mean); percentile = 95th percentile of the means '
+        'of all (bsfl: 1).',
         choices=('relative', 'percentile'),
     )
     estimate: str = setting(

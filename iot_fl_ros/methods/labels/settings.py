@@ -38,8 +38,8 @@ class LabelSettings:
     balance: float = setting(
         1.0, 'Strength of logit adjustment to the classes that a robot has; 0 = none.', minimum=0.0
     )
-    # Few samples are not cut into smaller batches, as by methods that exchange weights: local
-    # training then undoes more of what the labels of others taught, see docs/methods.md.
+    # Few samples are not cut into smaller batches, as by other methods: local training then undoes
+    # more of what the labels of others taught, see docs/methods.md.
     batch_size: int = setting(50, BATCH_SIZE, minimum=0)
     learning_rate: float = setting(0.1, 'SGD learning rate on private samples.', minimum=0.0)
     distil_learning_rate: float = setting(0.1, 'SGD learning rate on open samples.', minimum=0.0)
