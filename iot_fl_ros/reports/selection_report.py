@@ -241,13 +241,13 @@ def _percent(estimate: Estimate) -> str:
 def plot_courses(section: Section, by_case: Mapping[str, Courses], path: Path) -> None:
     """Draw accuracy against virtual time, one panel a case."""
 
-    def draw(axes: Any, courses: Courses, colors: Mapping[str, Any]) -> None:
+    def draw(axes: Any, courses: Courses, styles: Mapping[str, Any]) -> None:
         for method, by_seed in courses.items():
             runs = list(by_seed.values())
             end = min(course.times[-1] for course in runs)
             grid = np.linspace(0, end, _GRID)
             curves = [_accuracy_at(course, grid) for course in runs]
-            _band(axes, grid, 100 * np.array(curves), method, colors[method])
+            _band(axes, grid, 100 * np.array(curves), method, styles[method])
         for target in TARGETS:
             axes.axhline(100 * target, color='grey', linewidth=0.6, linestyle=':')
         axes.set_ylim(bottom=max(0.0, axes.get_ylim()[0]))  # intervals may go below
@@ -265,7 +265,7 @@ def _accuracy_at(course: Course, grid: Any) -> Any:
 def plot_games(section: Section, by_case: Mapping[str, Games], path: Path) -> None:
     """Draw the time of all rounds so far against that of the reference, one panel a case."""
 
-    def draw(axes: Any, games: Games, colors: Mapping[str, Any]) -> None:
+    def draw(axes: Any, games: Games, styles: Mapping[str, Any]) -> None:
         reference = games.get(section.reference, {})
         shown = []
         for policy, by_seed in games.items():
@@ -275,7 +275,7 @@ def plot_games(section: Section, by_case: Mapping[str, Games], path: Path) -> No
             sums = np.cumsum([by_seed[seed] for seed in seeds], axis=1)
             shares = 100 * (sums / np.cumsum([reference[seed] for seed in seeds], axis=1) - 1)
             name = f'{policy} (reference)' if policy == section.reference else policy
-            _band(axes, np.arange(1, shares.shape[1] + 1), shares, name, colors[policy])
+            _band(axes, np.arange(1, shares.shape[1] + 1), shares, name, styles[policy])
             shown.append(shares[:, -1].mean())
         if shown:
             axes.set_ylim(min(-5.0, *shown) - 5, max(20.0, *shown) + 5)
@@ -294,22 +294,25 @@ def _panels(section: Section, by_case: Mapping[str, Any], draw: Any, path: Path)
     cases = [name for name, content in by_case.items() if content]
     figure, axes = panels(len(cases), 4.0)
     palette = plt.get_cmap('tab10')
-    colors = {method: palette(n % 10) for n, method in enumerate(section.methods)}
+    styles = {
+        method: {'color': palette(n % 10), 'linestyle': '--' if n >= 10 else '-'}
+        for n, method in enumerate(section.methods)
+    }
     for place, name in zip(axes, cases, strict=True):
-        draw(place, by_case[name], colors)
+        draw(place, by_case[name], styles)
         place.set_title(name)
         place.grid(alpha=0.3)
     legend_below(figure, axes, 4)
     save(figure, path, dpi=100)
 
 
-def _band(axes: Any, x: Any, curves: Any, label: str, color: Any) -> None:
+def _band(axes: Any, x: Any, curves: Any, label: str, style: Mapping[str, Any]) -> None:
     """Draw the mean over seeds and its 95 % interval, which two seeds leave too wide to see.
 
     curves: [seeds, points].
     """
     mean = np.mean(curves, axis=0)
-    axes.plot(x, mean, label=label, color=color, linewidth=1.4)
+    axes.plot(x, mean, label=label, linewidth=1.4, **style)
     if len(curves) > 2:
         half = np.array([Estimate.of(list(values)).half for values in np.asarray(curves).T])
-        axes.fill_between(x, mean - half, mean + half, color=color, alpha=0.12)
+        axes.fill_between(x, mean - half, mean + half, color=style['color'], alpha=0.12)

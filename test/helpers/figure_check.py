@@ -6,7 +6,10 @@ from matplotlib.figure import Figure
 
 
 def check_figure(figure):
-    """AssertionError if a curve has no visible point, a legend is cut, or an axis has no name."""
+    """AssertionError if a curve cannot be seen or told apart, or a legend or an axis is not whole.
+
+    An axis has a name.
+    """
     renderer = figure.canvas.get_renderer()
     whole = figure.bbox.padded(1.0)
     legends = list(figure.legends)
@@ -20,6 +23,8 @@ def check_figure(figure):
             points = line.get_transform().transform(np.column_stack(line.get_data()))
             seen = [inside.contains(*point) for point in points if np.isfinite(point).all()]
             assert any(seen), f'nothing of {line.get_label()!r} is in the picture'
+        looks = [(one.get_color(), one.get_linestyle(), one.get_marker()) for one in named]
+        assert len(set(looks)) == len(looks), 'two curves look alike'
         if axes.axison and (named or axes.patches):
             assert axes.get_xlabel(), 'an axis without a name'
             assert axes.get_ylabel(), 'an axis without a name'

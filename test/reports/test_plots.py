@@ -96,4 +96,10 @@ def test_what_cannot_be_seen_is_found(tmp_path):
     axes.plot(np.arange(3), np.arange(3), label='nameless')
     with pytest.raises(AssertionError, match='axis without a name'):
         save(figure, tmp_path / 'c.png')
+    figure, (axes,) = panels(1, 4.0)
+    for label in ('one', 'other'):
+        axes.plot(np.arange(3), np.arange(3), label=label, color='C0')
+    axes.set(xlabel='x', ylabel='y')
+    with pytest.raises(AssertionError, match='two curves look alike'):
+        save(figure, tmp_path / 'd.png')
     plt.close('all')
