@@ -114,7 +114,10 @@ def _draw_route(axes: Axes, rows: Rows, title: str) -> None:
         own = [row for row in visits if row['token'] == token]
         times = [row['time'] - start for row in own]
         places = [robots.index(row['robot']) for row in own]
-        axes.plot(times, places, lw=0.8, alpha=0.6, label=f'token {token}', color=f'C{token}')
+        style = '-' if token < 10 else '--'  # there are ten colours
+        axes.plot(
+            times, places, style, lw=0.8, alpha=0.6, label=f'token {token}', color=f'C{token}'
+        )
         sizes = [6 + 3 * row['batches'] for row in own]
         axes.scatter(times, places, s=sizes, color=f'C{token}', zorder=3)
     for row in rows:

@@ -17,6 +17,7 @@ from iot_fl_ros.world.plan import TopView
 
 Accuracies = Mapping[str, float]
 _COLOURS = ('tab:red', 'tab:blue', 'tab:green', 'tab:purple')
+_STYLES = ('-', '--', ':', '-.')  # of robots that share a colour
 
 
 def plot_sim(
@@ -47,7 +48,8 @@ def _draw_routes(axes: Axes, folder: Path, ids: Sequence[str], top: NDArray[np.u
         track = np.load(folder / robot_id / TRACK)['track']
         pixels = np.array([view.pixel(x, y) for _, x, y, _ in track])
         colour = _colour(index)
-        axes.plot(*pixels.T, color=colour, linewidth=1.2, label=robot_id)
+        style = _STYLES[index // len(_COLOURS) % len(_STYLES)]
+        axes.plot(*pixels.T, style, color=colour, linewidth=1.2, label=robot_id)
         axes.plot(*pixels[0], 'o', color=colour, markersize=9, markeredgecolor='white')
     axes.legend(loc='lower center', bbox_to_anchor=(0.5, -0.09), ncol=4, frameon=False)
     axes.set_title('where they went (dot: start, in the own room)')

@@ -65,9 +65,9 @@ def test_a_mesh_and_a_fleet_with_tokens_can_be_seen(tmp_path, checked_figures):
     runs = {name: [*rounds, end] for name in ('gossip', 'cmfd')}
     plot_mesh(nx.path_graph(ids), runs, tmp_path)
     visits = [
-        {'kind': 'visit', 'token': n % 2, 'time': float(n), 'robot': ids[n % 2], 'batches': 5,
+        {'kind': 'visit', 'token': n % 12, 'time': float(n), 'robot': ids[n % 2], 'batches': 5,
          'accuracy': 0.5, 'class_counts': [1, 2, 0]}
-        for n in range(8)
+        for n in range(36)
     ]  # fmt: skip
     totals = [
         {'kind': 'totals', 'robot': i, 'joules': {'compute': 1.0, 'transmit': 2.0, 'receive': 3.0}}
