@@ -31,7 +31,7 @@ VERBS = {
 }
 
 
-_NOTHING: tuple[object, ...] = ([], (), argparse.SUPPRESS)
+_NOTHING: tuple[object, ...] = ('', [], (), argparse.SUPPRESS)
 
 
 class HelpWithDefaults(argparse.HelpFormatter):

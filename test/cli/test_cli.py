@@ -136,9 +136,11 @@ def test_a_default_of_zero_is_told_too(capsys):
     parser = argparse.ArgumentParser(formatter_class=HelpWithDefaults)
     parser.add_argument('--zero', default=0, help='a number')
     parser.add_argument('--flag', action='store_true', help='a flag')
+    parser.add_argument('--name', default='', help='a name')
     text = parser.format_help()
     assert 'a number (default: 0)' in text
     assert 'a flag (' not in text
+    assert 'a name (' not in text
 
 
 def test_a_file_of_the_package_may_be_called_by_its_name(arguments, capsys):
