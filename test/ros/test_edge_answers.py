@@ -1,19 +1,18 @@
 """Answers drawn into pictures."""
 
-import numpy as np
+from dataclasses import replace
 
-from iot_fl_ros.core.messages.fields import SourceHeader
+import numpy as np
+from message_examples import INFERENCE
+
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.ros.convert import ROS_TYPES
 from iot_fl_ros.ros.edge_answers import annotated, listen_to_answers
 
 
 def answer(names, scores, boxes=()):
-    return Inference(
-        header=SourceHeader(1, 'camera'), robot_id='cart_1', session=1, epoch=1, frame=1,
-        received=1.0, latency=0.1, class_ids=tuple(range(len(names))), class_names=names,
-        scores=scores, boxes=boxes,
-    )  # fmt: skip
+    fields = {'class_ids': tuple(range(len(names))), 'class_names': names}
+    return replace(INFERENCE, scores=scores, boxes=boxes, **fields)
 
 
 def changed(picture, one):

@@ -1,19 +1,18 @@
 """Frames of a head, and for how long they have no answers."""
 
+from dataclasses import replace
+
 import pytest
+from message_examples import INFERENCE
 
 from iot_fl_ros.core.effects import Answered, Say, Warn
 from iot_fl_ros.core.messages.fields import SourceHeader
-from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.split.awaited_answers import AwaitedAnswers
 
 
 def answer(frame, stamp=0.0, session=7):
-    return Inference(
-        header=SourceHeader(round(stamp * 1e9), 'camera'), robot_id='robot_1', session=session,
-        epoch=1, frame=frame, received=1.0, latency=0.04, class_ids=(1,), class_names=('shoe',),
-        scores=(0.75,), boxes=(),
-    )  # fmt: skip
+    header = SourceHeader(round(stamp * 1e9), 'camera')
+    return replace(INFERENCE, header=header, session=session, frame=frame)
 
 
 @pytest.fixture
@@ -25,6 +24,12 @@ def test_few_frames_without_an_answer_are_chance(answers):
     for now, silence in ((10.0, 0.0), (11.0, 0.0), (12.0, 2.5), (13.0, 3.5)):
         answers.frame_sent(now)
         assert answers.silence(now + 0.5) == silence
+
+
+def test_frames_far_apart_are_missed_too(answers):
+    for now in (10.0, 14.0, 18.0):
+        answers.frame_sent(now)
+    assert answers.silence(18.5) == 8.5
 
 
 def test_silence_begins_anew_with_an_answer_and_with_a_pause(answers):
