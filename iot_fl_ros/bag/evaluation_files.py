@@ -24,6 +24,7 @@ from iot_fl_ros.bag.writer import BagWriter
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.messages.split import Inference
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import check_folder
 from iot_fl_ros.ros.convert import encode
 from iot_fl_ros.ros.topics import publisher_qos
 
@@ -48,7 +49,8 @@ _COLUMNS: Mapping[str, tuple[str, Callable[[Any], str]]] = {
 
 
 def check_output(folder: Path) -> None:
-    """Raise ConfigError if `folder` holds something else than an evaluation."""
+    """Raise ConfigError if `folder` is a file, or holds something else than an evaluation."""
+    check_folder(folder)
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     if there - {LIVE} and _SUMMARY not in there:
         raise ConfigError(f'--output {folder} holds something else: choose an empty folder')

@@ -12,7 +12,7 @@ import itertools
 import numpy as np
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_bundle_dir
+from iot_fl_ros.cli.options import add_bundle_dir, new_bundle
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.data.image_stream import SOURCES, open_stream
 from iot_fl_ros.reports.progress import TrainingProgress
@@ -50,6 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if min(arguments.pictures, arguments.stride) < 1 or arguments.skip < 0:
         raise ConfigError('--pictures and --stride are at least 1, --skip at least 0')
+    folder = new_bundle(arguments, arguments.name or arguments.model)
     console = Console()
     end = arguments.skip + arguments.pictures * arguments.stride
     stream = itertools.islice(open_stream(arguments.source), arguments.skip, end, arguments.stride)
@@ -67,7 +68,6 @@ def run(arguments: argparse.Namespace) -> int:
         loss = LossSettings(high=arguments.highest_loss)
         with TrainingProgress(console) as progress:
             bundle = imitate(bundle, np.asarray(inputs), training, loss, arguments.seed, progress)
-    folder = arguments.bundle_dir.expanduser() / (arguments.name or arguments.model)
     save_bundle(bundle, folder)
     layout = bundle.codec.layout
     console.print(

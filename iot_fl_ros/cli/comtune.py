@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from iot_fl_ros.cli.options import add_bundle_dir, add_set, overrides_of
+from iot_fl_ros.cli.options import add_bundle_dir, add_set, new_bundle, overrides_of
 from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
@@ -39,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     flat = {**read_yaml(config), **overrides_of(arguments.set)}
     settings = read_settings(RecipeSettings, flat)
     work = arguments.work or Path('runs') / f'comtune-{arguments.name}'
-    folder = arguments.bundle_dir.expanduser() / arguments.name
+    folder = new_bundle(arguments, arguments.name)
     with TrainingProgress(console) as progress:
         bundles = make_bundle(settings, work, folder, progress)
     console.print(f'wrote {folder}')

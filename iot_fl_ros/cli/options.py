@@ -12,6 +12,7 @@ import yaml
 
 from iot_fl_ros.core.config import read_parameters, setting_names
 from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.run_folder import check_folder
 from iot_fl_ros.core.yaml_text import load_written
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.methods.registry import METHODS
@@ -56,6 +57,13 @@ def add_bundle_dir(parser: argparse.ArgumentParser) -> None:
     """Add --bundle-dir."""
     default = Path(BUNDLE_DIR)
     parser.add_argument('--bundle-dir', type=Path, default=default, help='folder of bundles')
+
+
+def new_bundle(arguments: argparse.Namespace, name: str) -> Path:
+    """Return the folder of a bundle to be made; ConfigError if there can be none."""
+    bundles: Path = arguments.bundle_dir.expanduser()
+    check_folder(bundles)
+    return bundles / name
 
 
 def add_network_profile(parser: argparse.ArgumentParser) -> None:

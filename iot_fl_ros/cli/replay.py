@@ -18,6 +18,7 @@ from iot_fl_ros.cli.options import overrides_of, params_file
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.errors import ConfigError, DataError
 from iot_fl_ros.core.run_files import write_strict_json
+from iot_fl_ros.core.run_folder import check_folder
 from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.reports.tables import wide_console
 
@@ -64,6 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     torch.set_num_threads(1)
     console = wide_console()
+    if arguments.output:
+        check_folder(arguments.output.parent)
     change = _change(arguments)
     federation = _federation(arguments, console)
     params = params_file(arguments.params) if arguments.params else None

@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from iot_fl_ros.core.config import refuse_unknown
+from iot_fl_ros.core.run_folder import make_folder
 from iot_fl_ros.reports.progress import TrainingProgress, bars
 from iot_fl_ros.studies.runner import BACKENDS, run_tasks
 
@@ -45,6 +46,9 @@ def run(arguments: argparse.Namespace) -> int:
         for task in wanted:
             console.print(f'{"todo" if task in missing else "done"}  {task.path}')
         return 0
+    report = arguments.report or output
+    for folder in (output, report):
+        make_folder(folder)  # now, not after hours
     errors, jobs, backend = {}, arguments.jobs, arguments.backend
     with bars(console) as progress:
         bar = progress.add_task('runs', total=len(wanted), completed=len(wanted) - len(missing))
@@ -53,8 +57,6 @@ def run(arguments: argparse.Namespace) -> int:
             progress.update(bar, advance=1, description=str(task.path))
             if error:
                 errors[task.path] = error
-    report = arguments.report or output
-    report.mkdir(parents=True, exist_ok=True)
     console.print(f'wrote {kind.report(study, output, report)}')
     for path, error in errors.items():
         console.print(f'[red]failed[/red] {path}: {error}', soft_wrap=True)

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from iot_fl_ros.core.errors import IotFlError
-from iot_fl_ros.core.run_folder import own, release
+from iot_fl_ros.core.run_folder import make_folder, own, release
 
 Row = Mapping[str, Any]
 TARGETS = (0.5, 0.6, 0.7)
@@ -36,7 +36,6 @@ class RunWriter:
         own(folder)
         self._folder = folder
         self._events = folder / 'events.jsonl'
-        folder.mkdir(parents=True, exist_ok=True)
         _replace(folder / 'config.yaml', yaml.safe_dump(dict(config), sort_keys=False))
         (folder / 'summary.json').unlink(missing_ok=True)
         kept = rows_kept(read_events(folder), last_round)
@@ -177,7 +176,7 @@ def _replace(path: Path, text: str) -> None:
 
 def write_strict_json(path: Path, value: Any) -> None:
     """Write a file, and the folder that it is in; what is not finite becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     write_json(path, _strict(value))
 
 

@@ -31,9 +31,22 @@ _MAY_CHANGE = (
 _owned: dict[Path, int] = {}
 
 
+def check_folder(folder: Path) -> None:
+    """Raise ConfigError if a file is where a folder for outputs is to be."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise ConfigError(f'{there} is a file: choose a folder for the output')
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for outputs if it is not there; ConfigError if a file is in its place."""
+    check_folder(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+
+
 def own(folder: Path) -> None:
     """Make this process the owner of a folder until it ends; IotFlError if another one is."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     place = folder.resolve()
     if place in _owned:
         return

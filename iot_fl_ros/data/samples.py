@@ -43,8 +43,10 @@ class Samples:
         classes = len(self.class_names)
         if low < 0 or (classes and high >= classes):
             wrong = low if low < 0 else high
-            known = f': 0..{classes - 1} are those of classes' if classes else ''
-            raise DataError(f'a label is {wrong}{known}: labels are integers from 0')
+            wanted = (
+                f'from 0 to {classes - 1}, as there are {classes} classes' if classes else 'from 0'
+            )
+            raise DataError(f'a label is {wrong}: labels are integers {wanted}')
 
     def __len__(self) -> int:
         return len(self.values)

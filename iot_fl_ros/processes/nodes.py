@@ -23,6 +23,7 @@ from typing_extensions import Self
 
 import iot_fl_ros
 from iot_fl_ros.core.errors import ConfigError, IotFlError
+from iot_fl_ros.core.run_folder import make_folder
 
 _END_TIMEOUT = 10.0
 _POLL = 0.25
@@ -46,7 +47,7 @@ class NodeProcesses:
         self._folder = folder
         self._env = {**os.environ, **(env or {})}
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
-        (folder / 'log').mkdir(parents=True, exist_ok=True)
+        make_folder(folder / 'log')
 
     def __enter__(self) -> Self:
         try:

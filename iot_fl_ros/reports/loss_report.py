@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import make_folder
 from iot_fl_ros.reports.figures import MARKERS, plt, save
 from iot_fl_ros.reports.markdown import GoalResult, not_done, table, verdict, write_page
 from iot_fl_ros.reports.tables import percent, plus_minus, table_of
@@ -181,7 +182,7 @@ def report_losses(
     ]
     columns = ['model', *(f'{rate:.0%}' for rate in rates), 'B a frame']
     console.print(table_of(f'Accuracy against packet loss, {data}', columns, rows))
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     plot = draw_accuracy_against_loss(curves, output / 'loss.png', data)
     write_json(output / 'loss.json', curves)
     console.print(f'wrote {output / "loss.json"} and {plot}')

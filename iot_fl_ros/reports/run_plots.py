@@ -7,13 +7,14 @@ from pathlib import Path
 
 from iot_fl_ros.core.errors import DataError
 from iot_fl_ros.core.run_files import accuracy_of, read_events
+from iot_fl_ros.core.run_folder import make_folder
 from iot_fl_ros.reports.figures import MARKERS, plt, save
 
 
 def plot_runs(runs: Mapping[str, Path], output: Path) -> list[Path]:
     """Write accuracy_bytes.png and accuracy_rounds.png; return their paths."""
     curves = {name: _curve(folder) for name, folder in runs.items()}
-    output.mkdir(parents=True, exist_ok=True)
+    make_folder(output)
     return [
         _draw(
             {name: (sizes, accuracies) for name, (_, sizes, accuracies) in curves.items()},

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from iot_fl_ros.core.errors import ConfigError, DataError
+from iot_fl_ros.core.run_folder import make_folder
 from iot_fl_ros.core.store import write_durably
 from iot_fl_ros.core.tensors import digest_of
 from iot_fl_ros.data.pictures import ImageInput
@@ -108,7 +109,7 @@ def save_bundle(bundle: Bundle, folder: Path) -> Bundle:
     }
     digest = _digest(described, content)
     document = {'format': FORMAT, 'digest': digest.hex(), **described, 'tuning': bundle.tuning}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     write_durably(folder / _WEIGHTS, content)
     write_durably(folder / _JSON, json.dumps(document, indent=1).encode())
     return replace(bundle, name=folder.name, digest=digest)

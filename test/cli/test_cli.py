@@ -100,6 +100,30 @@ def test_data_and_models_list_and_show(toy_npz, capsys):
     assert '583,242' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    'words',
+    [
+        ['simulate', '--method', 'fedavg', '--output', 'file'],
+        ['run', '--method', 'fedavg', '--output', 'file'],
+        ['mesh', '--output', 'file/mesh'],
+        ['evaluate', '--bag', 'drive', '--bundle', 'one', '--output', 'file'],
+        ['replay', '--bag', 'drive', '--output', 'file/audit.json'],
+        ['comtune', 'one', '--bundle-dir', 'file'],
+        ['bundle', 'yolov3_tiny', '--bundle-dir', 'file'],
+        ['study', 'traffic', '--output', 'file'],
+        ['study', 'traffic', '--output', 'out', '--report', 'file'],
+    ],
+)
+def test_a_file_in_the_place_of_outputs_is_named_before_any_work(
+    words, toy_npz, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'file').write_text('')
+    data = [f'--set=data.{name}={toy_npz}' for name in ('private', 'test')]
+    assert main([*words, *(data if '--method' in words else [])]) == 2
+    assert 'file is a file: choose a folder' in capsys.readouterr().err
+
+
 @pytest.mark.parametrize('verb', VERBS)
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as end:

@@ -95,3 +95,10 @@ def test_a_setting_that_was_added_since_was_as_usual(tmp_path):
     now = {**CONFIG, 'method': {**CONFIG['method'], 'learning_rate': 0.5}}
     with pytest.raises(ConfigError, match=r'method\.learning_rate was 0\.1, is 0\.5'):
         check_same_run(tmp_path, now, USUAL)
+
+
+@pytest.mark.parametrize('below', ['', 'runs/first'])
+def test_a_file_where_a_folder_is_to_be_is_named(tmp_path, below):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(ConfigError, match=f'^{tmp_path}/file is a file: choose a folder'):
+        own(tmp_path / 'file' / below)

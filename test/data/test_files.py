@@ -159,7 +159,10 @@ def test_integers_of_any_type_are_taken_where_they_fit(npz):
         ({'x': BYTES, 'y': np.array([0, -1, 1])}, 'has label -1: labels are integers from 0'),
         ({'x': BYTES, 'y': np.array([0, 0.5, 1])}, 'not whole numbers'),
         ({'x': BYTES, 'y': np.array([0, np.nan, 1])}, 'not whole numbers'),
-        ({'x': BYTES, 'y': np.array([0, 2, 1]), 'class_names': ['a', 'b']}, 'a label is 2: 0..1'),
+        (
+            {'x': BYTES, 'y': np.array([0, 2, 1]), 'class_names': ['a', 'b']},
+            'a label is 2: labels are integers from 0 to 1',
+        ),
         ({'x': BYTES, 'y': np.array(['a', 'b', 'c']), 'class_names': ['a', 'b']}, "y has 'c'"),
         ({'x': BYTES, 'y': np.array([0, 1])}, '3 samples have 2 labels'),
         ({'x': np.full((3, 4, 4), 256, np.int32)}, '0..255, or floating values'),
