@@ -95,6 +95,8 @@ def check_same_run(folder: Path, config: Mapping[str, Any], defaults: Mapping[st
         for name in sorted({*before, *now}, key=lambda name: _rank(name, before, now))
         if before.get(name) != now.get(name) and not name.startswith(_MAY_CHANGE)
     ]
+    if 'method.name' in names:  # settings of two methods cannot be compared
+        names = [n for n in names if n == 'method.name' or not n.startswith('method.')]
     if names:
         shown = '; '.join(
             f'{name} was {_text(before, name)}, is {_text(now, name)}' for name in names[:5]

@@ -69,7 +69,7 @@ def test_a_run_may_go_on_with_more_rounds_and_other_clocks(tmp_path):
     [
         ({'run': {'name': 'b', 'rounds': 3, 'seed': 1}}, "run.name was 'b', is 'a'"),
         ({'run': {'name': 'a', 'rounds': 3, 'seed': 2}}, 'run.seed was 2, is 1'),
-        ({'method': {'name': 'fedavg'}}, "method.name was 'fedavg', is 'dsfl'"),
+        ({'method': {'name': 'fedavg', 'topk': 0.1}}, "method.name was 'fedavg', is 'dsfl'; ch"),
         ({'method': {'name': 'dsfl'}}, r'method.classes was not set, is \[.x., .y.\]'),
     ],
 )
