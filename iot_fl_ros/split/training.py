@@ -110,7 +110,7 @@ def train(
 
 
 def _flip_and_shift(images: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Return mirrored and moved copies of images [n, C, H, W]; what comes in is repeated edge."""
+    """Return mirrored and moved copies of images [n, C, H, W]; what comes in is mirrored."""
     count, _, height, width = images.shape
     flipped = rng.random(count) < 0.5
     images = np.where(np.reshape(flipped, (-1, 1, 1, 1)), images[..., ::-1], images)
