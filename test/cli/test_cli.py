@@ -1,6 +1,7 @@
 """The verbs that need no other process."""
 
 import argparse
+import fcntl
 import json
 from functools import partial
 
@@ -9,6 +10,7 @@ import pytest
 
 from iot_fl_ros.cli.main import VERBS, HelpWithDefaults, main
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.core.run_folder import release
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data import pictures, weights
 
@@ -65,6 +67,21 @@ def test_a_run_that_begins_anew_forgets_the_checkpoint_of_the_former_one(
     monkeypatch.setattr(FolderStore, 'write', lambda store, manifest, tensors: None)
     assert main(anew) == 0
     assert store.read() is None
+
+
+def test_the_folder_of_another_run_or_process_is_left_as_it_is(arguments, tmp_path, capsys):
+    assert main(arguments) == 0
+    folder = tmp_path / 'sim'
+    paths = [path for path in folder.rglob('*') if path.is_file()]
+    before = {path: path.read_bytes() for path in paths}
+    assert main([*arguments, '--set=data.seed=7']) == 2
+    assert 'data.seed was 0, is 7' in capsys.readouterr().err
+    release(folder)
+    with (folder / '.owner').open() as file:  # a lock of its own, as that of another process
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main([*arguments, '--set=run.resume=false']) == 2
+    assert 'is in use by process' in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in paths}
 
 
 def test_events_are_strict_json(arguments, tmp_path):

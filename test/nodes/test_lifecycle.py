@@ -1,5 +1,6 @@
 """The life cycle of every node that lives long: by itself, or managed by somebody else."""
 
+import fcntl
 import threading
 import time
 
@@ -14,6 +15,7 @@ from std_msgs.msg import String
 from tiny_split import tiny_bundle
 
 from iot_fl_ros.core.errors import ConfigError, IotFlError, SimulatorError
+from iot_fl_ros.core.run_folder import release
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data.image_stream import open_stream
 from iot_fl_ros.nodes.aggregator import AggregatorNode
@@ -109,6 +111,45 @@ def test_an_aggregator_that_begins_anew_forgets_the_former_checkpoint(make, tmp_
     assert store.read() is not None, 'it has not begun'
     trigger(node, 'activate')
     assert store.read() is None
+
+
+def files(folder):
+    """Return what is in a folder; who owns one is no part of it."""
+    paths = (path for path in folder.rglob('*') if path.is_file() and path.name != '.owner')
+    return {path: path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize('name', ['aggregator', 'peer', 'tram'])
+def test_the_folder_of_another_run_is_refused_and_left_as_it_is(name, make, process, tmp_path):
+    output = {'run.output': str(tmp_path / 'run')}
+    first = make(name, **output)
+    trigger(first, 'configure', 'activate')
+    process.spin_until(lambda: any((tmp_path / 'run').rglob('config.yaml')))
+    trigger(first, 'shutdown')
+    before = files(tmp_path)
+    other = make(name, **output, **{'data.seed': 5})
+    trigger(other, 'configure')
+    assert other.trigger_activate().name != 'SUCCESS'
+    assert files(tmp_path) == before
+    trigger(other, 'shutdown')
+    trigger(make(name, **output), 'configure', 'activate')
+
+
+@pytest.mark.parametrize('name', ['aggregator', 'learner', 'peer', 'tram'])
+def test_the_folder_of_another_process_is_refused_and_left_as_it_is(name, make, tmp_path):
+    setting = 'robot.checkpoint_dir' if name == 'learner' else 'run.output'
+    output = {setting: str(tmp_path / 'run')}
+    trigger(make(name, **output), 'configure', 'activate', 'shutdown')
+    (place,) = (tmp_path / 'run').rglob('.owner')
+    release(place.parent)
+    before = files(tmp_path)
+    other = make(name, **output, **({} if name in ('learner', 'tram') else {'run.resume': False}))
+    trigger(other, 'configure')
+    with place.open() as file:  # a lock of its own, as that of another process
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert other.trigger_activate().name != 'SUCCESS'
+    assert files(tmp_path) == before
+    trigger(other, 'activate')
 
 
 @pytest.mark.parametrize('name', [*PARTICIPANTS, *OTHERS])

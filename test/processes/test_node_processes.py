@@ -1,6 +1,7 @@
 """Fleets of processes: arguments, groups, waiting, domains; no process is started."""
 
 import argparse
+import fcntl
 
 import pytest
 import yaml
@@ -12,6 +13,7 @@ from iot_fl_ros.core import run_files
 from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, RunWriter
+from iot_fl_ros.federation.settings import FleetSettings, resolved
 from iot_fl_ros.processes import federation, nodes, serverless
 from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.processes.nodes import (
@@ -89,6 +91,23 @@ def test_a_fleet_may_have_several_robots_in_a_process(started, tmp_path):
     assert all('data.partition_count:=5' in one[2] for one in started[:3])
     tree = yaml.safe_load((tmp_path / 'params.yaml').read_text())
     assert tree['/**']['ros__parameters']['robot.trusted'] == ['my.module:Method']
+
+
+def test_no_process_starts_for_a_folder_of_another_run_or_process(started, toy_settings, tmp_path):
+    folder = tmp_path / 'run'
+    settings = {**toy_settings, 'run.output': str(folder), 'method.name': 'fedavg'}
+    del settings['method.open_samples']
+    fleet = FleetSettings.from_flat(settings)
+    RunWriter(folder, resolved(fleet.aggregator, fleet.method_name, fleet.method), None).close()
+    config = (folder / 'config.yaml').read_bytes()
+    with pytest.raises(ConfigError, match=r'data\.seed was 0, is 5'):
+        federation.run_fleet('title', {**settings, 'data.seed': 5}, 2)
+    with (folder / '.owner').open() as file:  # a lock of its own, as that of another process
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(IotFlError, match='is in use by process'):
+            federation.run_fleet('title', {**settings, 'run.resume': False}, 2)
+    assert not started
+    assert (folder / 'config.yaml').read_bytes() == config
 
 
 def test_token_holders_have_the_ids_of_the_settings(started, tmp_path):
