@@ -14,6 +14,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.data.fashion_mnist import obtain
 from iot_fl_ros.processes.federation import run_fleet
 from iot_fl_ros.processes.nodes import private_dds_env
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.reports.run_plots import plot_runs
 
     console = Console()
+    own(arguments.output)
     with console.status('getting Fashion-MNIST'):
         obtain()
     for name in METHODS:

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.data.fashion_mnist import obtain
 from iot_fl_ros.mesh.settings import GRAPHS, MeshRunSettings
 from iot_fl_ros.processes.nodes import private_dds_env
@@ -40,6 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.reports.serverless_plots import plot_mesh
 
     console = Console()
+    own(arguments.output)
     with console.status('getting Fashion-MNIST'):
         obtain()
     config = share_folder() / 'config'

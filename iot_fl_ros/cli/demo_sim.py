@@ -20,6 +20,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.data import fashion_mnist
 from iot_fl_ros.processes.nodes import private_dds_env
 from iot_fl_ros.processes.world import Learning, collect
@@ -47,21 +48,22 @@ def run(arguments: argparse.Namespace) -> int:
 
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
+    own(output)
     clear(output, robot_names(arguments.robots))
     with console.status('getting Fashion-MNIST'):
         fashion_mnist.obtain()
     world = prepare_world(output / 'world')
     console.print('robots patrol all rooms, as fast as this machine simulates')
     ids = collect(output, world, arguments.robots, console=console, env=env)
-    own = {i: {'data.private': output / i / OWN, 'data.test': output / i / OTHERS} for i in ids}
+    files = {i: {'data.private': output / i / OWN, 'data.test': output / i / OTHERS} for i in ids}
     settings = read_yaml(share_folder() / 'config' / 'sim.yaml')
     if arguments.rounds:
         settings['run.rounds'] = arguments.rounds
-    learning = Learning(settings, own, output, console, env)
+    learning = Learning(settings, files, output, console, env)
     results = {
         'learning alone': learning.alone(), 'learning together (DS-FL)': learning.together(),
     }  # fmt: skip
-    samples = {robot_id: _kinds(own[robot_id]) for robot_id in ids}
+    samples = {robot_id: _kinds(files[robot_id]) for robot_id in ids}
     console.print(world_table(samples, results))
     write_json(output / 'summary.json', {'samples': samples, 'accuracy': results})
     with closing(Simulation(world, ())) as simulation:
@@ -79,6 +81,6 @@ def clear(output: Path, ids: Sequence[str]) -> None:
 
 def _kinds(files: Mapping[str, Path]) -> dict[str, Any]:
     """Return which kinds a robot has samples of, and how many samples to be tested on."""
-    own, others = (np.load(files[name]) for name in ('data.private', 'data.test'))
-    counts = Counter(str(own['class_names'][kind]) for kind in own['y'])
+    mine, others = (np.load(files[name]) for name in ('data.private', 'data.test'))
+    counts = Counter(str(mine['class_names'][kind]) for kind in mine['y'])
     return {'own': dict(sorted(counts.items())), 'others': len(others['y'])}

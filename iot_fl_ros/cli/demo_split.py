@@ -15,6 +15,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_settings, read_yaml
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.reports.progress import TrainingProgress
 from iot_fl_ros.ros.share import share_folder
 
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     console = Console()
     output = arguments.output.absolute()
+    own(output)
     settings = read_settings(RecipeSettings, read_yaml(share_folder() / 'config' / 'comtune.yaml'))
     folder = output / 'bundles'
     with TrainingProgress(console) as progress:

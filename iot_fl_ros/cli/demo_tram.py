@@ -15,6 +15,7 @@ from rich.console import Console
 
 from iot_fl_ros.core.config import read_yaml
 from iot_fl_ros.core.run_files import write_json
+from iot_fl_ros.core.run_folder import own
 from iot_fl_ros.data.fashion_mnist import load, obtain
 from iot_fl_ros.processes.nodes import private_dds_env
 from iot_fl_ros.processes.serverless import run_tram, summarize_tram
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from iot_fl_ros.reports.serverless_plots import plot_tram
 
     console = Console()
+    own(arguments.output)
     with console.status('getting Fashion-MNIST'):
         obtain()
     base = {**read_yaml(share_folder() / 'config' / 'tram.yaml'), 'tram.count': arguments.robots}

@@ -22,6 +22,8 @@ from iot_fl_ros.cli.options import (
 )
 from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.core.run_files import RunWriter
+from iot_fl_ros.core.run_folder import refuse_taken
+from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.mesh.settings import MeshRunSettings, PeerSettings
 from iot_fl_ros.processes.serverless import mesh_rows, run_mesh, summarize_mesh
 from iot_fl_ros.reports.run_tables import mesh_table
@@ -85,13 +87,20 @@ def _simulate(
 
     def record(robot_id: str, row: Mapping[str, Any]) -> None:
         if row['kind'] == 'start':
-            writers[robot_id] = RunWriter(output / robot_id, settings.resolved(), 0)
+            mine = simulation.settings_of(robot_id).resolved()
+            writers[robot_id] = RunWriter(output / robot_id, mine, 0)
         writers[robot_id].record(row)
 
     simulation = MeshSimulation(
         settings, threads=arguments.threads, crashes=False, models=arguments.robot_models,
         record=record, own=own,
     )  # fmt: skip
+    usual, resume = settings.usual().resolved(), settings.peer.run.resume
+    for robot_id in simulation.ids:
+        mine = simulation.settings_of(robot_id).resolved()
+        refuse_taken(output / robot_id, mine, usual, resume)
+    for robot_id in simulation.ids:  # it begins anew, also where nodes were before
+        FolderStore(output / robot_id / 'checkpoints').clear()
     with console.status(f'{settings.method_name}: {len(simulation.ids)} robots in memory'):
         simulation.start_all()
         return simulation.run()

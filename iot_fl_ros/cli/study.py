@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from iot_fl_ros.core.config import refuse_unknown
-from iot_fl_ros.core.run_folder import make_folder
+from iot_fl_ros.core.run_folder import make_folder, own
 from iot_fl_ros.reports.progress import TrainingProgress, bars
 from iot_fl_ros.studies.runner import BACKENDS, run_tasks
 
@@ -47,8 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
             console.print(f'{"todo" if task in missing else "done"}  {task.path}')
         return 0
     report = arguments.report or output
-    for folder in (output, report):
-        make_folder(folder)  # now, not after hours
+    own(output)  # of two that do the same runs each would delete what the other has begun
+    make_folder(report)  # now, not after hours
     errors, jobs, backend = {}, arguments.jobs, arguments.backend
     with bars(console) as progress:
         bar = progress.add_task('runs', total=len(wanted), completed=len(wanted) - len(missing))

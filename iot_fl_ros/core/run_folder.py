@@ -71,6 +71,20 @@ def release(folder: Path) -> None:
         os.close(file)
 
 
+def refuse_taken(
+    folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any], resume: bool
+) -> None:
+    """Raise IotFlError if another process, or another run, has the folder; change nothing in it.
+
+    config, defaults: as of `check_same_run`. resume: whether the run would go on with what is
+    there; one that begins anew takes the place of any other.
+    """
+    own(folder)
+    release(folder)  # it will be that of the process which writes
+    if resume:
+        check_same_run(folder, config, defaults)
+
+
 def check_same_run(folder: Path, config: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Raise ConfigError, which names what differs, if the folder holds another run.
 

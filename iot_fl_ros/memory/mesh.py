@@ -160,19 +160,22 @@ class MeshSimulation(MemoryFleet):
         """Return the machine of a peer."""
         return self.machine(robot_id)
 
-    def make_worker(self, robot_id: str, index: int, store: Store | None) -> Worker:
-        """Return the worker of the peer that has part `index` of the private samples."""
+    def settings_of(self, robot_id: str) -> MeshRunSettings:
+        """Return the settings of a peer: its part of the private samples, its model in turn."""
         peer = self._own.get(robot_id, self.settings.peer)
         own = self.own_settings(peer, robot_id, self.ids, self._models)
-        settings = dataclasses.replace(self.settings, peer=own)
-        return MeasuredWorker(robot_id, settings, store, self.measure)
+        return dataclasses.replace(self.settings, peer=own)
+
+    def make_worker(self, robot_id: str, store: Store | None) -> Worker:
+        """Return the worker of a peer."""
+        return MeasuredWorker(robot_id, self.settings_of(robot_id), store, self.measure)
 
     def make(self, name: str) -> tuple[Role, Any, Worker]:
         """Return a peer."""
         store = self._stores[name] if self._crashes else None
         peer = self.settings.peer
         machine = PeerMachine(name, peer.run, peer.mesh, peer.energy)
-        return Role.PEER, machine, self.make_worker(name, self.ids.index(name), store)
+        return Role.PEER, machine, self.make_worker(name, store)
 
     def job_seconds(self, name: str, job: Any) -> float:
         """Return how long peers train and mix."""

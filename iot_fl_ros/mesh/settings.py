@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from iot_fl_ros.core.config import read_settings, refuse_unknown, setting, settings_of
@@ -89,6 +89,14 @@ class MeshRunSettings:
         name, settings = method_settings(method, MeshMethod, DEFAULT_MESH_METHOD)
         refuse_unknown(flat, {*peer_setting_names(), *(f'method.{key}' for key in method)})
         return cls(read_settings(PeerSettings, flat, known=flat), name, settings)
+
+    def of_robot(self, robot_id: str) -> MeshRunSettings:
+        """Return the settings of one robot, with its id in the place of `{robot}`."""
+        return replace(self, peer=replace(self.peer, data=self.peer.data.of_robot(robot_id)))
+
+    def usual(self) -> MeshRunSettings:
+        """Return the settings of a mesh with this method for which nobody set anything."""
+        return MeshRunSettings(PeerSettings(), '', type(self.method)())
 
     def resolved(self) -> dict[str, Any]:
         """Return every setting as a nested mapping, for config.yaml."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -44,8 +43,7 @@ class PeerNode(ParticipantNode):
         self.process_settings = peer.node
         remedy = 'set robot.id or start in a namespace'
         self.robot_id = own_robot_id(self, robot_id or peer.robot.id, remedy)
-        peer = dataclasses.replace(peer, data=peer.data.of_robot(self.robot_id))
-        self.settings = dataclasses.replace(self.settings, peer=peer)
+        self.settings = self.settings.of_robot(self.robot_id)
         self.folder = (
             Path(peer.run.output).expanduser() / self.robot_id if peer.run.output else None
         )
@@ -56,13 +54,15 @@ class PeerNode(ParticipantNode):
     def make_driver(self) -> MachineDriver:
         """Return a driver around a machine that goes on from its checkpoint."""
         peer = self.settings.peer
-        if self.folder:
+        store = FolderStore(self.folder / 'checkpoints') if self.folder else None
+        if self.folder and store:
             own(self.folder)
             if peer.run.resume:
-                usual = MeshRunSettings(PeerSettings(), '', type(self.settings.method)())
-                check_same_run(self.folder, self.settings.resolved(), usual.resolved())
+                usual = self.settings.usual().resolved()
+                check_same_run(self.folder, self.settings.resolved(), usual)
+            else:
+                store.clear()  # before the settings in the folder are others
         self.machine = self._new_machine()
-        store = FolderStore(self.folder / 'checkpoints') if self.folder else None
         return self.drive(
             Role.PEER,
             self.machine,

@@ -14,7 +14,7 @@ from rich.live import Live
 from iot_fl_ros.core.errors import IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, read_summary
-from iot_fl_ros.core.run_folder import check_same_run, own, release
+from iot_fl_ros.core.run_folder import refuse_taken
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.federation.settings import FleetSettings, default_config, dotted_paths, resolved
 from iot_fl_ros.processes.nodes import (
@@ -131,13 +131,13 @@ def _kept_round(folder: Path, settings: Mapping[str, Any]) -> int:
 
     IotFlError if another process, or another run, has the folder; nothing in it changes here.
     """
-    own(folder)
-    release(folder)  # it will be the aggregator's
     fleet = FleetSettings.from_flat(settings)
-    if not fleet.aggregator.run.resume:
+    config, resume = (
+        resolved(fleet.aggregator, fleet.method_name, fleet.method), fleet.aggregator.run.resume
+    )  # fmt: skip
+    refuse_taken(folder, config, default_config(fleet.method), resume)
+    if not resume:
         return 0
-    config = resolved(fleet.aggregator, fleet.method_name, fleet.method)
-    check_same_run(folder, config, default_config(fleet.method))
     checkpoint = FolderStore(folder / 'checkpoints').read()
     return int(checkpoint[0]['round']) if checkpoint else 0
 

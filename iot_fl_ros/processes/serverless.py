@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from iot_fl_ros.core.run_files import NewRows, read_events, summarize, write_json
+from iot_fl_ros.core.run_folder import refuse_taken
 from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes.nodes import NewLines, RobotProcesses, terminate_as_interrupt
@@ -37,10 +39,21 @@ def run_mesh(
     settings = {**settings, 'node.exit_when_finished': True}
     peer = MeshRunSettings.from_flat(settings).peer
     folder, ids = Path(settings['run.output']), peer.mesh.ids
+    for robot_id in ids:
+        given = {name: _plain(value) for name, value in (own or {}).get(robot_id, {}).items()}
+        mine = MeshRunSettings.from_flat({**settings, **given}).of_robot(robot_id)
+        refuse_taken(
+            folder / robot_id, mine.resolved(), mine.usual().resolved(), mine.peer.run.resume
+        )
     new = _new_rows(folder, ids)
     fleet = MeshProcesses(settings, ids, env=env, own=own)
     _watch(fleet, console, lambda: _round_lines(title, new))
     return summarize_mesh(mesh_rows(folder, ids), folder)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as a parameter file has it."""
+    return str(value) if isinstance(value, Path) else value
 
 
 def mesh_rows(folder: Path, ids: list[str]) -> Rows:
@@ -106,7 +119,11 @@ def run_tram(
     settings: dotted names, with run.output. IotFlError if a process fails.
     """
     settings = {**settings, 'node.exit_when_finished': True}
-    folder, fleet = Path(settings['run.output']), TramProcesses(settings, env=env)
+    folder, tram = Path(settings['run.output']), TramNodeSettings.from_flat(settings)
+    for robot_id in tram.tram.ids:
+        mine = replace(tram, data=tram.data.of_robot(robot_id)).flat()
+        refuse_taken(folder / robot_id, mine, TramNodeSettings().flat(), resume=True)
+    fleet = TramProcesses(settings, env=env)
     old = len(_test_lines(title, tram_rows(folder, fleet.ids)))
     _watch(fleet, console, lambda: _test_lines(title, tram_rows(folder, fleet.ids))[old:])
     return tram_rows(folder, fleet.ids)

@@ -84,6 +84,26 @@ def test_the_folder_of_another_run_or_process_is_left_as_it_is(arguments, tmp_pa
     assert before == {path: path.read_bytes() for path in paths}
 
 
+@pytest.mark.parametrize(
+    ('verb', 'part'),
+    [
+        ('demo', 'dsfl'), ('demo-mesh', 'cmfd'), ('demo-tram', 'tokens_1'), ('demo-sim', 'alone'),
+        ('demo-split', 'bundles'), ('study', 'bytes'),
+    ],
+)  # fmt: skip
+def test_what_another_process_works_on_is_not_deleted(verb, part, tmp_path, capsys):
+    kept = tmp_path / part / 'summary.json'
+    kept.parent.mkdir()
+    kept.write_text('{}')
+    (tmp_path / '.owner').touch()
+    command = [verb, *(['traffic'] if verb == 'study' else []), '--output', str(tmp_path)]
+    with (tmp_path / '.owner').open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert main(command) == 2
+    assert 'is in use by process' in capsys.readouterr().err
+    assert kept.exists()
+
+
 def test_events_are_strict_json(arguments, tmp_path):
     assert main([*arguments, '--method=alone', '--set=method.open_samples=1']) == 2
     keep = [a for a in arguments if 'open_samples' not in a]

@@ -3,9 +3,11 @@
 import json
 
 import pytest
+import yaml
 
 from iot_fl_ros.cli.main import main
 from iot_fl_ros.core.run_files import read_events
+from iot_fl_ros.core.store import FolderStore
 
 
 @pytest.fixture
@@ -44,6 +46,26 @@ def test_robots_with_models_of_their_own(arguments, capsys):
     assert 'open_samples' in capsys.readouterr().err
     assert main([*arguments, '--memory', *models]) == 0
     assert 'worst' in capsys.readouterr().out
+
+
+def test_a_mesh_in_memory_begins_anew_and_leaves_that_of_others_as_it_is(
+    arguments, tmp_path, capsys
+):
+    memory, place = [*arguments, '--memory'], tmp_path / 'run/robot_2'
+    assert main([*memory, '--robot-models', 'mlp', 'small_mlp']) == 0
+    models = [
+        yaml.safe_load((tmp_path / 'run' / f'robot_{n}/config.yaml').read_text())['model']['name']
+        for n in range(4)
+    ]
+    assert models == ['mlp', 'small_mlp'] * 2
+    before = {path: path.read_bytes() for path in place.iterdir()}
+    assert main([*memory, '--set=data.seed=5']) == 2
+    assert 'data.seed was 0, is 5' in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in place.iterdir()}
+    store = FolderStore(place / 'checkpoints')
+    store.write({'run_id': 'of nodes'}, {})
+    assert main([*memory, '--set=data.seed=5', '--set=run.resume=false']) == 0
+    assert store.read() is None
 
 
 def test_a_mistake_costs_one_line(arguments, capsys):

@@ -5,10 +5,16 @@ import math
 
 import pytest
 
-from iot_fl_ros.core.effects import StartJob
+from iot_fl_ros.core.effects import Publish, StartJob, Warn
 from iot_fl_ros.core.errors import ConfigError
-from iot_fl_ros.core.events import JobDone, JobFailed, MessageArrived
-from iot_fl_ros.core.messages.federation import PlanState, RobotState, RoundPlan, RunInfo
+from iot_fl_ros.core.events import CheckpointSaved, JobDone, JobFailed, MessageArrived
+from iot_fl_ros.core.messages.federation import (
+    PlanState,
+    RobotState,
+    RobotStatus,
+    RoundPlan,
+    RunInfo,
+)
 from iot_fl_ros.federation.jobs import Prepare, Prepared, Trained, TrainRound
 from iot_fl_ros.federation.robot import RobotMachine
 
@@ -124,3 +130,20 @@ def test_a_robot_that_is_told_while_it_takes_the_last_tensors_goes_on():
     machine.handle(MessageArrived(more, 100), 1.5)
     machine.handle(JobDone(TrainRound(3, 0, (), True), Trained({}, math.nan, 0.5, 1.0)), 2.0)
     assert machine.state is RobotState.READY
+
+
+@pytest.mark.parametrize('loss', [math.inf, -math.inf])
+def test_an_infinite_loss_is_sent_as_unknown(loss):
+    machine, _ = machine_that_got()
+    machine.handle(JobDone(Prepare(INFO), Prepared(9, None, {}, ())), 0.5)
+    effects = machine.handle(MessageArrived(plan(INFO.epoch, 1, PlanState.COLLECTING), 100), 1.0)
+    (job,) = [e.job for e in effects if isinstance(e, StartJob)]
+    effects = machine.handle(JobDone(job, Trained({}, loss, 0.5, 1.0)), 2.0)
+    assert [e.text for e in effects if isinstance(e, Warn)] == [
+        f'the loss of round 1 is {loss}: it is sent as unknown'
+    ]
+    effects += machine.handle(CheckpointSaved(1), 2.1)
+    sent = [e.message for e in effects if isinstance(e, Publish)]
+    statuses = [message for message in sent if isinstance(message, RobotStatus)]
+    assert statuses[-1].state == RobotState.UPLOADING
+    assert math.isnan(statuses[-1].loss)

@@ -121,7 +121,7 @@ class MarkingMesh(MeshSimulation):
         self.errors, self.mixed, self.failures = [], [], set(failures)
         super().__init__(*args, **kwargs)
 
-    def make_worker(self, robot_id, index, store):
+    def make_worker(self, robot_id, store):
         return MarkingWorker(
             robot_id, self.settings, store, self.errors, self.mixed, self.failures
         )

@@ -1,6 +1,7 @@
 """The peer machine alone: rounds, pieces, checkpoints and the end."""
 
 import dataclasses
+import math
 
 import pytest
 from peer_driver import RUN, Peer, chunk, job_of, of, parcel, update
@@ -12,6 +13,7 @@ from iot_fl_ros.core.effects import (
     Warn,
 )
 from iot_fl_ros.core.events import (
+    JobDone,
     JobFailed,
     Leave,
     MessageArrived,
@@ -19,7 +21,7 @@ from iot_fl_ros.core.events import (
 )
 from iot_fl_ros.core.messages.chunks import ChunkRequest
 from iot_fl_ros.core.messages.mesh import PeerChunk, PeerState, PeerStatus
-from iot_fl_ros.mesh.jobs import PreparePeer, TrainPeer
+from iot_fl_ros.mesh.jobs import PeerTrained, PreparePeer, TrainPeer
 from iot_fl_ros.training.energy import EnergySettings
 
 
@@ -38,6 +40,15 @@ def test_a_round_mixes_the_updates_of_all_neighbours():
     assert job.own['mark'] == 7
     assert job.weights == pytest.approx({'a': 1 / 3, 'b': 1 / 3, 'c': 1 / 3})
     assert job_of(peer.mix(1)) == TrainPeer(2)
+
+
+@pytest.mark.parametrize('loss', [math.inf, -math.inf])
+def test_an_infinite_loss_is_sent_as_unknown(loss):
+    peer = Peer()
+    peer.begin()
+    effects = peer.tell(JobDone(TrainPeer(1), PeerTrained(update(7), loss)))
+    assert [warning.key for warning in of(Warn, effects)] == ['loss']
+    assert math.isnan(of(Publish, effects)[0].message.loss)
 
 
 def test_an_update_of_the_next_round_may_come_early():

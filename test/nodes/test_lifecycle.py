@@ -142,6 +142,7 @@ def test_the_folder_of_another_process_is_refused_and_left_as_it_is(name, make, 
     trigger(make(name, **output), 'configure', 'activate', 'shutdown')
     (place,) = (tmp_path / 'run').rglob('.owner')
     release(place.parent)
+    FolderStore(place.parent / 'checkpoints').write({'run_id': 'kept'}, {})
     before = files(tmp_path)
     other = make(name, **output, **({} if name in ('learner', 'tram') else {'run.resume': False}))
     trigger(other, 'configure')

@@ -14,6 +14,7 @@ from iot_fl_ros.core.errors import ConfigError, IotFlError
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import NewRows, RunWriter
 from iot_fl_ros.federation.settings import FleetSettings, resolved
+from iot_fl_ros.mesh.settings import MeshRunSettings
 from iot_fl_ros.processes import federation, nodes, serverless
 from iot_fl_ros.processes.federation import FleetProcesses
 from iot_fl_ros.processes.nodes import (
@@ -24,6 +25,7 @@ from iot_fl_ros.processes.nodes import (
     ros_arguments,
 )
 from iot_fl_ros.processes.serverless import MeshProcesses, TramProcesses
+from iot_fl_ros.token.settings import TramNodeSettings
 
 
 @pytest.fixture
@@ -108,6 +110,36 @@ def test_no_process_starts_for_a_folder_of_another_run_or_process(started, toy_s
             federation.run_fleet('title', {**settings, 'run.resume': False}, 2)
     assert not started
     assert (folder / 'config.yaml').read_bytes() == config
+
+
+def mesh(folder, **changes):
+    flat = {'run.output': str(folder), 'mesh.count': 2, 'method.name': 'gossip', **changes}
+    serverless.run_mesh('mesh', flat, console=Console(quiet=True), env={})
+
+
+def tram(folder, **changes):
+    flat = {'run.output': str(folder), 'tram.count': 2, 'run.updates': 1, **changes}
+    serverless.run_tram('tram', flat, console=Console(quiet=True), env={})
+
+
+@pytest.mark.parametrize(
+    ('run', 'settings'),
+    [
+        (mesh, MeshRunSettings.from_flat({'mesh.count': 2, 'method.name': 'gossip'}).resolved()),
+        (tram, TramNodeSettings.from_flat({'tram.count': 2, 'run.updates': 1}).flat()),
+    ],
+)
+def test_no_robot_starts_for_a_folder_of_another_run_or_process(run, settings, started, tmp_path):
+    place = tmp_path / 'robot_1'
+    RunWriter(place, settings, None).close()
+    with pytest.raises(ConfigError, match=r'robot_1 holds a run .* data\.seed was 0, is 5'):
+        run(tmp_path, **{'data.seed': 5})
+    with (place / '.owner').open() as file:  # a lock of its own, as that of another process
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(IotFlError, match='robot_1 is in use by process'):
+            run(tmp_path)
+    assert not started
+    assert not (tmp_path / 'params.yaml').exists()
 
 
 def test_token_holders_have_the_ids_of_the_settings(started, tmp_path):
