@@ -48,8 +48,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     console, env = Console(), private_dds_env()
     output = arguments.output.absolute()
+    names = robot_names(arguments.robots)
     own(output)
-    clear(output, robot_names(arguments.robots))
+    clear(output, names)
     with console.status('getting Fashion-MNIST'):
         fashion_mnist.obtain()
     world = prepare_world(output / 'world')
