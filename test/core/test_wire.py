@@ -11,6 +11,10 @@ from message_examples import (
     SPLIT_INFO,
     SPLIT_STATUS,
     STATUS,
+    TOKEN_CLAIM,
+    TOKEN_OFFER,
+    TRAM_STATUS,
+    peer_status,
 )
 
 from iot_fl_ros.core.errors import MessageError
@@ -65,6 +69,23 @@ from iot_fl_ros.core.messages.fields import SourceHeader
         (INFERENCE, {'class_names': ('a',)}, 'bad length'),
         (INFERENCE, {'boxes': (0.5,) * 4}, 'bad length'),
         (INFERENCE, {'received': math.inf}, 'not finite'),
+        (peer_status('r1'), {'neighbours': ('r3', 'r2')}, 'not sorted'),
+        (peer_status('r1'), {'neighbours': ('r1', 'r2')}, 'not sorted'),
+        (peer_status('r1'), {'neighbours': ('r2', 'r2')}, 'not sorted'),
+        (peer_status('r1'), {'accuracy': 1.5}, 'out of range'),
+        (TRAM_STATUS, {'fences': (0, 0)}, 'bad length'),
+        (TRAM_STATUS, {'token_states': ()}, 'bad length'),
+        (TRAM_STATUS, {'token_states': (99,)}, 'out of range'),
+        (TRAM_STATUS, {'link_rate': 0.0}, 'out of range'),
+        (TRAM_STATUS, {'joules': math.nan}, 'not finite'),
+        (TOKEN_OFFER, {'class_usage': (1 << 50, 0)}, 'out of range'),
+        (TOKEN_OFFER, {'fence': 0}, 'out of range'),
+        (TOKEN_OFFER, {'shares': (3,)}, 'bad length'),
+        (TOKEN_OFFER, {'route': ('r1', 'r1')}, 'bad length'),
+        (TOKEN_OFFER, {'receiver_id': 'r3'}, 'bad route'),
+        (TOKEN_OFFER, {'position': 2}, 'bad route'),
+        (TOKEN_CLAIM, {'base': 5}, 'out of range'),
+        (TOKEN_CLAIM, {'phase': 9}, 'out of range'),
     ],
 )
 def test_a_bad_field_is_refused_at_birth(message, change, reason):

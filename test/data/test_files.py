@@ -46,6 +46,24 @@ def test_a_broken_image_costs_itself_and_is_named(photos, caplog):
     assert 'cup/9.png' in said
 
 
+def test_a_folder_without_images_and_images_too_large_to_train_on_are_refused(photos, tmp_path):
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(DataError, match='holds no images: put them in one sub-folder per class'):
+        load_samples(str(tmp_path / 'empty'), 'train')
+    (tmp_path / 'wide/cup').mkdir(parents=True)
+    Image.new('L', (5_000, 4)).save(tmp_path / 'wide/cup/0.png')
+    with pytest.raises(DataError, match=r'0\.png has 5000 x 4 pixels: set data\.picture_size'):
+        load_samples(str(tmp_path / 'wide'), 'train')
+    assert load_samples(str(tmp_path / 'wide'), 'train', None, 8).shape == (1, 8, 8)
+
+
+def test_a_picture_that_would_fill_the_memory_costs_itself(photos, monkeypatch, caplog):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 400)
+    Image.new('L', (60, 60)).save(photos / 'cup' / '7.png')
+    assert len(load_samples(str(photos), 'train')) == 6
+    assert '1 of 7 images cannot be read: cup/7.png' in caplog.messages[-1]
+
+
 def test_a_folder_of_broken_images_is_refused(tmp_path):
     (tmp_path / 'a').mkdir()
     (tmp_path / 'a' / 'x.png').write_bytes(b'')

@@ -10,6 +10,14 @@ from iot_fl_ros.core.messages.federation import RobotStatus, RoundPlan, RoundRep
 from iot_fl_ros.core.messages.fields import SourceHeader
 from iot_fl_ros.core.messages.mesh import PeerState, PeerStatus
 from iot_fl_ros.core.messages.split import Inference, SplitInfo, SplitStatus
+from iot_fl_ros.core.messages.token import (
+    ClaimPhase,
+    TokenClaim,
+    TokenOffer,
+    TokenState,
+    TramState,
+    TramStatus,
+)
 
 DIGEST = bytes(range(32))
 INFO = RunInfo(
@@ -135,6 +143,20 @@ INFERENCE = Inference(
     class_names=('d', 'b'),
     scores=(0.75, 0.25),
     boxes=(0.0, 0.0, 0.5, 1.0) * 2,
+)
+TRAM_STATUS = TramStatus(
+    stamp=1.0, run_id='r', robot_id='r1', sequence=1, started=0.0, state=TramState.READY,
+    reason='', class_counts=(10, 10), token_states=(TokenState.ELSEWHERE,), promised=(0,),
+    fences=(0,), bases=(0,), batch_seconds=math.nan, link_rate=math.nan, updates=0, loss=math.nan,
+    accuracy=math.nan, train_seconds=0.0, bytes_received=0, bytes_sent=0, joules=0.0,
+)  # fmt: skip
+TOKEN_OFFER = TokenOffer(
+    stamp=1.0, run_id='r', sender_id='r2', receiver_id='r1', token_id=0, fence=5, digest=DIGEST,
+    phase=0, visits=1, updates=4, cycle=1, route=('r1', 'r3'), shares=(3, 3), position=0,
+    class_usage=(10, 10),
+)  # fmt: skip
+TOKEN_CLAIM = TokenClaim(
+    stamp=1.0, run_id='r', sender_id='r2', token_id=0, phase=ClaimPhase.PREPARE, fence=5, base=4
 )
 ALL = (INFO, PLAN, STATUS, CHUNK, REQUEST, REPORT, SPLIT_INFO, SPLIT_STATUS, INFERENCE)
 

@@ -65,6 +65,21 @@ def test_hostile_indices_are_refused(index):
         receive(tensors)
 
 
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'change': np.zeros(4, np.uint8)}, {'scale': np.zeros(2, np.float32)},
+        {'scale': np.array([-1], np.float32)}, {'scale': np.array([1e30], np.float32)},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_hostile_changes_of_eight_bits_are_refused(change):
+    tensors = {'change': np.zeros(5, np.uint8), 'scale': np.ones(1, np.float32)}
+    receive(tensors)
+    with pytest.raises(MessageError):
+        receive(tensors | change)
+
+
 def receive(tensors):
     compression.check(tensors)
     return compression.decode(tensors, 5)
@@ -291,6 +306,23 @@ def test_an_update_of_the_wrong_length_costs_its_sender_alone():
     np.testing.assert_array_equal(alone, both)
     with pytest.raises(MessageError):
         fed.aggregate(server, [update('b', **bad)], 1)
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_values_that_are_not_finite_are_refused(value):
+    with pytest.raises(MessageError, match='state holds NaN or infinity'):
+        check_finite({'state': np.array([value], np.float32)})
+
+
+@pytest.mark.parametrize(
+    ('outputs', 'reason'), [([-0.5, 1.5], 'out of range'), ([0.5, 0.4], 'no distribution')]
+)
+def test_outputs_of_fd_that_are_no_distributions_are_refused(outputs, reason):
+    fd = method('fd')
+    fd.check_values({'outputs': np.array([[0.5, 0.5], [0.0, 0.0]], np.float32)}, 1)
+    with pytest.raises(MessageError) as error:
+        fd.check_values({'outputs': np.array([outputs, [0.0, 0.0]], np.float32)}, 1)
+    assert error.value.reason == reason
 
 
 def test_values_that_no_model_holds_are_refused():

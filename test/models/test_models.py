@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, PluginError
 from iot_fl_ros.models.registry import MODELS, build_classifier, build_model, parameter_count
 
 DETECTORS = {'yolov3_tiny'}
@@ -26,6 +26,39 @@ def test_every_model_takes_other_shapes():
     for name in sorted({*MODELS.names()} - DETECTORS):
         model = build_classifier(name, (3, 32, 32), 7, seed=0).eval()
         assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+class Net(torch.nn.Module):
+    """A class in the place of a factory; it takes other samples than those of the run."""
+
+    def __init__(self, channels=2):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(channels, 4, 3)
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+def wrong_channels(shape, classes):
+    return Net()
+
+
+def no_model(shape, classes):
+    return {'weights': classes}
+
+
+@pytest.mark.parametrize(
+    ('factory', 'said'),
+    [
+        ('Net', r'cannot be built for samples \(3, 8, 8\) and 4 classes: TypeError: '),
+        ('no_model', 'is no factory of models: called .* it returned dict'),
+        ('wrong_channels', r'does not take samples \(3, 8, 8\): RuntimeError: '),
+    ],
+)
+def test_what_is_no_model_for_the_samples_is_named(factory, said):
+    with pytest.raises(PluginError, match=f'^model .{__name__}:{factory}. {said}') as refused:
+        build_classifier(f'{__name__}:{factory}', (3, 8, 8), 4, seed=0)
+    assert '\n' not in str(refused.value)
 
 
 @pytest.mark.parametrize('name', sorted(DETECTORS))

@@ -2,17 +2,16 @@
 
 import dataclasses
 import itertools
-import math
 
 import numpy as np
 import pytest
 from fake_driver import FakeDriver
+from message_examples import TOKEN_OFFER, TRAM_STATUS
 
 from iot_fl_ros.core.effects import PreparePublisher, Record, RunEnded, Subscribe
 from iot_fl_ros.core.events import JobDone, JobFailed, Leave
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
-    TokenOffer,
     TokenState,
     TramState,
     TramStatus,
@@ -51,24 +50,13 @@ def driver(tokens=1, robot_id='a', ready=True, **changes):
 
 
 def status(sender='b', **changes):
-    fields = {
-        'stamp': 0.0, 'run_id': 'run-1', 'robot_id': sender, 'sequence': 1, 'started': 0.0,
-        'state': TramState.READY, 'reason': '', 'class_counts': (10, 10),
-        'token_states': (TokenState.ELSEWHERE,), 'promised': (0,), 'fences': (0,), 'bases': (0,),
-        'batch_seconds': math.nan, 'link_rate': math.nan, 'updates': 0, 'loss': math.nan,
-        'accuracy': math.nan, 'train_seconds': 0.0, 'bytes_received': 0, 'bytes_sent': 0,
-        'joules': 0.0, **changes,
-    }  # fmt: skip
-    return TramStatus(**fields)
+    here = {'stamp': 0.0, 'run_id': 'run-1', 'robot_id': sender}
+    return dataclasses.replace(TRAM_STATUS, **(here | changes))
 
 
 def offer(**changes):
-    fields = {
-        'stamp': 0.0, 'run_id': 'run-1', 'sender_id': 'b', 'receiver_id': 'a', 'token_id': 0,
-        'fence': 5, 'digest': bytes(32), 'phase': 0, 'visits': 1, 'updates': 4, 'cycle': 1,
-        'route': ('a', 'c'), 'shares': (3, 3), 'position': 0, 'class_usage': (10, 10), **changes,
-    }  # fmt: skip
-    return TokenOffer(**fields)
+    here = {'run_id': 'run-1', 'sender_id': 'b', 'receiver_id': 'a', 'route': ('a', 'c')}
+    return dataclasses.replace(TOKEN_OFFER, stamp=0.0, **(here | changes))
 
 
 def test_a_robot_prepares_first_and_tells_its_classes_then():
@@ -100,6 +88,8 @@ def test_who_cannot_prepare_says_why_and_ends():
         (status(token_states=(TokenState.ELSEWHERE,) * 2, promised=(0, 0), fences=(0, 0),
                 bases=(0, 0)), 'bad length'),
         (offer(token_id=1), 'no such token'),
+        (offer(class_usage=(10, 10, 10)), 'bad length'),
+        (offer(shares=(1 << 31, 3)), 'out of range'),
     ],
     ids=lambda value: value if isinstance(value, str) else '',
 )  # fmt: skip
