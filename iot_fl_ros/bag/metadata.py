@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 import yaml
 
 from iot_fl_ros.bag.contents import BagTopic
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import DataError, one_line
 from iot_fl_ros.core.yaml_text import load_yaml
 
 NAME = 'metadata.yaml'
@@ -66,6 +66,6 @@ def read_metadata(folder: Path) -> BagMetadata | None:
     except (
         OSError, yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError, RecursionError,
     ) as error:  # fmt: skip
-        reason = ' '.join(str(error).split())
-        raise DataError(f'{path} makes no sense ({type(error).__name__}: {reason})') from error
+        reason = f'{type(error).__name__}: {one_line(error)}'
+        raise DataError(f'{path} makes no sense ({reason})') from error
     return BagMetadata(names, topics)

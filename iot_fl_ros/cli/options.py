@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from iot_fl_ros.core.config import read_parameters, setting_names
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, one_line
 from iot_fl_ros.core.run_folder import check_folder
 from iot_fl_ros.core.yaml_text import load_written
 from iot_fl_ros.federation.settings import FleetSettings
@@ -83,8 +83,9 @@ def overrides_of(items: Sequence[str]) -> dict[str, Any]:
         try:
             flat[name] = load_written(value)
         except yaml.YAMLError as error:
-            reason = ' '.join(str(error).split())
-            raise ConfigError(f'--set {item!r}: the value is no YAML ({reason})') from error
+            raise ConfigError(
+                f'--set {item!r}: the value is no YAML ({one_line(error)})'
+            ) from error
     return flat
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast, get_type_hints
 
 import yaml
 
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, one_line
 from iot_fl_ros.core.yaml_text import load_written
 
 T = TypeVar('T')
@@ -179,7 +179,7 @@ def read_parameters(path: Path) -> Parameters:
     try:
         tree = load_written(path.read_text()) or {}
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f'cannot read {path}: {error}') from error
+        raise ConfigError(f'cannot read {path}: {one_line(error)}') from error
     if not isinstance(tree, Mapping):
         raise ConfigError(f'{path} holds a {type(tree).__name__}: a mapping is needed')
     by_node = any(_sections_in(one) for one in tree.values())

@@ -29,3 +29,8 @@ class MessageError(IotFlError):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(f'{reason}: {detail}')
         self.reason = reason
+
+
+def one_line(error: BaseException) -> str:
+    """Return what an error of somebody else's library says, without line breaks."""
+    return ' '.join(str(error).split())

@@ -8,7 +8,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from iot_fl_ros.core.config import refuse_unknown
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, one_line
 
 
 class Registry:
@@ -51,4 +51,4 @@ class Registry:
         try:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError, ValueError) as error:
-            raise ConfigError(f'cannot load {self._kind} {name!r}: {error}') from error
+            raise ConfigError(f'cannot load {self._kind} {name!r}: {one_line(error)}') from error

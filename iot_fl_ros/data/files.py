@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import DataError, one_line
 from iot_fl_ros.data.samples import Samples
 
 _SUFFIXES = {'.png', '.jpg', '.jpeg', '.bmp', '.gif', '.tif', '.tiff', '.webp', '.pgm', '.ppm'}
@@ -153,8 +153,7 @@ def load_npz(path: Path, split: str) -> Samples:
     except DataError:
         raise
     except Exception as error:  # whatever numpy makes of what is no .npz
-        reason = ' '.join(str(error).split())
-        raise DataError(f'{path} cannot be read as .npz: {reason}') from error
+        raise DataError(f'{path} cannot be read as .npz: {one_line(error)}') from error
     values = _checked_values(path, arrays[_named('x', split, arrays)])
     names = tuple(str(name) for name in arrays.get('class_names', np.array([])).reshape(-1))
     y_name = _named('y', split, arrays)

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import DataError, one_line
 
 _STEM, _HEAD = 32, 1_280
 # Per stage: blocks, kernel, stride of the first block, expansion, output channels (table 1).
@@ -69,7 +69,9 @@ def load_published(model: nn.Module, weights: Mapping[str, NDArray[Any]]) -> Non
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise DataError(f'these weights are not of EfficientNet-Lite0: {error}') from error
+        raise DataError(
+            f'these weights are not of EfficientNet-Lite0: {one_line(error)}'
+        ) from error
 
 
 class _Block(nn.Module):

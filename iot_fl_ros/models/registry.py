@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from iot_fl_ros.core.errors import ConfigError, IotFlError, PluginError
+from iot_fl_ros.core.errors import ConfigError, IotFlError, PluginError, one_line
 from iot_fl_ros.core.registry import Registry
 
 Factory = Callable[[tuple[int, ...], int], nn.Module]
@@ -87,7 +87,7 @@ def input_dtype(model: nn.Module) -> torch.dtype:
 
 def _line(error: Exception) -> str:
     """Return an exception in one line of bearable length."""
-    return f'{type(error).__name__}: {" ".join(str(error).split())[:300]}'
+    return f'{type(error).__name__}: {one_line(error)[:300]}'
 
 
 def parameter_count(model: nn.Module) -> int:

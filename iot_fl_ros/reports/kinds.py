@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from iot_fl_ros.core.config import refuse_unknown
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, one_line
 from iot_fl_ros.core.yaml_text import load_yaml
 from iot_fl_ros.reports.loss_report import write_loss_report
 from iot_fl_ros.reports.selection_report import write_selection_report
@@ -60,7 +60,7 @@ def read_file(name: str) -> tuple[str, Mapping[str, Any]]:
     try:
         tree = load_yaml(path.read_text())
     except (OSError, yaml.YAMLError) as error:
-        raise ConfigError(f'cannot read study {path}: {error}') from error
+        raise ConfigError(f'cannot read study {path}: {one_line(error)}') from error
     if tree is None:
         raise ConfigError(f'{path} is empty')
     return path.stem, mapping(str(path), tree)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from iot_fl_ros.core.config import setting
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, one_line
 from iot_fl_ros.core.seeds import derive_seed, generator
 from iot_fl_ros.core.store import Store
 from iot_fl_ros.models.memory_format import use_channels_last
@@ -141,7 +141,7 @@ def _restore(
     try:
         model.load_state_dict(state)
     except RuntimeError as error:
-        raise ConfigError(f'the kept training is of another model: {error}') from error
+        raise ConfigError(f'the kept training is of another model: {one_line(error)}') from error
     for index, parameter in enumerate(parameters):
         momentum = arrays.get(f'momentum.{index}')
         if momentum is not None:

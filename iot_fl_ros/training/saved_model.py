@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save
 from torch import nn
 
-from iot_fl_ros.core.errors import DataError
+from iot_fl_ros.core.errors import DataError, one_line
 from iot_fl_ros.core.store import write_durably
 
 FILE = 'model.safetensors'
@@ -47,7 +47,7 @@ def write_model(model: nn.Module, facts: dict[str, str], path: Path) -> None:
         raise DataError(f'the model cannot be saved: safetensors does not know {error}') from error
     # Of sparse tensors, those without values, layers that are not built yet.
     except (SafetensorError, RuntimeError, NotImplementedError, ValueError) as error:
-        raise DataError(f'the model cannot be saved: {error}') from error
+        raise DataError(f'the model cannot be saved: {one_line(error)}') from error
     path.parent.mkdir(parents=True, exist_ok=True)
     write_durably(path, content)
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError
+from iot_fl_ros.core.errors import ConfigError, DataError, SimulatorError, one_line
 from iot_fl_ros.world.elements import Camera, Model
 from iot_fl_ros.world.mjcf import VISIBLE_GROUP, convert, free_joint
 from iot_fl_ros.world.motion import Motion, WheelOdometry, motion_of
@@ -113,7 +113,7 @@ class Simulation:
         try:
             self._model = self._mujoco.MjModel.from_xml_string(mjcf.xml, mjcf.assets)
         except (ValueError, self._mujoco.FatalError) as error:
-            raise DataError(f'{world}: MuJoCo cannot build it: {error}') from error
+            raise DataError(f'{world}: MuJoCo cannot build it: {one_line(error)}') from error
         self._data = self._mujoco.MjData(self._model)
         self._steps = 0
         self.step_ns = round(read.step * 1e9)

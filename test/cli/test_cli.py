@@ -7,12 +7,14 @@ from functools import partial
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from iot_fl_ros.cli.main import VERBS, HelpWithDefaults, main
 from iot_fl_ros.core.run_files import read_events
 from iot_fl_ros.core.run_folder import release
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.data import pictures, weights
+from iot_fl_ros.methods.fedavg import FedAvg
 
 
 @pytest.fixture
@@ -119,6 +121,54 @@ def test_a_mistake_costs_one_line_and_exit_code_2(arguments, capsys):
     assert captured.err == (
         "iot-fl simulate: unknown setting 'run.round': did you mean 'run.rounds'?\n"
     )
+
+
+@pytest.mark.parametrize(
+    ('words', 'said'),
+    [
+        (['simulate', '--set=run.rounds'], "--set 'run.rounds': write NAME=VALUE"),
+        (['simulate', '--set=data.class_names=[a'], "'data.class_names=[a': the value is no YAML"),
+        (['simulate', '--robots', '0'], '--robots is 0: at least 1'),
+        (['bundle', 'yolov3_tiny', '--stride', '0'], '--pictures and --stride are at least 1'),
+        (['bundle', 'yolov3_tiny', '--source', 'nowhere.mp4'], "source is 'nowhere.mp4': "),
+        (['bundle', 'yolov3_tiny', '--source', 'text.mp4'], "cannot open 'text.mp4' as a video"),
+        (['bundle', 'yolov3_tiny', '--source', 'folder'], 'folder holds no pictures'),
+        (['bundle', 'yolov3_tiny', '--source', 'one.png', '--skip', '5'], 'no pictures behind'),
+        (['study', 'mine.yaml'], 'mine.yaml does not exist'),
+        (['study', 'trafic'], "did you mean 'traffic'"),
+        (['study', 'empty.yaml'], 'empty.yaml is empty'),
+        (['study', 'text.mp4'], 'is a str: a mapping is needed'),
+        (['study', 'torn.yaml'], 'cannot read study torn.yaml'),
+        (['simulate', '--params', 'torn.yaml'], 'cannot read torn.yaml'),
+        (['plot', 'folder'], 'folder holds no rounds: give the folder of a run'),
+        (['data', '~nobody_of_that_name/photos'], '~nobody_of_that_name/photos: '),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(words, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'folder').mkdir()
+    for name, text in (('empty.yaml', ''), ('torn.yaml', '[a'), ('text.mp4', 'no video')):
+        (tmp_path / name).write_text(text)
+    Image.new('L', (8, 8)).save(tmp_path / 'one.png')
+    assert main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f'iot-fl {words[0]}: ')
+    assert said in line
+
+
+class Failing(FedAvg):
+    """A method that cannot train."""
+
+    def train(self, participant, round):
+        raise ValueError('no gradient')
+
+
+def test_a_run_in_which_nothing_was_aggregated_is_a_failure(arguments, capsys):
+    keep = [one for one in arguments if 'open_samples' not in one]
+    assert main([*keep, f'--method={__name__}:Failing', '--set=run.rounds=2']) == 2
+    error = capsys.readouterr().err
+    assert "run 'sim' is over, and not one update was aggregated: " in error
+    assert 'training failed: ValueError: no gradient' in error
 
 
 def test_a_fleet_that_cannot_start_says_why(arguments, toy_npz, tmp_path, capsys):

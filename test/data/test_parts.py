@@ -11,6 +11,7 @@ from iot_fl_ros.data.parts import (
     open_samples,
     private_samples,
 )
+from iot_fl_ros.data.parts import test_samples as samples_to_test
 from iot_fl_ros.data.settings import DataSettings
 
 LABELS = np.repeat(np.arange(10), 100)
@@ -52,6 +53,37 @@ def test_impossible_requests_are_refused():
         by_shards(LABELS, 1000, 2, rng())
     with pytest.raises(ConfigError):
         by_dirichlet(LABELS, 2000, 1.0, rng())
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """Return a maker of .npz files of `count` samples of 1x4x4."""
+
+    def make(name, count, kind=np.uint8, labelled=True):
+        arrays = {'x': np.zeros((count, 1, 4, 4), kind)}
+        np.savez(tmp_path / name, **arrays, **({'y': np.arange(count) % 2} if labelled else {}))
+        return str(tmp_path / f'{name}.npz')
+
+    return make
+
+
+def test_samples_that_a_run_cannot_use_are_named(archive, toy_npz):
+    plain, bare = archive('plain', 20), archive('bare', 20, labelled=False)
+    names, half = ('0', '1'), {'open_size': 10, 'open_noise': 0.5, 'open_noise_from': toy_npz}
+    for refused, ask, said in (
+        ({'private': ''}, lambda d: private_samples(d, names), r'data\.private is empty'),
+        ({'private': bare}, lambda d: private_samples(d, names), 'one sub-folder per class'),
+        ({'private': plain, 'private_size': 0, 'partition': 'iid', 'partition_count': 2,
+          'partition_index': 2}, lambda d: private_samples(d, names), 'must be below 2'),
+        ({'open': ''}, open_samples, r'data\.open is empty'),
+        ({'test': bare}, lambda d: samples_to_test(d, 0), 'has no labels: accuracy cannot be'),
+        ({'open': plain, **half}, open_samples, r'toy\.npz has samples .* cannot stand among'),
+        ({'open': plain, **half, 'open_noise_from': archive('few', 3)}, open_samples,
+         'asks for 5 samples, .*few.npz has 3'),
+    ):  # fmt: skip
+        given = {name: str(v) if name == 'open_noise_from' else v for name, v in refused.items()}
+        with pytest.raises((ConfigError, DataError), match=said):
+            ask(DataSettings(**given))
 
 
 def test_labels_come_whole_and_all_of_them_are_somewhere():
