@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.effects import SaveCheckpoint
-from iot_fl_ros.core.errors import ConfigError, DataError, MessageError
+from iot_fl_ros.core.errors import ConfigError, DataError, MessageError, PluginError
 from iot_fl_ros.core.store import FolderStore, MemoryStore
 from iot_fl_ros.exchange.open_round import Update
 from iot_fl_ros.federation.jobs import Aggregate, Evaluate, Prepare, TrainRound
@@ -126,6 +126,48 @@ def test_a_checkpoint_of_another_run_is_left_alone(made):
     prepared = robot(store=store).run(Prepare(edge.info))
     assert (prepared.manifest, prepared.update) == (None, {})
     assert fresh(Prepare(edge.info)).samples == prepared.samples
+
+
+STRANGE = {'strange': np.zeros(3, np.float32)}
+
+
+def wider(tensors):
+    return {name: value.astype(np.float64) for name, value in tensors.items()}
+
+
+def test_what_a_robot_sends_is_what_its_method_declares(made, monkeypatch):
+    edge, robot = made('fedavg')
+    worker = robot()
+    worker.run(Prepare(edge.info))
+    method, job = worker._method, TrainRound(1, 0, (GlobalSet(0, edge.initial_global()),))
+    good = worker.run(job).update
+    monkeypatch.setattr(method, 'train', lambda *_: (wider(good), np.float32(0.5)))
+    trained = worker.run(job)
+    assert same(trained.update, good)
+    assert {value.dtype.name for value in trained.update.values()} == {'float32'}
+    assert type(trained.loss) is float
+    monkeypatch.setattr(method, 'train', lambda *_: (STRANGE, 0.5))
+    with pytest.raises(PluginError, match='train returned strange; update_specs says'):
+        worker.run(job)
+    beyond = {name: np.full_like(value, 1e20) for name, value in good.items()}
+    monkeypatch.setattr(method, 'train', lambda *_: (beyond, 0.5))
+    with pytest.raises(DataError, match=r'cannot be sent, .* lower method\.learning_rate'):
+        worker.run(job)
+
+
+def test_what_an_aggregator_sends_is_what_its_method_declares(made, monkeypatch):
+    edge, updates = round_of(made, 'fedavg')
+    method = edge._method
+    for name, ask in (
+        ('initial_global', edge.initial_global),
+        ('aggregate', lambda: edge.run(Aggregate(1, updates))),
+    ):
+        good = ask()
+        monkeypatch.setattr(method, name, lambda *_, good=good: wider(good))
+        assert {value.dtype.name for value in ask().values()} == {'float32'}
+        monkeypatch.setattr(method, name, lambda *_: STRANGE)
+        with pytest.raises(PluginError, match=f'{name} returned strange; global_specs says'):
+            ask()
 
 
 def test_workers_know_whether_they_keep_anything(made):

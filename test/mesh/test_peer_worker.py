@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.effects import SaveCheckpoint
-from iot_fl_ros.core.errors import ConfigError
+from iot_fl_ros.core.errors import ConfigError, PluginError
 from iot_fl_ros.core.store import MemoryStore
 from iot_fl_ros.mesh.jobs import Mix, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.settings import MeshRunSettings
@@ -51,6 +51,22 @@ def test_peers_agree_upon_a_run_without_a_word(worker):
 def test_what_must_be_equal_makes_another_run(worker, change):
     run_id = worker().run(PreparePeer()).info.run_id
     assert worker(**change).run(PreparePeer()).info.run_id != run_id
+
+
+def test_what_a_peer_sends_is_what_its_method_declares(worker, monkeypatch):
+    one = worker(method__name='gossip')
+    one.run(PreparePeer())
+    good = one.run(TrainPeer(1)).update
+    wide = {name: value.astype(np.float64) for name, value in good.items()}
+    monkeypatch.setattr(one._method, 'train', lambda *_: (wide, np.float32(0.5)))
+    trained = one.run(TrainPeer(1))
+    assert {name: v.dtype for name, v in trained.update.items()} == {
+        name: v.dtype for name, v in good.items()
+    }
+    assert type(trained.loss) is float
+    monkeypatch.setattr(one._method, 'train', lambda *_: ({'strange': good}, 0.5))
+    with pytest.raises(PluginError, match='train returned strange; update_specs says'):
+        one.run(TrainPeer(1))
 
 
 def test_models_may_differ_where_labels_travel_and_not_where_weights_do(worker):
