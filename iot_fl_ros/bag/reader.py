@@ -36,6 +36,7 @@ class Bag:
         self._salvage = salvage
         self._stack = ExitStack()
         self._parts: list[BagFile] = []
+        self._packed: dict[str, str] = {}  # the packed file of an unpacked one
         if not path.exists():
             raise DataError(f'{path} does not exist: name a bag (a folder, a .mcap or .db3 file)')
         try:
@@ -65,8 +66,11 @@ class Bag:
 
         DataError if the bag turns out to be damaged.
         """
-        for part in self._parts:
-            yield from part.messages(topics)
+        try:
+            for part in self._parts:
+                yield from part.messages(topics)
+        except DataError as error:
+            raise DataError(self._named(str(error))) from error
 
     def _open_files(self) -> None:
         files = self._files()
@@ -75,7 +79,7 @@ class Bag:
             try:
                 self._open_file(path)
             except DataError as error:  # the other files may be sound
-                unreadable.append(str(error))
+                unreadable.append(self._named(str(error)))
         if not self._parts:
             raise DataError('; '.join(unreadable))
         self.notes += unreadable
@@ -98,7 +102,7 @@ class Bag:
         part = None if self._salvage else open_whole(source)
         if part is None:
             part = records = Records(source)
-            self.notes += records.notes()
+            self.notes += map(self._named, records.notes())
         self._stack.callback(part.close)
         self._parts.append(part)
         for topic in part.topics():
@@ -122,12 +126,21 @@ class Bag:
     def _unpacked(self, path: Path) -> Path:
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory()))
         target = folder / path.stem
+        self._packed[str(target)] = str(path)
         try:
             with path.open('rb') as source, target.open('wb') as file:
                 shutil.copyfileobj(zstandard.ZstdDecompressor().stream_reader(source), file)
         except zstandard.ZstdError as error:
             raise DataError(f'{path} cannot be unpacked: {error}') from error
+        if not target.stat().st_size:
+            raise DataError(f'{path} cannot be unpacked: it ends before its first block does')
         return target
+
+    def _named(self, text: str) -> str:
+        """Return what is said of an unpacked file with the name of the packed one."""
+        for target, path in self._packed.items():
+            text = text.replace(target, path)
+        return text
 
     def _note_topic(self, topic: BagTopic) -> None:
         known = self.topics.get(topic.name)

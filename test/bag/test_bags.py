@@ -1,5 +1,6 @@
 """Bags are written and read, also damaged ones and those of others."""
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -265,6 +266,40 @@ def test_compressed_bags_of_others_are_read(tmp_path, mode, plugin):
         (packed,) = Path(tmp_path / 'bag').glob('*.zstd')
         with open_bag(packed) as bag:
             assert [m.raw for m in bag.messages()] == [b'abcdefgh']
+
+
+def test_a_packed_file_that_is_damaged_is_named(tmp_path):
+    writer = Writer(tmp_path / 'bag', version=9, storage_plugin=StoragePlugin.MCAP)
+    writer.set_compression(CompressionMode.FILE, CompressionFormat.ZSTD)
+    with writer:
+        connection = writer.add_connection('/a', 'std_msgs/msg/String', typestore=typestore())
+        for stamp in range(50):
+            writer.write(connection, stamp, np.random.default_rng(stamp).bytes(20_000))
+    (packed,) = Path(tmp_path / 'bag').glob('*.zstd')
+    whole = packed.read_bytes()
+    for content, said in (
+        (b'no frame' + whole[8:], ' cannot be unpacked: '),
+        (whole[:8], ' cannot be unpacked: it ends before its first block does'),
+        (whole[:1_000], ' is damaged and holds no message that can be read'),
+    ):
+        packed.write_bytes(content)
+        with pytest.raises(DataError, match=f'^{packed}{said}'):
+            open_bag(packed)
+    packed.write_bytes(whole[: len(whole) // 2])
+    with open_bag(packed) as bag:
+        assert any('bag.mcap.zstd' in note for note in bag.notes)
+        assert not any(tempfile.gettempdir() + '/tmp' in note for note in bag.notes)
+        assert 10 < len(list(bag.messages())) < 50
+
+
+def test_a_bag_that_cannot_be_begun_is_named(tmp_path):
+    (tmp_path / 'file').write_text('')
+    with pytest.raises(DataError, match='file/bag cannot be made: Not a directory'):
+        BagWriter(tmp_path / 'file/bag')
+    with BagWriter(tmp_path / 'bag') as bag:
+        bag.add_topic('/a', 'std_msgs/msg/String')
+        with pytest.raises(DataError, match='/a has two types, std_msgs/msg/String and std_msgs'):
+            bag.add_topic('/a', 'std_msgs/msg/Int32')
 
 
 @pytest.mark.parametrize(

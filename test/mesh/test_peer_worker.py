@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iot_fl_ros.core.effects import SaveCheckpoint
-from iot_fl_ros.core.errors import ConfigError, PluginError
+from iot_fl_ros.core.errors import ConfigError, DataError, PluginError
 from iot_fl_ros.core.store import MemoryStore
 from iot_fl_ros.mesh.jobs import Mix, PreparePeer, TrainPeer
 from iot_fl_ros.mesh.settings import MeshRunSettings
@@ -51,6 +51,18 @@ def test_peers_agree_upon_a_run_without_a_word(worker):
 def test_what_must_be_equal_makes_another_run(worker, change):
     run_id = worker().run(PreparePeer()).info.run_id
     assert worker(**change).run(PreparePeer()).info.run_id != run_id
+
+
+def test_samples_that_do_not_fit_the_test_are_named(worker, toy_npz, tmp_path):
+    arrays = dict(np.load(toy_npz))
+    wide = {name: v[:, :, :7] if name[0] == 'x' else v for name, v in arrays.items()}
+    np.savez(tmp_path / 'wide.npz', **wide)
+    with pytest.raises(DataError, match=r'wide\.npz has samples \(1, 8, 7\), the .* \(1, 8, 8\)'):
+        worker(data__private=str(tmp_path / 'wide.npz')).run(PreparePeer())
+    with pytest.raises(
+        DataError, match=r'classes are unknown: set data\.class_names or data\.test'
+    ):
+        worker(data__test='').run(PreparePeer())
 
 
 def test_what_a_peer_sends_is_what_its_method_declares(worker, monkeypatch):

@@ -16,6 +16,14 @@ from iot_fl_ros.methods.registry import method_of
 LABELS = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.2, 0.2, 0.6]], np.float32)
 
 
+def test_more_classes_than_a_vote_can_name_are_refused():
+    info = dataclasses.replace(
+        info_of('dsfl', label_dtype='vote'), class_names=tuple(map(str, range(257)))
+    )
+    with pytest.raises(ConfigError, match='257 classes are too many for votes: use uint8'):
+        method_of(info)
+
+
 def test_the_cache_asks_again_at_age_d_and_not_before():
     # All five samples in every round, D = 3: asked in 1, good in 2 and 3, asked again in 4.
     schedule = OpenSchedule(0, 5, 5, keep=3)
