@@ -274,7 +274,7 @@ def test_a_packed_file_that_is_damaged_is_named(tmp_path):
     with writer:
         connection = writer.add_connection('/a', 'std_msgs/msg/String', typestore=typestore())
         for stamp in range(50):
-            writer.write(connection, stamp, np.random.default_rng(stamp).bytes(20_000))
+            writer.write(connection, stamp, np.random.default_rng(stamp).bytes(100_000))
     (packed,) = Path(tmp_path / 'bag').glob('*.zstd')
     whole = packed.read_bytes()
     for content, said in (
