@@ -1,6 +1,5 @@
 """Bags are written and read, also damaged ones and those of others."""
 
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -287,8 +286,9 @@ def test_a_packed_file_that_is_damaged_is_named(tmp_path):
             open_bag(packed)
     packed.write_bytes(whole[: len(whole) // 2])
     with open_bag(packed) as bag:
-        assert any('bag.mcap.zstd' in note for note in bag.notes)
-        assert not any(tempfile.gettempdir() + '/tmp' in note for note in bag.notes)
+        (note,) = bag.notes
+        assert note.startswith('bag.mcap: ')
+        assert note.endswith(' messages recovered, the file ends in the middle')
         assert 10 < len(list(bag.messages())) < 50
 
 
