@@ -86,6 +86,38 @@ def test_samples_that_a_run_cannot_use_are_named(archive, toy_npz):
             ask(DataSettings(**given))
 
 
+def test_as_many_labels_are_wrong_as_asked_for_and_all_are_classes(archive):
+    data = {'private': archive('plain', 200), 'private_size': 0, 'partition': 'none'}
+    right = private_samples(DataSettings(**data), ('0', '1', '2', '3'))
+    noisy = private_samples(DataSettings(**data, label_noise=0.3), ('0', '1', '2', '3'))
+    np.testing.assert_array_equal(right.values, noisy.values)
+    assert (right.labels != noisy.labels).sum() == 60
+    assert set(noisy.labels.tolist()) == {0, 1, 2, 3}
+
+
+def test_as_many_open_samples_are_strangers_as_asked_for(archive, tmp_path):
+    np.savez(tmp_path / 'white.npz', x=np.full((50, 1, 4, 4), 255, np.uint8))
+    data = {'open': archive('plain', 60), 'open_size': 40, 'open_noise': 0.25}
+    samples = open_samples(DataSettings(**data, open_noise_from=str(tmp_path / 'white.npz')))
+    assert (len(samples), samples.labels) == (40, None)
+    assert (samples.values == 255).all(axis=(1, 2, 3)).sum() == 10
+
+
+@pytest.mark.parametrize('partition', ['iid', 'shards', 'dirichlet', 'labels'])
+def test_the_settings_say_how_samples_are_shared_out(toy_npz, partition):
+    kinds = []
+    for index in range(4):
+        settings = DataSettings(
+            private=str(toy_npz), private_size=200, partition=partition, partition_count=4,
+            partition_index=index, alpha=0.05, fewest_labels=1, most_labels=2, shards=1,
+        )  # fmt: skip
+        counts = np.bincount(private_samples(settings, ('0', '1', '2', '3')).labels, minlength=4)
+        kinds.append((counts > 0).sum())
+    most = {'iid': 4, 'shards': 2, 'dirichlet': 4, 'labels': 2}[partition]
+    assert max(kinds) <= most
+    assert (min(kinds) == 4) == (partition == 'iid')
+
+
 def test_labels_come_whole_and_all_of_them_are_somewhere():
     labels = np.repeat(np.arange(10), 7)
     for seed in range(20):

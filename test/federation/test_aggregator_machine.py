@@ -253,6 +253,17 @@ def test_a_failed_aggregation_costs_its_round(round_one):
     assert (plan.round, plan.model_version) == (2, 0)
 
 
+def test_an_evaluation_that_fails_costs_the_accuracy_of_its_round(round_one):
+    round_one.update('a')
+    round_one.update('b')
+    round_one.finish_round()
+    round_one.tell(JobFailed(round_one.job(Evaluate), 'no memory'))
+    assert round_one.warnings[-1] == 'evaluation failed: no memory'
+    (row,) = [row for row in round_one.rows if row['kind'] == 'round']
+    assert math.isnan(row['accuracy'])
+    assert (round_one.plan().round, round_one.state) == (2, AggregatorState.COLLECTING)
+
+
 def test_an_update_of_another_round_is_refused(round_one):
     round_one.update('a', version=3)
     assert round_one.machine.open_round.accepted == {}

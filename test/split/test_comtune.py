@@ -159,3 +159,39 @@ def test_the_untuned_model_is_the_teacher_and_stays_as_it_is(base):
         split.tail.modules_in_order[-1].bias += torch.tensor([30.0] + [0.0] * 9)
     assert before < 0.1
     assert objective(x, np.arange(50)).item() > before + 0.3
+
+
+def test_pictures_are_mirrored_and_moved_by_four_pixels_at_most():
+    seen = []
+
+    def objective(x, indices):
+        seen.append(x.numpy())
+        return (weight * x).mean() + weight
+
+    weight = nn.Parameter(torch.ones(()))
+    model = nn.Module()
+    model.weight = weight
+    picture = np.zeros((1, 1, 16, 16), np.float32)
+    picture[0, 0, 8, 6] = 1.0
+    settings = TrainingSettings(epochs=40, batch_size=1, learning_rate=0.01, augment='flip_shift')
+    list(train(model, objective, lambda i: picture[i], 1, settings, 0))
+    places = [tuple(map(int, np.unravel_index(x.argmax(), (16, 16)))) for x in seen]
+    assert all(x.shape == (1, 1, 16, 16) and x.sum() == 1.0 for x in seen)
+    assert {row for row, _ in places} <= set(range(4, 13))
+    columns = {column for _, column in places}
+    assert columns <= {*range(2, 11), *range(5, 14)}, 'about 6, mirrored about 9'
+    assert min(columns) < 5
+    assert max(columns) > 10
+
+
+def test_statistics_may_stay_as_they_are_while_weights_are_trained(base):
+    x, labels = samples(200, 1)
+    settings = TrainingSettings(epochs=1, batch_size=50, learning_rate=0.05)
+    for freeze in (True, False):
+        model = copy.deepcopy(base)
+        before = {name: value.clone() for name, value in model.state_dict().items()}
+        objective = label_objective(model, labels)
+        list(train(model, objective, lambda i: x[i], 200, settings, 0, freeze_statistics=freeze))
+        now = model.state_dict()
+        assert torch.equal(now['bn2.running_mean'], before['bn2.running_mean']) is freeze
+        assert not torch.equal(now['conv2.weight'], before['conv2.weight'])

@@ -6,18 +6,19 @@ import itertools
 import numpy as np
 import pytest
 from fake_driver import FakeDriver
-from message_examples import TOKEN_OFFER, TRAM_STATUS
+from message_examples import TOKEN_CLAIM, TOKEN_OFFER, TRAM_STATUS
 
 from iot_fl_ros.core.effects import PreparePublisher, Record, RunEnded, Subscribe
 from iot_fl_ros.core.events import JobDone, JobFailed, Leave
 from iot_fl_ros.core.messages.token import (
     TokenChunk,
     TokenState,
+    TokenVote,
     TramState,
     TramStatus,
 )
 from iot_fl_ros.token.acceptor import Promise
-from iot_fl_ros.token.jobs import KeepToken, Merge, Prepare, Prepared, Visit, Visited
+from iot_fl_ros.token.jobs import KeepPromise, KeepToken, Merge, Prepare, Prepared, Visit, Visited
 from iot_fl_ros.token.node_machine import NodeMachine
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
@@ -98,6 +99,20 @@ def test_what_does_not_belong_here_is_refused_and_named(message, reason):
     one.hear(message)
     assert [why for _, why in one.machine.endpoint.refusals if reason in why]
     assert one.machine.tokens[0].place is not Place.RECEIVING
+
+
+def test_a_promise_that_is_not_on_disk_is_not_made():
+    claim = dataclasses.replace(TOKEN_CLAIM, stamp=0.0, run_id='run-1', sender_id='b')
+    one = driver()
+    one.hear(status('b'), claim)
+    job = one.jobs.pop()
+    assert (type(job), job.claim) == (KeepPromise, claim)
+    one.tell(JobFailed(job, 'no space left'))
+    assert one.warnings == ['a promise is not on disk, so it is not made: no space left']
+    assert not [vote for vote in one.take(TokenVote) if vote.granted]
+    one.hear(claim)
+    one.tell(JobDone(one.jobs.pop(), None))
+    assert [vote.granted for vote in one.take(TokenVote)] == [1]
 
 
 def test_an_offer_to_another_robot_is_none_of_its_business():
