@@ -5,6 +5,7 @@ Nothing slow is imported at its top: `launcher` imports it to take the signals b
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -45,7 +46,6 @@ def run(
     profile: network profile unless the environment names one. Exit code: 0 after an orderly end,
     1 with one line on stderr if it could not be built, or had to say so at its end.
     """
-    global _started
     import rclpy
     from rclpy.signals import SignalHandlerOptions
 
@@ -60,25 +60,40 @@ def run(
         return _leave(1)
     # The worker and the executor hand over often: the default of 5 ms would be felt.
     sys.setswitchinterval(0.0005)
-    try:
+
+    def built() -> Application:
         with one_at_a_time():  # the first node joins DDS
             rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-            application = build()
+            return build()
+
+    code = _live(built)
+    # With the last reference to a node goes its shared memory, which would outlive the process.
+    gc.collect()
+    rclpy.try_shutdown()
+    return _leave(code)
+
+
+def _live(build: Callable[[], Application]) -> int:
+    """Build the application and spin until its end; nothing of it is left. Return the code."""
+    global _started
+    from iot_fl_ros.core.errors import IotFlError
+
+    try:
+        application = build()
         executor = make_executor(application)
         for node in application.nodes:
             executor.add_node(node)
         application.start()
     except IotFlError as error:
         print(f'error: {error}', file=sys.stderr)
-        rclpy.try_shutdown()
-        return _leave(1)
+        return 1
     _started = True
     failed = _fails(lambda: _spin(executor, application))
     failed |= _fails(application.close)  # even then: a robot must stop, samples must be written
+    executor.shutdown()
     for node in application.nodes:
         node.destroy_node()
-    rclpy.try_shutdown()
-    return _leave(int(failed))
+    return int(failed)
 
 
 def _spin(executor: Any, application: Application) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -116,9 +117,13 @@ def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, nu
         wait_for(in_the_middle_of(folder, 2))
     elif moment == 'after':
         wait_for((folder / 'summary.json').is_file)
+    memory = {one for name in names for one in shared_memory_of(fleet.pid(name))}
+    assert memory or moment not in ('training', 'after')
     for name in names:
         os.kill(fleet.pid(name), number)
     wait_for(lambda: None not in fleet.codes().values(), 20.0)
+    if moment in ('training', 'after'):
+        assert not [path for path in memory if path.exists()], 'it would be there for ever'
     assert set(fleet.codes().values()) == {0}, [fleet.tail(name) for name in names]
     for name in names:
         assert 'Traceback' not in fleet.log(name)
@@ -131,6 +136,11 @@ def catches_sigterm(pid: int) -> bool:
     lines = Path(f'/proc/{pid}/status').read_text().splitlines()
     caught = next(int(line.split()[1], 16) for line in lines if line.startswith('SigCgt'))
     return bool(caught >> (signal.SIGTERM - 1) & 1)
+
+
+def shared_memory_of(pid: int) -> set[Path]:
+    """Return the segments of shared memory of Fast DDS that a process has mapped."""
+    return {Path(found) for found in re.findall(r'/dev/shm/fastrtps_[0-9a-f]{16}\b', maps_of(pid))}
 
 
 def maps_of(pid: int) -> str:
