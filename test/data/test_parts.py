@@ -116,6 +116,7 @@ def test_the_settings_say_how_samples_are_shared_out(toy_npz, partition):
     most = {'iid': 4, 'shards': 2, 'dirichlet': 4, 'labels': 2}[partition]
     assert max(kinds) <= most
     assert (min(kinds) == 4) == (partition == 'iid')
+    assert partition != 'labels' or min(kinds) < max(kinds), 'one to two kinds each'
 
 
 def test_labels_come_whole_and_all_of_them_are_somewhere():
