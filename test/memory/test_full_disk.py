@@ -59,3 +59,14 @@ def test_a_full_disk_changes_no_result_and_is_said(make, toy_settings, fill_disk
     assert results(simulation) == expected
     for name, host in simulation.hosts.items():
         assert any('No space left on device' in text for text in host.warnings), name
+
+
+def test_rows_that_cannot_be_written_are_lost_and_said(toy_settings):
+    def full(row):
+        raise OSError(28, 'No space left on device')
+
+    flat = {**toy_settings, 'run.robots': 3, 'model.name': 'mlp'}
+    simulation = Simulation(FleetSettings.from_flat(flat), robots=3, record=full)
+    results(simulation)
+    lost = [text for text in simulation.hosts['aggregator'].warnings if 'are lost' in text]
+    assert lost[-1] == 'rows of the run are lost: [Errno 28] No space left on device'
