@@ -60,6 +60,14 @@ class ManagedNode(LifecycleNode):
         """Stop, at the end of the process."""
         self.pause()
 
+    def destroy_node(self) -> None:
+        """Destroy the node and its life cycle, which would keep the node's shared memory.
+
+        A training that goes on for too long still holds this object at the process's end.
+        """
+        super().destroy_node()
+        self._state_machine.destroy_when_not_in_use()
+
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Begin to work."""
         try:
