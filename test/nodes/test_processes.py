@@ -140,7 +140,8 @@ def catches_sigterm(pid: int) -> bool:
 
 def shared_memory_of(pid: int) -> set[Path]:
     """Return the segments of shared memory of Fast DDS that a process has mapped."""
-    return {Path(found) for found in re.findall(r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}\b', maps_of(pid))}
+    segments = r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}\b'
+    return {Path(found) for found in re.findall(segments, maps_of(pid))}
 
 
 def maps_of(pid: int) -> str:
