@@ -41,15 +41,13 @@ def write_report(study: Study, output: Path, report: Path) -> Path:
 def _goals(
     section: Section, case: Case, rows: Sequence[Row], failed: Collection[Path]
 ) -> list[GoalResult]:
-    """Return the bar of a case for every method but the reference, done or not."""
+    """Return the bar of a case for every method that has to clear it, done or not."""
     if not case.goal:
         return []
     bar = f'>= -{case.goal.points:g} points to {section.reference} at 1/{case.goal.ratio:g}'
     known = {row.method: row for row in rows}
     goals = []
-    for method in section.methods:
-        if method == section.reference:
-            continue
+    for method in case.goal.methods:
         row = known.get(method)
         if row is None:
             measured = not_done(Path(section.name) / case.name / method, failed)
@@ -112,7 +110,7 @@ def _cells(section: Section, case: Case, row: Row) -> list[str]:
         text = section.paper.get(row.method, '')
         cells.append(section.paper.get(f'{case.name} / {row.method}', text))
     if case.goal:
-        cells.append('' if is_reference else verdict(row.goal))
+        cells.append(verdict(row.goal) if row.method in case.goal.methods else '')
     return [*cells, f'{row.seeds} of {len(section.seeds)}']
 
 

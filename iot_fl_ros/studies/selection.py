@@ -32,6 +32,7 @@ from iot_fl_ros.studies.study import (
     Case,
     Section,
     Study,
+    goal_names,
     mapping,
     read_section,
     read_study,
@@ -209,12 +210,8 @@ def _goal(section: Section, case: Case, wanted: Any) -> tuple[str, ...]:
     if wanted is None:
         return ()
     where = f'goal of {section.name!r} / {case.name!r}'
-    names = isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)
-    if not names or len(set(wanted)) < len(wanted):
-        raise ConfigError(f'{where} is {wanted!r}: a list of different policies is needed')
     others = [name for name in section.methods if name != section.reference]
-    refuse_unknown(wanted, others, f'policy in the {where}, beside the reference,')
-    return tuple(wanted)
+    return tuple(goal_names(where, wanted, others, 'policy', 'policies'))
 
 
 def games_of(games: Sequence[Section]) -> list[GameRun]:

@@ -12,7 +12,7 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,9 @@ class Goal:
 
     points: float = setting(2.0, 'Accuracy that may be lost, percentage points.', minimum=0.0)
     ratio: float = setting(100.0, 'Factor by which bytes must shrink.', minimum=0.0)
+    methods: list[str] = setting(
+        [], 'Methods that have to clear it; empty = all but the reference.'
+    )
 
 
 @dataclass(frozen=True)
@@ -98,13 +101,14 @@ def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
     reference = shape.reference or next(iter(methods))
     if reference not in methods:
         raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
-    goal = _goal(name, tree.get('goal'))
+    others = tuple(method for method in methods if method != reference)
+    goal = _goal(name, tree.get('goal'), others)
     cases = mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
     paper = mapping(f'paper of {name!r}', tree.get('paper'))
     return Section(
         name, shape.title or name, shape.robots,
         {**base, **flatten(mapping(f'settings of {name!r}', tree.get('settings')))},
-        tuple(_case(key, value, goal) for key, value in cases.items()), methods,
+        tuple(_case(key, value, goal, others) for key, value in cases.items()), methods,
         _seeds(name, tree.get('seeds', [0])), reference,
         shape.reach if 'reach' in tree else None, _targets(name, tree.get('targets', [])),
         {key: str(text) for key, text in paper.items()},
@@ -131,14 +135,33 @@ def _method(name: str, value: Any) -> dict[str, Any]:
     return settings
 
 
-def _case(name: str, value: Any, goal: Goal | None) -> Case:
+def _case(name: str, value: Any, goal: Goal | None, others: Sequence[str]) -> Case:
     tree = mapping(f'case {name!r}', value)
-    own = _goal(name, tree['goal']) if 'goal' in tree else goal
+    own = _goal(name, tree['goal'], others) if 'goal' in tree else goal
     return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
 
 
-def _goal(name: str, value: Any) -> Goal | None:
-    return read_settings(Goal, mapping(f'goal of {name!r}', value)) if value else None
+def _goal(name: str, value: Any, others: Sequence[str]) -> Goal | None:
+    if not value:
+        return None
+    where = f'goal of {name!r}'
+    goal = read_settings(Goal, mapping(where, value))
+    wanted = goal.methods or list(others)
+    return replace(goal, methods=goal_names(where, wanted, others, 'method', 'methods'))
+
+
+def goal_names(
+    where: str, wanted: Any, others: Sequence[str], one: str, several: str
+) -> list[str]:
+    """Return the names that a goal is for; ConfigError unless they are different ones of `others`.
+
+    others: all names but the reference's. one, several: words for them, for the error.
+    """
+    names = isinstance(wanted, list) and all(isinstance(name, str) for name in wanted)
+    if not names or len(set(wanted)) < len(wanted):
+        raise ConfigError(f'{where} is {wanted!r}: a list of different {several} is needed')
+    refuse_unknown(wanted, others, f'{one} in the {where}, beside the reference,')
+    return wanted
 
 
 def mapping(what: str, value: Any) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from iot_fl_ros.cli.main import main
+from iot_fl_ros.core.errors import ConfigError
 from iot_fl_ros.reports import kinds
 from iot_fl_ros.reports.study_report import write_report
 from iot_fl_ros.studies import results
@@ -239,6 +240,31 @@ def test_a_table_by_hand(tree):
 )  # fmt: skip
 def test_a_goal_is_met_or_missed_by_the_whole_interval(mean, half, ratio, met):
     assert results._met(Estimate(mean, half), ratio, Goal(2.0, 10.0)) is met
+
+
+def test_a_goal_is_for_the_methods_that_it_names(tree, tmp_path):
+    goal = tree['sections']['main']['goal']
+    methods = tree['sections']['main']['methods']
+    methods['other'] = {'method.name': 'fedprox'}
+    assert read_study('toy', tree).sections[0].cases[0].goal.methods == ['votes', 'other']
+    goal['methods'] = ['votes']
+    study = read_study('toy', tree)
+    for run in study.runs:
+        run.keep(tmp_path, ended(0.8), '')
+    report = write_report(study, tmp_path, tmp_path).read_text()
+    assert report.count('| no | 2 of 2 |') == 2  # the bytes are the same
+    assert (
+        '| other | 80.0 ± 0.0 % | 80.0 ± 0.0 % | 0.0 ± 0.0 | 60 | 1.00 | 60 | 1.00 |  |' in report
+    )
+    goals = json.loads((tmp_path / 'toy.json').read_text())['goals']
+    assert [goal['name'] for goal in goals] == ['main / iid / votes', 'main / shards / votes']
+    for wrong, said in (
+        (['fedavg'], "unknown method in the goal of 'main', beside the reference, 'fedavg'"),
+        (['votes', 'votes'], "goal of 'main' is .* different methods"),
+    ):
+        goal['methods'] = wrong
+        with pytest.raises(ConfigError, match=said):
+            read_study('toy', tree)
 
 
 def test_the_best_accuracy_does_not_hide_a_collapse():
