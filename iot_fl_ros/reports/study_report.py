@@ -131,6 +131,7 @@ def _plot(
 def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve]) -> None:
     colors = plt.get_cmap('tab20')
     finals: list[float] = []
+    tops: list[float] = []
     for number, method in enumerate(section.methods):
         runs = [
             curve
@@ -152,9 +153,10 @@ def _panel(axes: Any, section: Section, case: Case, curves: dict[StudyRun, Curve
         if len(runs) > 2:  # at the end alone: bands of many methods would hide each other
             bar = {'fmt': 'none', 'elinewidth': 1, 'capsize': 3, 'color': color, 'zorder': order}
             axes.errorbar(sizes[-1:], means[-1:], halves[-1:], **bar)
+            tops.append(float(means[-1] + halves[-1]))
         finals.append(float(means.max()))
-    if finals:  # whoever begins at chance begins outside, intervals of few seeds may leave
-        axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals) + 0.05))
+    if finals:  # whoever begins at chance begins below, and wide intervals may end there
+        axes.set_ylim(max(0.0, min(finals) - 0.2), min(1.0, max(finals + tops) + 0.03))
     title = case.name if len(section.cases) > 1 else ''
     axes.set(xscale='log', title=title, ylabel='test accuracy')
     axes.set_xlabel('bytes sent and received by one robot')
