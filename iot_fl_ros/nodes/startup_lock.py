@@ -18,11 +18,16 @@ from pathlib import Path
 
 _PATIENCE = 20.0
 _POLL = 0.01
+_LONGEST = 64  # bytes of the line that says who holds the lock, and since when
 
 
 @contextmanager
 def one_at_a_time(folder: Path | None = None, patience: float = _PATIENCE) -> Iterator[None]:
-    """Hold the lock of this machine; go on without it after `patience` s, or if there is none."""
+    """Hold the lock of this machine; go on without it if there is none.
+
+    patience: s for which one holder is waited for, however many others go first: all that wait
+    would else lose patience, and join, in the same moment.
+    """
     path = (folder or Path(tempfile.gettempdir())) / 'iot_fl_ros.lock'
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
@@ -31,19 +36,24 @@ def one_at_a_time(folder: Path | None = None, patience: float = _PATIENCE) -> It
         yield
         return
     try:
-        _wait(file, time.monotonic() + patience)
+        _wait(file, patience)
         yield
     finally:
         os.close(file)  # and with it goes the lock
 
 
-def _wait(file: int, end: float) -> None:
+def _wait(file: int, patience: float) -> None:
+    end, holder = time.monotonic() + patience, b''
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            if time.monotonic() >= end:
+            now, before, holder = time.monotonic(), holder, os.pread(file, _LONGEST, 0)
+            if holder != before:
+                end = now + patience
+            if now >= end:
                 return
             time.sleep(_POLL)
         else:
+            os.pwrite(file, f'{os.getpid():<10} {time.monotonic_ns():<20}\n'.encode(), 0)
             return

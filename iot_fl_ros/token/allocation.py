@@ -11,7 +11,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import lsq_linear
 
 # Allocations that an exact search may look at; beyond, relaxation and repair.
 _EXACT_LIMIT = 200_000
@@ -107,6 +106,8 @@ def _relaxed(
     usage: Counts, units: Counts, limits: NDArray[np.int64], total: int
 ) -> NDArray[np.float64]:
     """Return the best real-valued shares: least squares within bounds."""
+    from scipy.optimize import lsq_linear  # takes a second, which small fleets do without
+
     center = np.eye(units.shape[1]) - 1 / units.shape[1]  # takes the mean over classes away
     scale = _TOTAL_WEIGHT * max(1.0, float(units.max()))
     matrix = np.vstack([center @ units.T, np.full((1, len(units)), scale)])

@@ -50,9 +50,13 @@ class Handover:
         self.receiver = ''
         return [self._timer(token_id)]
 
+    def seconds(self, now: float) -> float:
+        """Return for how long the token has been offered to the receiver."""
+        return now - self._since
+
     def refused(self, now: float) -> bool:
         """Return whether the receiver has gone, or takes too long."""
-        late = now - self._since > self._node.settings.tram.offer_timeout
+        late = self.seconds(now) > self._node.settings.tram.offer_timeout
         return late or not self._node.roster.there(self.receiver, now)
 
     def repeat(self, now: float) -> list[Effect]:
@@ -71,7 +75,7 @@ class Handover:
     def taken(self, robot_id: str, now: float) -> None:
         """A robot takes the token: if it is the receiver, that tells how fast the link is."""
         if robot_id == self.receiver and now > self._since:
-            self._node.measure_link(robot_id, now - self._since)
+            self._node.measure_link(robot_id, self.seconds(now))
 
     def _chunks(self, now: float, wanted: tuple[int, ...] = ()) -> list[Effect]:
         assert self._parcel is not None

@@ -16,11 +16,13 @@ class Itinerary:
 
     def __init__(self, context: NodeContext) -> None:
         self._node = context
-        self._avoided: dict[str, float] = {}
+        self._avoided_until: dict[str, float] = {}
 
-    def avoid(self, robot_id: str, now: float) -> None:
-        """A robot did not take the token."""
-        self._avoided[robot_id] = now
+    def avoid(self, robot_id: str, seconds: float, now: float) -> None:
+        """A robot did not take the token, which cost so many seconds."""
+        # Longer than it takes to find out again, and no longer: one that was only restarted is
+        # found missing within a lease, and may be back soon.
+        self._avoided_until[robot_id] = now + self._node.settings.run.lease + 2 * seconds
 
     def next_stop(self, log: Log, after: int, now: float) -> tuple[str, int]:
         """Return the next robot of the route that is there, and its position; '' = none.
@@ -38,7 +40,7 @@ class Itinerary:
         """Return the log with a new plan; its position is 0 if this robot comes first, else -1."""
         node = self._node
         sites = node.roster.sites(node.site, now)
-        sites = {robot: sites[robot] for robot in sites if not self._lately(robot, now)}
+        sites = {robot: sites[robot] for robot in sites if not self._avoided(robot, now)}
         tram, size = node.settings.tram, node.token_bytes
         plan = plan_cycle(tram, sites, log.class_usage, node.robot_id, size)
         here = bool(plan.route) and plan.route[0] == node.robot_id
@@ -77,8 +79,5 @@ class Itinerary:
         crossed = after // run.test_every > log.updates // run.test_every
         return crossed or after >= run.updates
 
-    def _lately(self, robot_id: str, now: float) -> bool:
-        settings = self._node.settings
-        # Longer than it takes to find out again that it does not take the token.
-        while_ = settings.run.lease + 2 * settings.tram.offer_timeout
-        return now - self._avoided.get(robot_id, -math.inf) <= while_
+    def _avoided(self, robot_id: str, now: float) -> bool:
+        return now <= self._avoided_until.get(robot_id, -math.inf)

@@ -365,7 +365,7 @@ class TokenMachine:
         if not receiver:
             return self._onward(now)
         if self._handover.refused(now):
-            self._itinerary.avoid(receiver, now)
+            self._itinerary.avoid(receiver, self._handover.seconds(now), now)
             skipped = self._node.row('skipped', self.token_id, now, receiver=receiver)
             return [skipped, *self._onward(now)]
         return self._handover.repeat(now)

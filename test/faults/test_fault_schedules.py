@@ -17,6 +17,11 @@ from iot_fl_ros.federation.settings import FleetSettings
 from iot_fl_ros.memory.network import Faults
 
 SCHEDULES = 200
+QUICK = 50  # of them in `make test`; all in `make bench`
+SEEDS = [
+    pytest.param(seed, id=f'seed{seed}-', marks=[pytest.mark.slow] * (seed >= QUICK))
+    for seed in range(SCHEDULES)
+]
 STORM_ENDS = 60.0
 TIME_LIMIT = 2_000.0
 BANDITS = ('elementwise_ucb', 'naive_ucb', 'bsfl', 'random', 'fedcs')
@@ -94,12 +99,12 @@ class Schedule:
         self.simulation.start(name)
 
 
-@pytest.mark.parametrize('seed', range(SCHEDULES), ids=lambda seed: f'seed{seed}-')
+@pytest.mark.parametrize('seed', SEEDS)
 def test_a_run_survives_its_schedule(seed, tmp_path):
     check(Schedule(seed, tmp_path), tmp_path)
 
 
-@pytest.mark.parametrize('seed', range(0, SCHEDULES, 4), ids=lambda seed: f'seed{seed}-')
+@pytest.mark.parametrize('seed', SEEDS[::4])
 def test_a_run_that_asks_some_survives_its_schedule(seed, tmp_path):
     policy = BANDITS[seed // 4 % len(BANDITS)]
     more = {'select.policy': policy, 'select.count': 2, 'select.timing': 'serial'}

@@ -13,6 +13,11 @@ from iot_fl_ros.mesh.report import merge_rows
 from iot_fl_ros.mesh.settings import GRAPHS, WEIGHTS, MeshRunSettings, MeshSettings
 
 SCHEDULES = 100
+QUICK = 30  # of them in `make test`; all in `make bench`
+SEEDS = [
+    pytest.param(seed, id=f'seed{seed}-', marks=[pytest.mark.slow] * (seed >= QUICK))
+    for seed in range(SCHEDULES)
+]
 STORM_ENDS = 60.0
 TIME_LIMIT = 2_000.0
 NAMED = [name for name in GRAPHS if name != 'file']
@@ -94,7 +99,7 @@ class Schedule:
             self.mesh.start(name)
 
 
-@pytest.mark.parametrize('seed', range(SCHEDULES), ids=lambda seed: f'seed{seed}-')
+@pytest.mark.parametrize('seed', SEEDS)
 def test_a_mesh_survives_its_schedule(seed):
     schedule = Schedule(seed)
     rows = schedule.run()
@@ -125,7 +130,7 @@ def test_a_schedule_replays():
 def test_the_storms_are_storms():
     """The schedules really leave neighbours out, or they would show nothing."""
     late = silent = alone = full = 0
-    for seed in range(20):
+    for seed in range(10):
         schedule = Schedule(seed)
         summary = summarize(schedule.run())
         late += summary['late']

@@ -18,7 +18,7 @@ from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import HELD, Place
 
 SCHEDULES = 1_000
-QUICK = 250  # of them in `make test`; all in `make bench`
+QUICK = 100  # of them in `make test`; all in `make bench`
 LEASE = 4.0
 STORM_ENDS = 40.0
 TIME_LIMIT = 1_000.0

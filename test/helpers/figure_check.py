@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
+from matplotlib.container import ErrorbarContainer
 from matplotlib.figure import Figure
 
 
 def check_figure(figure):
     """AssertionError if a curve cannot be seen or told apart, or a legend or an axis is not whole.
 
-    An axis has a name.
+    An axis has a name. Upper ends of intervals are shown, up to 1, the most that a share can be.
     """
     renderer = figure.canvas.get_renderer()
     whole = figure.bbox.padded(1.0)
@@ -25,6 +26,10 @@ def check_figure(figure):
             assert any(seen), f'nothing of {line.get_label()!r} is in the picture'
         looks = [(one.get_color(), one.get_linestyle(), one.get_marker()) for one in named]
         assert len(set(looks)) == len(looks), 'two curves look alike'
+        for bars in (one for one in axes.containers if isinstance(one, ErrorbarContainer)):
+            ends = np.concatenate([one.get_segments() for one in bars.lines[2]])[:, :, 1]
+            top = axes.get_ylim()[1]
+            assert top == 1.0 or ends.max() <= top, 'the upper end of an interval is cut'
         if axes.axison and (named or axes.patches):
             assert axes.get_xlabel(), 'an axis without a name'
             assert axes.get_ylabel(), 'an axis without a name'

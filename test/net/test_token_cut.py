@@ -7,6 +7,7 @@ from domains import next_domain
 from fleets import environment, make_data
 from radio import Radio, why_not
 from token_lineage import check_one_lineage
+from waiting import wait_for
 
 from iot_fl_ros.processes.serverless import TramProcesses, tram_rows
 
@@ -18,13 +19,6 @@ LEASE = 2.0
 # have; who ends it begins the next one, and that is robot_3 or robot_4.
 FEW = ('robot_0', 'robot_2')
 MOST = ('robot_1', 'robot_3', 'robot_4')
-
-
-def wait_for(condition, timeout=120.0):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, 'the condition did not come true in time'
-        time.sleep(0.05)
 
 
 def test_the_side_of_most_goes_on_and_the_other_comes_back(tmp_path):
@@ -55,16 +49,18 @@ def test_the_side_of_most_goes_on_and_the_other_comes_back(tmp_path):
     def since(moment, robots):
         return [row for row in visits() if row['time'] > moment and row['robot'] in robots]
 
-    with Radio(0.0, ends) as radio, TramProcesses(settings, env=env, prefix=radio.prefix):
-        wait_for(lambda: {row['robot'] for row in visits()} == {*FEW, *MOST})
+    with Radio(0.0, ends) as radio, TramProcesses(settings, env=env, prefix=radio.prefix) as fleet:
+        wait_for(lambda: {row['robot'] for row in visits()} == {*FEW, *MOST}, fleet=fleet)
         for _ in range(2):
             radio.cut()
             cut = time.time()
-            wait_for(lambda cut=cut: len(since(cut + 2 * LEASE, MOST)) > 3)
+            wait_for(lambda cut=cut: len(since(cut + 2 * LEASE, MOST)) > 3, fleet=fleet)
             healed = time.time()
             stray = [row for row in since(cut, FEW) if row['time'] < healed]
             radio.heal()
-            wait_for(lambda t=healed: {row['robot'] for row in since(t, FEW)} == {*FEW})
+            wait_for(
+                lambda t=healed: {row['robot'] for row in since(t, FEW)} == {*FEW}, fleet=fleet
+            )
             # A visit that had begun, and on its end at most one more on the way to nobody.
             assert len(stray) <= 2, 'without most robots nobody is trained on for long'
         check_one_lineage(tram_rows(folder, [*FEW, *MOST]))

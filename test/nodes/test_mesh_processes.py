@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 
 import pytest
+from waiting import wait_for
 
 from iot_fl_ros.core.names import robot_ids
 from iot_fl_ros.core.run_files import read_events, summarize
 from iot_fl_ros.core.store import FolderStore
 from iot_fl_ros.processes.serverless import MeshProcesses, mesh_rows
 
-ROUNDS = 30
+ROUNDS = 24
 
 
 @pytest.fixture
@@ -43,13 +43,6 @@ def start_mesh(toy_settings, tmp_path):
         mesh.__exit__(None, None, None)
 
 
-def wait_for(condition, timeout=90.0):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, 'the condition did not come true in time'
-        time.sleep(0.02)
-
-
 def rounds_of(folder, robot_id):
     return [row for row in read_events(folder / robot_id) if row['kind'] == 'round']
 
@@ -57,14 +50,14 @@ def rounds_of(folder, robot_id):
 def test_a_killed_peer_comes_back_and_the_mesh_goes_on(start_mesh, tmp_path):
     folder = tmp_path / 'run'
     mesh = start_mesh()
-    wait_for(lambda: len(rounds_of(folder, 'robot_1')) >= 2)
+    wait_for(lambda: len(rounds_of(folder, 'robot_1')) >= 2, fleet=mesh)
     mesh.kill('robot_1')
     manifest, _ = FolderStore(folder / 'robot_1/checkpoints').read()
     assert manifest['round'] >= 1
     before = len(rounds_of(folder, 'robot_0'))
-    wait_for(lambda: len(rounds_of(folder, 'robot_0')) > before + 1)
+    wait_for(lambda: len(rounds_of(folder, 'robot_0')) > before + 1, fleet=mesh)
     mesh.start_robots('robot_1')
-    wait_for(lambda: set(mesh.codes().values()) == {0}, 120.0)
+    wait_for(lambda: set(mesh.codes().values()) == {0}, 120.0, fleet=mesh)
     for robot_id in mesh.ids:
         assert 'Traceback' not in mesh.log(robot_id)
     rows = rounds_of(folder, 'robot_0')
@@ -83,7 +76,7 @@ def test_several_peers_in_one_process(start_mesh, tmp_path):
     arguments = ['--params-file', str(tmp_path / 'run/params.yaml')]
     arguments += ['-p', 'robot.ids:=[robot_2,robot_3]', '-p', 'data.partition_index:=2']
     mesh.start('peer', [*arguments, '-p', 'data.partition_count:=4'], 'both')
-    wait_for(lambda: set(mesh.codes().values()) == {0})
+    wait_for(lambda: set(mesh.codes().values()) == {0}, fleet=mesh)
     for robot_id in robot_ids(4):
         rows = rounds_of(tmp_path / 'run', robot_id)
         assert [len(row['participants']) for row in rows] == [3, 3, 3]
@@ -92,10 +85,10 @@ def test_several_peers_in_one_process(start_mesh, tmp_path):
 @pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_a_peer_quietly(start_mesh, tmp_path, number):
     mesh = start_mesh(2)
-    wait_for(lambda: len(rounds_of(tmp_path / 'run', 'robot_0')) >= 1)
+    wait_for(lambda: len(rounds_of(tmp_path / 'run', 'robot_0')) >= 1, fleet=mesh)
     for robot_id in mesh.ids:
         os.kill(mesh.pid(robot_id), number)
-    wait_for(lambda: None not in mesh.codes().values(), 20.0)
+    wait_for(lambda: None not in mesh.codes().values(), 20.0, fleet=mesh)
     assert set(mesh.codes().values()) == {0}
     for robot_id in mesh.ids:
         assert 'Traceback' not in mesh.log(robot_id)
@@ -103,7 +96,7 @@ def test_a_signal_ends_a_peer_quietly(start_mesh, tmp_path, number):
 
 def test_a_wrong_parameter_ends_the_process_with_one_line(start_mesh):
     mesh = start_mesh(1, **{'mesh.grap': 'ring'})
-    wait_for(lambda: mesh.codes()['robot_0'] is not None)
+    wait_for(lambda: mesh.codes()['robot_0'] is not None, fleet=mesh)
     assert mesh.codes()['robot_0'] == 1
     assert "unknown setting 'mesh.grap': did you mean 'mesh.graph'" in mesh.log('robot_0')
     assert 'Traceback' not in mesh.log('robot_0')

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
+from waiting import wait_for
 
 from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.core.store import FolderStore
@@ -47,13 +47,6 @@ def start_fleet(toy_settings, tmp_path):
         fleet.__exit__(None, None, None)
 
 
-def wait_for(condition, timeout=90.0):
-    end = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < end, 'the condition did not come true in time'
-        time.sleep(0.02)
-
-
 def in_the_middle_of(folder: Path, number: int):
     """Return a condition: round `number` is open and has no result."""
 
@@ -75,15 +68,15 @@ def test_a_killed_robot_and_a_killed_aggregator_come_back_and_the_run_goes_on(
 ):
     folder = tmp_path / 'run'
     fleet = start_fleet()
-    wait_for(in_the_middle_of(folder, 2))
+    wait_for(in_the_middle_of(folder, 2), fleet=fleet)
     fleet.kill('robot_1')
     fleet.start_robots('robot_1')
-    wait_for(in_the_middle_of(folder, 3))
+    wait_for(in_the_middle_of(folder, 3), fleet=fleet)
     fleet.kill('aggregator')
     manifest, _ = FolderStore(folder / 'checkpoints').read()
     assert manifest['round'] == 2
     fleet.start_aggregator()
-    wait_for((folder / 'summary.json').is_file)
+    wait_for((folder / 'summary.json').is_file, fleet=fleet)
     assert rounds_of(folder) == list(range(1, ROUNDS + 1))
     assert read_summary(folder)['rounds'] == ROUNDS
     last = [r for r in read_events(folder) if r['kind'] == 'round'][-1]
@@ -94,34 +87,49 @@ def test_a_killed_robot_and_a_killed_aggregator_come_back_and_the_run_goes_on(
 
 def test_several_robots_in_one_process(start_fleet, tmp_path):
     fleet = start_fleet(robots=4, robots_per_process=2, **{'method.local_epochs': 1})
-    wait_for((tmp_path / 'run/summary.json').is_file)
+    wait_for((tmp_path / 'run/summary.json').is_file, fleet=fleet)
     assert read_summary(tmp_path / 'run')['robots'] == 4
     assert set(fleet.codes()) == {'aggregator', 'robot_0', 'robot_2'}
     rows = [r for r in read_events(tmp_path / 'run') if r['kind'] == 'round']
     assert rows[-1]['participants'] == ['robot_0', 'robot_1', 'robot_2', 'robot_3']
 
 
-@pytest.mark.parametrize('number', [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize('moment', ['imports', 'torch', 'joining', 'training', 'after'])
+@pytest.mark.parametrize(
+    ('moment', 'number'),
+    [
+        ('imports', signal.SIGINT),
+        pytest.param('imports', signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param('torch', signal.SIGINT, marks=pytest.mark.slow),
+        ('torch', signal.SIGTERM),
+        ('joining', signal.SIGINT),
+        pytest.param('joining', signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param('training', signal.SIGINT, marks=pytest.mark.slow),
+        ('training', signal.SIGTERM),
+        pytest.param('after', signal.SIGINT, marks=pytest.mark.slow),
+        ('after', signal.SIGTERM),
+    ],
+)
 def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, number, moment):
     folder = tmp_path / 'run'
     fleet = start_fleet(robots=2, **{'method.local_epochs': 1 if moment == 'after' else 60})
     names = ['aggregator', 'robot_0', 'robot_1']
     for name in names:
-        wait_for(lambda name=name: catches_sigterm(fleet.pid(name)))
+        wait_for(lambda name=name: catches_sigterm(fleet.pid(name)), fleet=fleet)
     if moment == 'torch':
-        wait_for(lambda: all('libtorch' in maps_of(fleet.pid(name)) for name in names))
+        wait_for(
+            lambda: all('libtorch' in maps_of(fleet.pid(name)) for name in names), fleet=fleet
+        )
     elif moment == 'joining':
-        wait_for(lambda: all(has_sockets(fleet.pid(name)) for name in names))
+        wait_for(lambda: all(has_sockets(fleet.pid(name)) for name in names), fleet=fleet)
     elif moment == 'training':
-        wait_for(in_the_middle_of(folder, 2))
+        wait_for(in_the_middle_of(folder, 2), fleet=fleet)
     elif moment == 'after':
-        wait_for((folder / 'summary.json').is_file)
+        wait_for((folder / 'summary.json').is_file, fleet=fleet)
     memory = {one for name in names for one in shared_memory_of(fleet.pid(name))}
     assert memory or moment not in ('training', 'after')
     for name in names:
         os.kill(fleet.pid(name), number)
-    wait_for(lambda: None not in fleet.codes().values(), 20.0)
+    wait_for(lambda: None not in fleet.codes().values(), 20.0, fleet=fleet)
     if moment in ('training', 'after'):
         assert not [path for path in memory if path.exists()], 'it would be there for ever'
     assert set(fleet.codes().values()) == {0}, [fleet.tail(name) for name in names]
@@ -156,7 +164,7 @@ def has_sockets(pid: int) -> bool:
 
 def test_a_wrong_parameter_ends_the_process_with_one_line(start_fleet, tmp_path):
     fleet = start_fleet(robots=1, **{'run.round': 3})
-    wait_for(lambda: fleet.codes()['aggregator'] is not None)
+    wait_for(lambda: fleet.codes()['aggregator'] is not None, fleet=fleet)
     assert fleet.codes()['aggregator'] == 1
     assert "unknown setting 'run.round': did you mean 'run.rounds'" in fleet.log('aggregator')
     assert 'Traceback' not in fleet.log('aggregator')

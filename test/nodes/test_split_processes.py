@@ -26,7 +26,7 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize('loss', [0.0, 0.5])
+@pytest.mark.parametrize('loss', [pytest.param(0.0, marks=pytest.mark.slow), 0.5])
 def test_every_picture_is_answered_by_its_deadline(folder, loss):
     # Other tests run beside this one and may hold it up: of pictures that come meanwhile a head
     # sends the newest alone, so few come, and the deadline is not short.

@@ -35,6 +35,29 @@ def test_it_goes_on_after_a_while(tmp_path):
             assert 0.2 <= time.monotonic() - start < 5.0
 
 
+def test_patience_is_with_one_holder_not_with_all_that_go_first(tmp_path):
+    """Of eight robots that began on two busy cores, three lost patience at once, and were deaf."""
+    entered, lock = [], threading.Lock()
+
+    def work():
+        with one_at_a_time(tmp_path, patience=1.0):
+            with lock:
+                entered.append(1)
+                assert len(entered) == 1, 'one came in before the other was out'
+            time.sleep(0.4)
+            with lock:
+                entered.pop()
+            done.append(1)
+
+    done = []
+    threads = [threading.Thread(target=work) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 6
+
+
 def test_without_a_place_for_the_lock_it_goes_on(tmp_path):
     (tmp_path / 'iot_fl_ros.lock').symlink_to('/dev/null')
     entered = []

@@ -30,9 +30,13 @@ def study():
 
 
 def test_every_method_can_be_seen_in_every_case_of_a_study(study, tmp_path, checked_figures):
-    level = {'easy': 0.9, 'hard': 0.15}
+    level = {'easy': 0.8, 'hard': 0.15}
+    last = (0.9, 1.0, 1.1)  # of three seeds: wide intervals
     curves = {
-        run: Curve(tuple(level[run.case] * share for share in (0.3, 0.8, 1.0)), (1e4, 2e4, 3e4))
+        run: Curve(
+            tuple(level[run.case] * share for share in (0.3, 0.8, last[run.seed])),
+            (1e4, 2e4, 3e4),
+        )
         for run in study.runs
     }
     assert study_report._plot(study, study.sections[0], curves, tmp_path).is_file()

@@ -72,14 +72,15 @@ def test_the_next_stop_is_the_next_robot_of_the_route_that_is_there(context):
     assert itinerary.next_stop(LOG, -1, 10.1 + LEASE) == ('', -1), 'all have fallen silent'
 
 
-def test_who_did_not_take_the_token_is_left_out_of_plans_for_a_while(context):
+@pytest.mark.parametrize('cost', [1.0, TIMEOUT], ids=['gone', 'late'])
+def test_who_did_not_take_the_token_is_left_out_of_plans_for_a_while(context, cost):
     itinerary = Itinerary(context)
-    itinerary.avoid('b', 10.0)
+    itinerary.avoid('b', cost, 10.0)
     plan = itinerary.next_cycle(LOG, 10.0)
     assert plan.cycle == 1
     assert set(plan.route) <= {'a', 'd'}
     assert plan.position == (0 if plan.route[0] == 'a' else -1)
-    later = 10.1 + LEASE + 2 * TIMEOUT
+    later = 10.1 + LEASE + 2 * cost
     for robot_id in ('b', 'd'):
         context.roster.meet(status(robot_id, 2.0), later)
     sites = [set(itinerary.next_cycle(LOG, when).route) for when in (later - 0.2, later)]

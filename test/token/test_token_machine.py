@@ -1,5 +1,6 @@
 """One token seen from one robot: what is refused because it is old."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from iot_fl_ros.exchange.endpoint import Endpoint
 from iot_fl_ros.token.acceptor import Acceptor, Promise, Recovery
 from iot_fl_ros.token.context import NodeContext, TramRoster
 from iot_fl_ros.token.jobs import Visit, Visited
+from iot_fl_ros.token.routing import Site
 from iot_fl_ros.token.settings import TramNodeSettings
 from iot_fl_ros.token.states import Place
 from iot_fl_ros.token.token import Log, Token, token_specs, token_tensors
@@ -109,6 +111,25 @@ def test_so_does_one_that_waits_saves_or_offers(machine, place):
     machine._places.state = place
     machine.heard(status(FENCE + 1, FENCE), 2.0)
     assert machine.place is Place.ELSEWHERE
+
+
+def test_who_is_gone_is_left_out_no_longer_than_it_takes_to_find_that_out_again(machine):
+    """A robot that was started again after a crash had no turn for a minute."""
+    training(machine)
+    machine._places.state = Place.OFFERING
+    log = Log((10, 10), visits=1, updates=3, cycle=1, route=('a', 'c'), shares=(3, 3), position=0)
+    token = dataclasses.replace(machine.token, log=log)
+    machine._handover.begin(token, FENCE, 'c', 1, 10.0)
+    node, gone, back = machine._node, 10.0 + LEASE, 10.1 + 4 * LEASE
+    machine.timer('offer', gone)
+    node.site = Site((10, 10))
+    for sequence, now in enumerate((gone, back), 1):
+        for robot_id in 'bc':
+            heard = dataclasses.replace(status(FENCE, 4, robot=robot_id), sequence=sequence)
+            node.roster.meet(heard, now)
+    routes = [machine._itinerary.next_cycle(machine.token.log, now).route for now in (gone, back)]
+    assert 'c' not in routes[0]
+    assert 'c' in routes[1]
 
 
 def test_an_older_holder_takes_nothing_away(machine):

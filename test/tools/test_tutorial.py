@@ -59,6 +59,7 @@ def test_every_block_runs_and_learns_what_the_page_says(tmp_path: Path) -> None:
     assert compared == 4
 
 
+@pytest.mark.slow
 def test_own_pictures_are_learned_as_the_page_says(tmp_path: Path) -> None:
     make_folders(tmp_path, 0)
     page, commands = (DOCS / 'own_data.md').read_text(), 0
