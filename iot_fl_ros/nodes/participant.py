@@ -17,7 +17,6 @@ from std_srvs.srv import Trigger
 
 from iot_fl_ros.core.config import refuse_unknown
 from iot_fl_ros.core.errors import ConfigError, IotFlError, MessageError
-from iot_fl_ros.core.events import Leave
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.names import check_robot_id
@@ -188,8 +187,7 @@ class ParticipantNode(ManagedNode):
         driver, self._driver = self._driver, None
         if driver:
             self._diagnostics.stop()
-            driver.tell(Leave())
-            driver.stop()
+            driver.leave()
 
 
 def own_robot_id(node: Node, wanted: str, remedy: str, *, in_topics: bool = True) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -184,6 +186,16 @@ class Connections:
         self._delayed.discard(timer)
         self._node.destroy_timer(timer)
         self._tell(event)
+
+    def wait_until_read(self, patience: float) -> None:
+        """Wait until readers have what was sent reliably to the whole fleet, at most so long, s.
+
+        What a publisher has not got through yet goes with it.
+        """
+        end = time.monotonic() + patience
+        for publisher in self._publishers.values():
+            left = max(0.0, end - time.monotonic())
+            publisher.wait_for_all_acked(Duration(seconds=left))
 
     def close(self) -> None:
         """Destroy everything."""

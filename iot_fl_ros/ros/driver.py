@@ -34,7 +34,7 @@ from iot_fl_ros.core.effects import (
     Subscribe,
     Warn,
 )
-from iot_fl_ros.core.events import CheckpointSaved, Event, JobDone, JobFailed, TimerFired
+from iot_fl_ros.core.events import CheckpointSaved, Event, JobDone, JobFailed, Leave, TimerFired
 from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.messages.split import Inference
@@ -44,6 +44,8 @@ from iot_fl_ros.ros.worker import WorkerThread
 _WARN_PERIOD = 10.0
 # After which a timer fires again whose event was not taken, at least, s.
 _AFTER_FAULT = 1.0
+# Time for the last status to get through, s; somebody who was killed does not answer at all.
+_LAST_WORD = 1.0
 
 
 class MachineDriver:
@@ -104,6 +106,12 @@ class MachineDriver:
         for effect in self._machine.start(self.now()):
             self._do_one(effect)  # what fails here is an activation that fails
         self._connections.open_subscriptions()
+
+    def leave(self) -> None:
+        """Say goodbye, and stop when it was heard: else others take it for lost, after a lease."""
+        self.tell(Leave())
+        self._connections.wait_until_read(_LAST_WORD)
+        self.stop()
 
     def stop(self) -> None:
         """Stop the machine; jobs that are still running are forgotten."""
