@@ -29,10 +29,19 @@ class ProcessNode(Protocol):
         """Stop in good order; IotFlError if what was to be kept is lost."""
 
 
+# Time for the last messages of all nodes of a process to be heard, s.
+FAREWELL = 1.0
+
+
 class Threads:
-    """The worker of a process, and those beside it for jobs that must not wait for it."""
+    """The worker of a process, and those beside it for jobs that must not wait for it.
+
+    farewell: what is left of the time in which its nodes wait until others hear that they leave,
+    s; together, as a process that takes long to end is killed.
+    """
 
     def __init__(self) -> None:
+        self.farewell = FAREWELL
         self.worker = WorkerThread()
         self._all = [self.worker]
 

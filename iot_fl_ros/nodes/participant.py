@@ -21,7 +21,7 @@ from iot_fl_ros.core.machine import Machine, Worker
 from iot_fl_ros.core.messages.delivery import Role
 from iot_fl_ros.core.names import check_robot_id
 from iot_fl_ros.methods.registry import METHODS, method_settings
-from iot_fl_ros.nodes.application import Threads
+from iot_fl_ros.nodes.application import FAREWELL, Threads
 from iot_fl_ros.nodes.managed import AUTOSTART, ManagedNode
 from iot_fl_ros.ros.diagnostics import Diagnostics, status
 from iot_fl_ros.ros.driver import MachineDriver
@@ -165,6 +165,7 @@ class ParticipantNode(ManagedNode):
 
     def begin(self) -> None:
         """Begin to take part."""
+        self.threads.farewell = FAREWELL
         driver = self.make_driver()
         try:
             driver.start()
@@ -187,7 +188,7 @@ class ParticipantNode(ManagedNode):
         driver, self._driver = self._driver, None
         if driver:
             self._diagnostics.stop()
-            driver.leave()
+            self.threads.farewell = driver.leave(self.threads.farewell)
 
 
 def own_robot_id(node: Node, wanted: str, remedy: str, *, in_topics: bool = True) -> str:

@@ -8,8 +8,10 @@ ten learned alone for that reason.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
+import random
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,8 +27,8 @@ _LONGEST = 64  # bytes of the line that says who holds the lock, and since when
 def one_at_a_time(folder: Path | None = None, patience: float = _PATIENCE) -> Iterator[None]:
     """Hold the lock of this machine; go on without it if there is none.
 
-    patience: s for which one holder is waited for, however many others go first: all that wait
-    would else lose patience, and join, in the same moment.
+    patience: s for which one holder is waited for, however many others go first. Who loses it
+    goes on as if it were the next holder: those behind it wait anew, and do not join with it.
     """
     path = (folder or Path(tempfile.gettempdir())) / 'iot_fl_ros.lock'
     flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -43,17 +45,34 @@ def one_at_a_time(folder: Path | None = None, patience: float = _PATIENCE) -> It
 
 
 def _wait(file: int, patience: float) -> None:
-    end, holder = time.monotonic() + patience, b''
+    end, holder = _later(patience), b''
     while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            now, before, holder = time.monotonic(), holder, os.pread(file, _LONGEST, 0)
+            before, holder = holder, _read(file)
             if holder != before:
-                end = now + patience
-            if now >= end:
+                end = _later(patience)
+            elif time.monotonic() >= end:
+                _sign(file)  # for the others it is the next holder
                 return
             time.sleep(_POLL)
         else:
-            os.pwrite(file, f'{os.getpid():<10} {time.monotonic_ns():<20}\n'.encode(), 0)
+            _sign(file)
             return
+
+
+def _later(patience: float) -> float:
+    """Return when patience ends: not at the same moment for all that wait."""
+    return time.monotonic() + patience * random.uniform(1.0, 1.5)
+
+
+def _read(file: int) -> bytes:
+    with contextlib.suppress(OSError):
+        return os.pread(file, _LONGEST, 0)
+    return b''
+
+
+def _sign(file: int) -> None:
+    with contextlib.suppress(OSError):  # a full disk: then patience is with all that wait
+        os.pwrite(file, f'{os.getpid():<10} {time.monotonic_ns():<20}\n'.encode(), 0)

@@ -44,8 +44,7 @@ from iot_fl_ros.ros.worker import WorkerThread
 _WARN_PERIOD = 10.0
 # After which a timer fires again whose event was not taken, at least, s.
 _AFTER_FAULT = 1.0
-# Time for the last status to get through, s; somebody who was killed does not answer at all.
-_LAST_WORD = 1.0
+_LOOK_AGAIN = 0.01
 
 
 class MachineDriver:
@@ -107,11 +106,22 @@ class MachineDriver:
             self._do_one(effect)  # what fails here is an activation that fails
         self._connections.open_subscriptions()
 
-    def leave(self) -> None:
-        """Say goodbye, and stop when it was heard: else others take it for lost, after a lease."""
+    def leave(self, patience: float) -> float:
+        """Say goodbye, and stop when it was heard: else others take it for lost, after a lease.
+
+        patience: for readers, s: who was killed never answers. Return how much of it is left.
+        """
+        end = time.monotonic() + patience
         self.tell(Leave())
-        self._connections.wait_until_read(_LAST_WORD)
-        self.stop()
+        try:
+            # A context that was shut down sends nothing any more.
+            while self._node.context.ok() and not self._connections.all_read():
+                if time.monotonic() >= end:
+                    break
+                time.sleep(_LOOK_AGAIN)
+        finally:
+            self.stop()
+        return max(0.0, end - time.monotonic())
 
     def stop(self) -> None:
         """Stop the machine; jobs that are still running are forgotten."""

@@ -102,13 +102,13 @@ def read_section(name: str, tree: Any, base: Mapping[str, Any]) -> Section:
     if reference not in methods:
         raise ConfigError(f'section {name!r}: reference {reference!r} is none of its methods')
     others = tuple(method for method in methods if method != reference)
-    goal = _goal(name, tree.get('goal'), others)
+    goal = _goal(repr(name), tree.get('goal'), others)
     cases = mapping(f'cases of {name!r}', tree.get('cases')) or {'all': {}}
     paper = mapping(f'paper of {name!r}', tree.get('paper'))
     return Section(
         name, shape.title or name, shape.robots,
         {**base, **flatten(mapping(f'settings of {name!r}', tree.get('settings')))},
-        tuple(_case(key, value, goal, others) for key, value in cases.items()), methods,
+        tuple(_case(name, key, value, goal, others) for key, value in cases.items()), methods,
         _seeds(name, tree.get('seeds', [0])), reference,
         shape.reach if 'reach' in tree else None, _targets(name, tree.get('targets', [])),
         {key: str(text) for key, text in paper.items()},
@@ -135,16 +135,17 @@ def _method(name: str, value: Any) -> dict[str, Any]:
     return settings
 
 
-def _case(name: str, value: Any, goal: Goal | None, others: Sequence[str]) -> Case:
+def _case(section: str, name: str, value: Any, goal: Goal | None, others: Sequence[str]) -> Case:
     tree = mapping(f'case {name!r}', value)
-    own = _goal(name, tree['goal'], others) if 'goal' in tree else goal
+    where = f'{section!r} / {name!r}'
+    own = _goal(where, tree['goal'], others) if 'goal' in tree else goal
     return Case(name, flatten({k: v for k, v in tree.items() if k != 'goal'}), own)
 
 
-def _goal(name: str, value: Any, others: Sequence[str]) -> Goal | None:
+def _goal(where: str, value: Any, others: Sequence[str]) -> Goal | None:
     if not value:
         return None
-    where = f'goal of {name!r}'
+    where = f'goal of {where}'
     goal = read_settings(Goal, mapping(where, value))
     wanted = goal.methods or list(others)
     return replace(goal, methods=goal_names(where, wanted, others, 'method', 'methods'))

@@ -22,7 +22,9 @@ class Itinerary:
         """A robot did not take the token, which cost so many seconds."""
         # Longer than it takes to find out again, and no longer: one that was only restarted is
         # found missing within a lease, and may be back soon.
-        self._avoided_until[robot_id] = now + self._node.settings.run.lease + 2 * seconds
+        settings = self._node.settings
+        cost = min(seconds, settings.tram.offer_timeout)  # more: the clock was set, or all slept
+        self._avoided_until[robot_id] = now + settings.run.lease + 2 * cost
 
     def next_stop(self, log: Log, after: int, now: float) -> tuple[str, int]:
         """Return the next robot of the route that is there, and its position; '' = none.

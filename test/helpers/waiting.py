@@ -9,6 +9,7 @@ from iot_fl_ros.processes.nodes import NodeProcesses
 
 _POLL = 0.02
 _REST = 4.0
+_LONGEST = 0.5  # some conditions are true for a while only
 
 
 def wait_for(
@@ -26,7 +27,7 @@ def wait_for(
         now = time.monotonic()
         assert now < end, f'not true in {timeout:.0f} s\n{told_by(fleet)}'
         # To look may mean to read long files: most of the time is for those who are waited for.
-        time.sleep(max(_POLL, _REST * (now - looked)))
+        time.sleep(min(max(_POLL, _REST * (now - looked)), _LONGEST))
 
 
 def told_by(fleet: NodeProcesses | None) -> str:

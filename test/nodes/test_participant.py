@@ -135,3 +135,25 @@ def test_without_a_folder_a_model_goes_to_those_of_the_user(plain, tmp_path, mon
     one = plain()
     one.offer_model('cart_1', tmp_path / 'run')
     assert one._model_file == tmp_path / 'run/model.safetensors'
+
+
+class Deaf:
+    """A driver whose readers were killed: it takes all the patience that it is given."""
+
+    def __init__(self):
+        self.given = []
+
+    def leave(self, patience):
+        self.given.append(patience)
+        return 0.0
+
+
+def test_the_robots_of_a_process_wait_for_the_dead_once_together(plain):
+    """A second each: with ten of them the process was killed before it had ended."""
+    nodes = [plain(namespace=name) for name in ('cart_1', 'cart_2')]
+    drivers = [Deaf(), Deaf()]
+    for node, driver in zip(nodes, drivers, strict=True):
+        node._driver = driver
+    for node in nodes:
+        node.pause()
+    assert [driver.given for driver in drivers] == [[application.FAREWELL], [0.0]]

@@ -1,7 +1,10 @@
 """Processes join DDS one after the other, and none waits forever."""
 
+import os
 import threading
 import time
+
+import numpy as np
 
 from iot_fl_ros.nodes.startup_lock import one_at_a_time
 
@@ -40,7 +43,7 @@ def test_patience_is_with_one_holder_not_with_all_that_go_first(tmp_path):
     entered, lock = [], threading.Lock()
 
     def work():
-        with one_at_a_time(tmp_path, patience=1.0):
+        with one_at_a_time(tmp_path, patience=1.8):
             with lock:
                 entered.append(1)
                 assert len(entered) == 1, 'one came in before the other was out'
@@ -56,6 +59,42 @@ def test_patience_is_with_one_holder_not_with_all_that_go_first(tmp_path):
     for thread in threads:
         thread.join()
     assert len(done) == 6
+
+
+def test_behind_one_that_hangs_they_go_on_one_after_the_other(tmp_path):
+    entered, hangs = [], threading.Event()
+
+    def hang():
+        with one_at_a_time(tmp_path):
+            hangs.wait()
+
+    def work():
+        with one_at_a_time(tmp_path, patience=0.3):
+            entered.append(time.monotonic())
+            hangs.wait()
+
+    first = threading.Thread(target=hang)
+    first.start()
+    while not list(tmp_path.glob('*.lock')):
+        time.sleep(0.01)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while len(entered) < 4:
+        time.sleep(0.01)
+    hangs.set()
+    for thread in (first, *threads):
+        thread.join()
+    assert min(np.diff(sorted(entered))) > 0.1
+
+
+def test_a_full_disk_keeps_nobody_from_starting(tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr(os, 'pwrite', full)
+    with one_at_a_time(tmp_path), one_at_a_time(tmp_path, patience=0.1):
+        pass
 
 
 def test_without_a_place_for_the_lock_it_goes_on(tmp_path):

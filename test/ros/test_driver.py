@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import rclpy
 from message_examples import PLAN, STATUS
 
 from iot_fl_ros.core.effects import (
@@ -194,6 +195,66 @@ def test_messages_go_out_counted_and_come_in_until_the_end(process, drive):
     driver.stop()
     driver.tell(TimerFired('late'))
     assert len(machine.events) == 1, 'a stopped machine is told nothing'
+
+
+class Leaves(Told):
+    """A machine whose last word is a status."""
+
+    def handle(self, event, now):
+        return [Publish(STATUS)]
+
+
+@pytest.fixture
+def leaver(process):
+    """A driver of a machine that has a last word."""
+    driver = MachineDriver(
+        process.node('leaver'), Role.ROBOT, Leaves(), Works(), process.threads.worker,
+        namespace='/fleet',
+    )  # fmt: skip
+    driver.start()
+    return driver
+
+
+def test_who_leaves_is_heard(process, leaver):
+    got, kind = [], type(STATUS)
+    topic = f'/fleet/{kind.TOPIC}'
+    reader = process.node('reader')
+    reader.create_subscription(ROS_TYPES[kind], topic, got.append, publisher_qos(kind), raw=True)
+    process.spin_until(lambda: leaver._connections._publishers[kind].get_subscription_count())
+    assert leaver.leave(60.0) > 50.0, 'not longer than it takes'
+    process.spin_until(lambda: got)
+    assert bytes(got[0]) == encode(STATUS)
+
+
+def test_it_is_looked_until_all_was_read(leaver, monkeypatch):
+    looks = iter((False, False, True))
+    monkeypatch.setattr(leaver._connections, 'all_read', lambda: next(looks))
+    assert 0.0 < leaver.leave(60.0) < 60.0
+    assert next(looks, None) is None
+    assert not leaver._connections._publishers
+
+
+def test_who_was_killed_is_not_waited_for_for_ever(leaver, monkeypatch):
+    monkeypatch.setattr(leaver._connections, 'all_read', lambda: False)
+    assert leaver.leave(0.1) == 0.0
+    assert not leaver._connections._publishers
+
+
+def test_whatever_becomes_of_the_last_word_it_is_the_last(leaver, monkeypatch):
+    def fail():
+        raise RuntimeError('no transport')
+
+    monkeypatch.setattr(leaver._connections, 'all_read', fail)
+    with pytest.raises(RuntimeError):
+        leaver.leave(1.0)
+    assert not leaver._running
+    assert not leaver._connections._publishers
+
+
+def test_without_its_context_nobody_can_hear_it(process, leaver):
+    rclpy.try_shutdown(context=process.context)
+    leaver.leave(60.0)
+    assert not leaver._running
 
 
 def test_a_job_that_ends_after_the_end_is_forgotten(process, drive):

@@ -72,10 +72,13 @@ def test_the_next_stop_is_the_next_robot_of_the_route_that_is_there(context):
     assert itinerary.next_stop(LOG, -1, 10.1 + LEASE) == ('', -1), 'all have fallen silent'
 
 
-@pytest.mark.parametrize('cost', [1.0, TIMEOUT], ids=['gone', 'late'])
-def test_who_did_not_take_the_token_is_left_out_of_plans_for_a_while(context, cost):
+@pytest.mark.parametrize(
+    ('seconds', 'cost'), [(1.0, 1.0), (TIMEOUT, TIMEOUT), (30_000.0, TIMEOUT)],
+    ids=['gone', 'late', 'the clock was set'],
+)  # fmt: skip
+def test_who_did_not_take_the_token_is_left_out_of_plans_for_a_while(context, seconds, cost):
     itinerary = Itinerary(context)
-    itinerary.avoid('b', cost, 10.0)
+    itinerary.avoid('b', seconds, 10.0)
     plan = itinerary.next_cycle(LOG, 10.0)
     assert plan.cycle == 1
     assert set(plan.route) <= {'a', 'd'}
