@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from waiting import wait_for
+from waiting import told_by, wait_for
 
 from iot_fl_ros.core.run_files import read_events, read_summary
 from iot_fl_ros.core.store import FolderStore
@@ -125,16 +125,17 @@ def test_a_signal_at_any_moment_ends_a_process_quietly(start_fleet, tmp_path, nu
         wait_for(in_the_middle_of(folder, 2), fleet=fleet)
     elif moment == 'after':
         wait_for((folder / 'summary.json').is_file, fleet=fleet)
-    memory = {one for name in names for one in shared_memory_of(fleet.pid(name))}
-    assert memory or moment not in ('training', 'after')
+    memory = {name: shared_memory_of(fleet.pid(name)) for name in names}
+    assert all(memory.values()) or moment not in ('training', 'after')
     for name in names:
         os.kill(fleet.pid(name), number)
     wait_for(lambda: None not in fleet.codes().values(), 20.0, fleet=fleet)
-    if moment in ('training', 'after'):
-        assert not [path for path in memory if path.exists()], 'it would be there for ever'
-    assert set(fleet.codes().values()) == {0}, [fleet.tail(name) for name in names]
+    assert set(fleet.codes().values()) == {0}, told_by(fleet)
     for name in names:
         assert 'Traceback' not in fleet.log(name)
+    if moment in ('training', 'after'):
+        left = {name: [one for one in ones if one.exists()] for name, ones in memory.items()}
+        assert not any(left.values()), f'there for ever: {left}\n{told_by(fleet)}'
     kept = FolderStore(folder / 'checkpoints').read()
     assert kept is not None or moment not in ('training', 'after')
 
