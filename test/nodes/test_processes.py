@@ -148,9 +148,13 @@ def catches_sigterm(pid: int) -> bool:
 
 
 def shared_memory_of(pid: int) -> set[Path]:
-    """Return the segments of shared memory of Fast DDS that a process has mapped."""
-    segments = r'/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16}\b'
-    return {Path(found) for found in re.findall(segments, maps_of(pid))}
+    """Return the segments of shared memory that a process has made for Fast DDS.
+
+    It holds their locks. Mapped are also those of others from which it hears.
+    """
+    locks = re.compile(r'(/dev/shm/fast(?:rtps|dds)_[0-9a-f]{16})_el')
+    files = [file.path for file in psutil.Process(pid).open_files()]
+    return {Path(found[1]) for file in files if (found := locks.fullmatch(file))}
 
 
 def maps_of(pid: int) -> str:
